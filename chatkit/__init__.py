@@ -1,0 +1,49 @@
+"""Talk to a language model from a Jupyter notebook: chat panel, connection, usage on the books.
+
+The roof of the house: it names what is public and loads each name when it is first used, so that
+`import chatkit` itself imports nothing heavy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chatkit.chat import Chat as Chat
+    from chatkit.conversation import Conversation as Conversation
+    from chatkit.conversation import Message as Message
+    from chatkit.endpoint.connect import connect as connect
+    from chatkit.exceptions import ChatkitError as ChatkitError
+    from chatkit.ui.chat_panel import ChatPanel as ChatPanel
+    from chatkit.usage.record import Usage as Usage
+    from chatkit.usage.record import UsageRecord as UsageRecord
+    from chatkit.usage.session import session as session
+    from chatkit.usage.store import UsageStore as UsageStore
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Chat": "chatkit.chat",
+    "ChatPanel": "chatkit.ui.chat_panel",
+    "ChatkitError": "chatkit.exceptions",
+    "Conversation": "chatkit.conversation",
+    "Message": "chatkit.conversation",
+    "Usage": "chatkit.usage.record",
+    "UsageRecord": "chatkit.usage.record",
+    "UsageStore": "chatkit.usage.store",
+    "connect": "chatkit.endpoint.connect",
+    "session": "chatkit.usage.session",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'chatkit' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_HOMES))

@@ -1,0 +1,81 @@
+"""Values of the endpoint door: what the engine yields on the way (`Delta`, `Wait`) and at the end (`Reply`).
+
+In: nothing. Out: to the chat, which keeps them; to a panel, which shows them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from chatkit.exceptions import EndpointError
+from chatkit.usage.record import Outcome, Usage, UsageRecord, total
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """A piece of an answer as it came: more `text` for the answer number `index`."""
+
+    text: str
+    index: int = 0
+    kind: Literal["text", "reasoning", "refusal", "tool_call"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The engine waits `seconds` before attempt number `attempt` of at most `limit`, because of `why`."""
+
+    seconds: float
+    attempt: int
+    limit: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One choice of a reply: `n=2` gives two."""
+
+    index: int = 0
+    text: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    finish_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back of one turn, whole or in part, and what it took.
+
+    `outcome` is complete, length, filtered, incomplete, cancelled or error; `error` says what ended a
+    turn that is not complete. `request` is what was sent (method, url, body; never a key), `raw` the
+    body that came back, byte for byte. `latency` and `first_token` are seconds. `records` has one row
+    for each HTTP attempt; `usage` is their sum.
+    """
+
+    answers: tuple[Answer, ...]
+    outcome: Outcome
+    model: str | None = None
+    request: Mapping[str, Any] = field(default_factory=dict)
+    raw: bytes = b""
+    status: int | None = None
+    request_id: str | None = None
+    latency: float = 0.0
+    first_token: float | None = None
+    records: tuple[UsageRecord, ...] = ()
+    notes: tuple[str, ...] = ()
+    error: EndpointError | None = None
+
+    @property
+    def text(self) -> str:
+        """The first answer's text."""
+        return self.answers[0].text if self.answers else ""
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The first answer's finish reason, as sent."""
+        return self.answers[0].finish_reason if self.answers else None
+
+    @property
+    def usage(self) -> Usage:
+        """What all attempts of the turn used together."""
+        return total(self.records)

@@ -1,0 +1,60 @@
+"""Floor 0: what can go wrong, in words. Each error says the cause and the way out, never a key."""
+
+from datetime import datetime
+
+
+class ChatkitError(Exception):
+    """An error in two sentences: what is wrong (`cause`) and what to do (`way_out`).
+
+    >>> str(ChatkitError("temperature is 'hot'; it must be a number from 0 to 2.", "Try 0.7."))
+    "temperature is 'hot'; it must be a number from 0 to 2. Try 0.7."
+    """
+
+    def __init__(self, cause: str, way_out: str = "") -> None:
+        self.cause = cause
+        self.way_out = way_out
+        super().__init__(f"{cause} {way_out}".strip())
+
+
+class InputError(ChatkitError, ValueError):
+    """What the caller gave cannot be used; nothing was sent."""
+
+
+class SetupError(ChatkitError):
+    """Something that must be there first is not: a key, an extra, a model's weights."""
+
+
+class StoreError(ChatkitError):
+    """The usage store cannot be read or written as asked."""
+
+
+class EndpointError(ChatkitError):
+    """The endpoint could not be reached, refused the request, or did not answer as the API does.
+
+    `kind` is one word of: connection, timeout, tls, rate_limit, quota, auth, permission, not_found,
+    context_length, bad_request, server, bad_answer, stream, too_long.
+    `status`, `code`, `type`, `param` and `request_id` are the API's own, where it sent them;
+    `retry_at` is when the endpoint said to come back.
+    """
+
+    def __init__(
+        self,
+        cause: str,
+        way_out: str = "",
+        *,
+        kind: str,
+        status: int | None = None,
+        code: str | None = None,
+        type: str | None = None,
+        param: str | None = None,
+        request_id: str | None = None,
+        retry_at: datetime | None = None,
+    ) -> None:
+        super().__init__(cause, way_out)
+        self.kind = kind
+        self.status = status
+        self.code = code
+        self.type = type
+        self.param = param
+        self.request_id = request_id
+        self.retry_at = retry_at

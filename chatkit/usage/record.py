@@ -1,0 +1,131 @@
+"""Values of the usage door: `Usage` (what was used, adds up) and `UsageRecord` (one HTTP attempt).
+
+In: what the meter read off the wire. Out: rows for the store, sums for a reading. What is not known
+is None, never 0; a sum adds what is known and counts the calls that are not.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Literal, TypeVar
+
+Known = Literal["measured", "estimated", "unknown"]
+Outcome = Literal["complete", "length", "filtered", "incomplete", "cancelled", "error"]
+
+Number = TypeVar("Number", int, float, Decimal)
+
+_DOUBT: dict[Known, int] = {"measured": 0, "estimated": 1, "unknown": 2}
+
+
+def _plus(a: Number | None, b: Number | None) -> Number | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return a + b
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, audio seconds and US dollars of one call, or of many added up.
+
+    `cost` is None where the price is not known, 0 only where the call was free. In a sum, None means
+    that no part was known; `unknown_calls` and `unpriced_calls` say how many calls the sum leaves out,
+    `estimated_calls` how many it only estimates.
+
+    >>> sum([Usage(10, 5, known="measured"), Usage()])
+    Usage(prompt_tokens=10, completion_tokens=5, known='unknown', calls=2, unknown_calls=1)
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    audio_seconds: float | None = None
+    cost: Decimal | None = None
+    known: Known = "unknown"
+    calls: int = 1
+    unknown_calls: int = -1
+    estimated_calls: int = -1
+    unpriced_calls: int = -1
+
+    def __post_init__(self) -> None:
+        counts = {
+            "unknown_calls": self.known == "unknown",
+            "estimated_calls": self.known == "estimated",
+            "unpriced_calls": self.cost is None,
+        }
+        for name, counted in counts.items():
+            if getattr(self, name) < 0:
+                object.__setattr__(self, name, self.calls if counted else 0)
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Prompt and completion tokens together; None where neither is known."""
+        return _plus(self.prompt_tokens, self.completion_tokens)
+
+    def __add__(self, other: "Usage") -> "Usage":
+        if not isinstance(other, Usage):
+            return NotImplemented
+        return Usage(
+            prompt_tokens=_plus(self.prompt_tokens, other.prompt_tokens),
+            completion_tokens=_plus(self.completion_tokens, other.completion_tokens),
+            cached_tokens=_plus(self.cached_tokens, other.cached_tokens),
+            reasoning_tokens=_plus(self.reasoning_tokens, other.reasoning_tokens),
+            audio_seconds=_plus(self.audio_seconds, other.audio_seconds),
+            cost=_plus(self.cost, other.cost),
+            known=max(self.known, other.known, key=_DOUBT.__getitem__),
+            calls=self.calls + other.calls,
+            unknown_calls=self.unknown_calls + other.unknown_calls,
+            estimated_calls=self.estimated_calls + other.estimated_calls,
+            unpriced_calls=self.unpriced_calls + other.unpriced_calls,
+        )
+
+    def __radd__(self, other: object) -> "Usage":
+        return self if other == 0 else NotImplemented
+
+    def __repr__(self) -> str:
+        blank = Usage(cost=self.cost, known=self.known, calls=self.calls)
+        shown = [
+            f"{name}={value!r}"
+            for name in self.__slots__
+            if (value := getattr(self, name)) != getattr(blank, name) or name in ("known", "cost") and value is not None
+        ]
+        if self.calls != 1:
+            shown.insert(-1 if self.unknown_calls else len(shown), f"calls={self.calls}")
+        return f"Usage({', '.join(shown)})"
+
+
+NOTHING = Usage(known="measured", cost=Decimal(0), calls=0)
+"""What zero calls used: the start of a sum."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRecord:
+    """One HTTP attempt: what was asked of whom, how it ended, how long it took, what it used.
+
+    `id` is made by the writer (a resend makes no double), `at` is UTC, times are in seconds, `usage.cost`
+    in US dollars at the price that `price_table` and `price_date` name. No prompt or answer text.
+    """
+
+    id: str
+    at: datetime
+    session: str
+    path: str
+    host: str
+    model: str | None
+    answered_model: str | None
+    streamed: bool
+    outcome: Outcome
+    status: int | None
+    error_code: str | None
+    attempt: int
+    latency: float
+    first_token: float | None
+    usage: Usage
+    price_table: str | None = None
+    price_date: str | None = None
+
+
+def total(records: Iterable[UsageRecord]) -> Usage:
+    """The usage of all records together."""
+    return sum((record.usage for record in records), NOTHING)

@@ -1,0 +1,80 @@
+"""Server-sent events, split from bytes: one reader for the meter and the engine.
+
+In: the bytes of a `text/event-stream` body, cut anywhere. Out: `Event`s, each with its own bytes.
+Rules: https://html.spec.whatwg.org/multipage/server-sent-events.html
+"""
+
+import re
+from typing import NamedTuple
+
+BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r(?!\Z))")
+BOM = b"\xef\xbb\xbf"
+
+
+class Event(NamedTuple):
+    """One event: its `event:` name, its `data:` lines joined, and the bytes it came as."""
+
+    name: str
+    data: bytes
+    raw: bytes
+
+
+class Splitter:
+    """Collects bytes and gives back whole events.
+
+    >>> s = Splitter()
+    >>> s.feed(b"data: a\\n")
+    []
+    >>> s.feed(b"\\ndata: b\\r\\n\\r\\n")
+    [Event(name='', data=b'a', raw=b'data: a\\n\\n'), Event(name='', data=b'b', raw=b'data: b\\r\\n\\r\\n')]
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._scanned = 0
+        self._first = True
+
+    @property
+    def pending(self) -> int:
+        """How many bytes wait for the end of their event."""
+        return len(self._buffer)
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Take the next bytes, cut anywhere; give back the events that they complete."""
+        buffer = self._buffer
+        buffer += data
+        events, start = [], 0
+        while match := BLANK_LINE.search(buffer, max(start, self._scanned)):
+            events.append(self._event(bytes(buffer[start : match.end()])))
+            start = self._scanned = match.end()
+        del buffer[:start]
+        self._scanned = max(0, len(buffer) - 3)
+        return events
+
+    def close(self) -> list[Event]:
+        """Give back what is left at the end of the stream as one last event, if anything is."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        self._scanned = 0
+        return [self._event(rest)] if rest else []
+
+    def _event(self, raw: bytes) -> Event:
+        text = raw
+        if self._first:
+            self._first = False
+            text = raw.removeprefix(BOM)
+        if text.startswith(b"data: ") and text.endswith(b"\n\n") and text.find(b"\n", 0, -2) < 0 and b"\r" not in text:
+            return Event("", text[6:-2], raw)
+        return _read_fields(text, raw)
+
+
+def _read_fields(text: bytes, raw: bytes) -> Event:
+    name, data = "", []
+    for line in text.splitlines():
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value.decode("utf-8", "replace")
+    return Event(name, b"\n".join(data), raw)
