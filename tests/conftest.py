@@ -1,0 +1,43 @@
+"""What holds for every test: no key of the user, no folder of the user, no network beyond loopback."""
+
+import importlib.util
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+
+GUARD = Path(__file__).parent / "guard"
+HOME = Path(tempfile.mkdtemp(prefix="chatkit-tests-"))
+
+for name in list(os.environ):
+    if name.startswith(("OPENAI_", "AZURE_OPENAI_", "CHATKIT_")) and name != "CHATKIT_MODELS":
+        del os.environ[name]
+os.environ.update(
+    CHATKIT_DB=str(HOME / "usage.sqlite"),
+    CHATKIT_GUARD_LOG=str(HOME / "refused.log"),
+    IPYTHONDIR=str(HOME / "ipython"),
+    JUPYTER_CONFIG_DIR=str(HOME / "jupyter-config"),
+    JUPYTER_DATA_DIR=str(HOME / "jupyter-data"),
+    JUPYTER_RUNTIME_DIR=str(HOME / "jupyter-runtime"),
+    PYTHONPATH=os.pathsep.join(filter(None, [str(GUARD), os.environ.get("PYTHONPATH")])),
+)
+
+spec = importlib.util.spec_from_file_location("chatkit_test_guard", GUARD / "sitecustomize.py")
+spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    log = Path(os.environ["CHATKIT_GUARD_LOG"])
+    if log.exists():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.stash[REFUSED] = log.read_text(encoding="utf-8")
+
+
+REFUSED = pytest.StashKey[str]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if refused := config.stash.get(REFUSED, None):
+        terminalreporter.section("connections beyond this machine", red=True)
+        terminalreporter.write(refused)
