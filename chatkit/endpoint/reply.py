@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from chatkit.exceptions import EndpointError
+from chatkit.exceptions import ChatkitError
 from chatkit.usage.record import Outcome, Usage, UsageRecord, total
 
 
@@ -63,7 +63,7 @@ class Reply:
     first_token: float | None = None
     records: tuple[UsageRecord, ...] = ()
     notes: tuple[str, ...] = ()
-    error: EndpointError | None = None
+    error: ChatkitError | None = None
 
     @property
     def text(self) -> str:
