@@ -1,0 +1,192 @@
+"""The endpoint door's handle on one turn: start it, follow it, wait for it, stop it, from any thread.
+
+In: a function that makes the turn's stream (`Delta`, `Wait`, one `Reply`). Out: a `Run`. The stream is
+read on the loop's thread (turn.py, loop.py); whoever waits here ticks, so that an interrupt is seen.
+"""
+
+import asyncio
+import threading
+import time
+import weakref
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+from chatkit.endpoint.handover import TICK, Bell, Box
+from chatkit.endpoint.loop import on_loop_thread
+from chatkit.endpoint.reply import Delta, Reply
+from chatkit.endpoint.turn import Item, Listener, Turn
+from chatkit.exceptions import InputError
+
+GRACE = 2.0  # how long a stopped turn may take to hand back what has come
+
+
+class Run:
+    """A turn that runs: listen to it, iterate over it, `wait()` or `await` it, `cancel()` it.
+
+    `id` is unique. A run that nobody holds and nobody listens to is cancelled. `blocking` is True while
+    the main thread waits for it.
+
+    >>> from chatkit.endpoint.reply import Answer
+    >>> async def hello():
+    ...     yield Delta("Hello")
+    ...     yield Reply((Answer(text="Hello"),), "complete")
+    >>> start(hello).wait().text
+    'Hello'
+    """
+
+    def __init__(self, make: Callable[[], AsyncIterator[Item]]) -> None:
+        self.id = uuid4().hex[:12]
+        self.blocking = False
+        self._turn = turn = Turn(make)
+        weakref.finalize(self, turn.call, turn.abandon).atexit = False
+
+    def __repr__(self) -> str:
+        return f"<Run: {self.reply.outcome if self.reply else 'running'}>"
+
+    @property
+    def text(self) -> str:
+        """What has come so far of the first answer."""
+        return self._turn.text
+
+    @property
+    def done(self) -> bool:
+        """Whether the reply is there."""
+        return self._turn.reply is not None
+
+    @property
+    def reply(self) -> Reply | None:
+        """The reply, when the run is done."""
+        return self._turn.reply
+
+    def cancel(self) -> None:
+        """Stop the run; what has come is kept, the outcome is "cancelled". A run that is done stays as it is."""
+        self._turn.call(self._turn.stop)
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` on the loop's thread with what has come and what comes, the Reply last; return how to end it.
+
+        Pieces that came before may be joined. An error in the listener is logged and does not end the run.
+        """
+        turn, key, on = self._turn, object(), [True]
+
+        def tell(item: Item) -> None:
+            if on:
+                listener(item)
+
+        def end() -> None:
+            on.clear()
+            turn.call(turn.unlisten, key)
+
+        turn.call(turn.listen, key, tell)
+        return end
+
+    def wait(self, timeout: float | None = None) -> Reply:
+        """Wait for the reply and return it, whole or partial; raise its error if nothing came back.
+
+        Raises TimeoutError after `timeout` seconds (the run goes on). An interrupt cancels the run, waits
+        for what has come, and goes on as KeyboardInterrupt.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        with self._held():
+            while not self._turn.ended.wait(_tick(until)):
+                if until is not None and time.monotonic() >= until:
+                    raise TimeoutError(f"The answer is not there after {timeout:g} s. The run goes on; wait again.")
+        return self._outcome()
+
+    def __iter__(self) -> Iterator[Delta]:
+        box, came = Box(), threading.Event()
+        box.notify = came.set
+        end = self.listen(box.put)
+        try:
+            with self._held():
+                while True:
+                    while not came.wait(TICK):
+                        pass
+                    came.clear()
+                    for item in box.take():
+                        if isinstance(item, Delta):
+                            yield item
+                        elif isinstance(item, Reply):
+                            self._turn.ended.wait(GRACE)
+                            self._outcome()
+                            return
+        finally:
+            end()
+
+    async def __aiter__(self) -> AsyncIterator[Delta]:
+        box, bell = Box(), Bell()
+        box.notify = bell.ring_from_afar
+        end = self.listen(box.put)
+        try:
+            while True:
+                await self._heard(bell)
+                for item in box.take():
+                    if isinstance(item, Delta):
+                        yield item
+                    elif isinstance(item, Reply):
+                        await self._ended()
+                        return
+        finally:
+            end()
+
+    def __await__(self) -> Generator[Any, None, Reply]:
+        return self._ended().__await__()
+
+    async def _ended(self) -> Reply:
+        bell = Bell()
+        self._turn.call(self._turn.when_ended, bell.ring_from_afar)
+        await self._heard(bell)
+        return self._outcome()
+
+    async def _heard(self, bell: "Bell") -> None:
+        try:
+            await bell.heard()
+        except asyncio.CancelledError:
+            self.cancel()
+            await self._wait_in_grace()
+            raise
+        except KeyboardInterrupt:
+            self.cancel()
+            raise
+
+    async def _wait_in_grace(self) -> None:
+        until = time.monotonic() + GRACE
+        while not self._turn.ended.is_set() and time.monotonic() < until:
+            await asyncio.sleep(0.001)
+
+    def _outcome(self) -> Reply:
+        reply, failure = self._turn.reply, self._turn.failure
+        assert reply is not None
+        if reply.outcome == "error" and not reply.text:
+            error = failure or reply.error
+            if error:
+                raise error.with_traceback(None)
+        return reply
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        if on_loop_thread():
+            raise InputError(
+                "A run cannot be waited for on the thread that runs it.", "Use `await`, or wait on another thread."
+            )
+        main = threading.current_thread() is threading.main_thread()
+        self.blocking = main or self.blocking
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.cancel()
+            self._turn.ended.wait(GRACE)
+            raise
+        finally:
+            self.blocking = False if main else self.blocking
+
+
+def start(make: Callable[[], AsyncIterator[Item]]) -> Run:
+    """Start the turn that `make` streams, on the loop's thread, with the caller's context variables."""
+    return Run(make)
+
+
+def _tick(until: float | None) -> float:
+    return TICK if until is None else max(0.0, min(TICK, until - time.monotonic()))
