@@ -5,7 +5,7 @@ In: what a person, a model or a file says. Out: the API's list of messages (`to_
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -97,9 +97,8 @@ class Message:
 def _parts(content: object, role: str, extra: Mapping[str, Any]) -> Content | None:
     if content is None and role == "assistant" and extra:
         return None
-    if isinstance(content, Sequence) and not isinstance(content, bytes | bytearray):
-        if content and all(isinstance(part, Mapping) for part in content):
-            return tuple(MappingProxyType(dict(part)) for part in content)
+    if isinstance(content, list | tuple) and content and all(isinstance(part, Mapping) for part in content):
+        return tuple(MappingProxyType(dict(part)) for part in content)
     raise InputError(
         f"content is {type(content).__name__}; it must be text or a list of the API's parts.",
         "Bytes are made text by .decode().",
@@ -182,7 +181,9 @@ class Conversation:
         try:
             data = json.loads(text)
         except ValueError as error:
-            raise InputError(f"This is not JSON ({error}).", "Give the text that Conversation.to_json() wrote.") from None
+            raise InputError(
+                f"This is not JSON ({error}).", "Give the text that Conversation.to_json() wrote."
+            ) from None
         if isinstance(data, list):
             return cls(data)
         if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("messages"), list):
@@ -245,5 +246,9 @@ def _load(data: Mapping[str, Any], where: str) -> Message:
         return Message.from_api(data, where)
     message = Message.from_api({k: v for k, v in data.items() if k != "chatkit"}, where)
     kept = data.get("chatkit")
-    known = {k: v for k, v in kept.items() if k in ("id", "enabled", "outcome", "note")} if isinstance(kept, Mapping) else {}
+    known = (
+        {k: v for k, v in kept.items() if k in ("id", "enabled", "outcome", "note")}
+        if isinstance(kept, Mapping)
+        else {}
+    )
     return replace(message, **known)

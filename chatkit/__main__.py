@@ -1,0 +1,47 @@
+"""The command `chatkit`: `chatkit serve`, `chatkit models fetch`. Also `python -m chatkit`.
+
+In: the command line. Out: the local server, or the weights it needs.
+"""
+
+import sys
+
+from chatkit.exceptions import ChatkitError
+
+USAGE = """chatkit: talk to a language model from a Jupyter notebook
+
+  chatkit serve          run the local model as an OpenAI-compatible server (chatkit serve --help)
+  chatkit models fetch   fetch and check the weights of the embedded models
+  chatkit version        the version
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; gives back the exit status."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _run(words)
+    except ChatkitError as error:
+        print(f"chatkit: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(words: list[str]) -> int:
+    if words[:1] == ["version"]:
+        from chatkit import __version__
+
+        print(__version__)
+        return 0
+    if words[:2] == ["models", "fetch"]:
+        from chatkit.local.__main__ import fetch
+
+        return fetch(words[2:])
+    if words[:1] == ["serve"]:
+        from chatkit.local.__main__ import serve
+
+        return serve(words[1:])
+    print(USAGE, end="")
+    return 0 if words in ([], ["help"], ["--help"], ["-h"]) else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

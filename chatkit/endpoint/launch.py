@@ -1,0 +1,119 @@
+"""Starts the local server, a process of its own, and holds the pipe that ends it with this one.
+
+In: nothing, or a model of one's own. Out: a `LocalServer`: where it listens and the key for it. One
+for each process and model, started when first asked for, started again if it has died.
+"""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from secrets import token_urlsafe
+from typing import IO, Any
+
+from chatkit.endpoint.keys import LOCAL_PREFIX
+from chatkit.exceptions import SetupError
+
+ENGINES = ("xllamacpp", "starlette", "uvicorn")
+SILENCE = 300.0
+"""Seconds without a word (ready, progress, error) after which a start is given up."""
+
+_servers: dict[tuple[int, str | None], "LocalServer"] = {}
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    """A running local server; it ends when this process does."""
+
+    base_url: str
+    model: str
+    window: int
+    key: str = field(repr=False)
+    process: "subprocess.Popen[str]" = field(repr=False)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process still runs."""
+        return self.process.poll() is None
+
+
+def has_engines() -> bool:
+    """Whether the `local` extra is installed."""
+    return all(importlib.util.find_spec(name) for name in ENGINES)
+
+
+def local_server(model: str | None = None, tell: Callable[[str], None] | None = None) -> LocalServer:
+    """The local server for `model` (None: the embedded one); `tell` hears of a download's progress."""
+    with _lock:
+        running = _servers.get((os.getpid(), model))
+        if running is None or not running.alive:
+            running = _servers[os.getpid(), model] = _start(model, tell or (lambda _: None))
+        return running
+
+
+def is_ours(base_url: str) -> bool:
+    """Whether `base_url` is that of a local server this process started."""
+    return any(s.base_url.rstrip("/") == base_url.rstrip("/") for s in list(_servers.values()))
+
+
+def _start(model: str | None, tell: Callable[[str], None]) -> LocalServer:
+    if not has_engines():
+        raise SetupError(
+            "There is no API key, and the engines of the local models are not installed.",
+            "Install them with: pip install 'notebook-chatkit[local]'. Or set OPENAI_API_KEY to use the hosted API.",
+        )
+    key = LOCAL_PREFIX + token_urlsafe(24)
+    command = [sys.executable, "-m", "chatkit.local", "--with-parent", *(["--model", model] if model else [])]
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8",
+            env=_environment(),
+        )  # fmt: skip
+        ready = _wait_until_ready(process, key, tell)
+        if "base_url" not in ready:
+            process.kill()
+            process.wait()
+            raise _failure(ready, log)
+    return LocalServer(ready["base_url"], ready["model"], ready["window"], key, process)
+
+
+def _environment() -> dict[str, str]:
+    # the child needs no key of the user's, so it is given none
+    return {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "AZURE_OPENAI_"))}
+
+
+def _wait_until_ready(process: "subprocess.Popen[str]", key: str, tell: Callable[[str], None]) -> dict[str, Any]:
+    assert process.stdin and process.stdout
+    try:
+        process.stdin.write(key + "\n")
+        process.stdin.flush()
+    except OSError:
+        return {}
+    while True:
+        watchdog = threading.Timer(SILENCE, process.kill)
+        watchdog.start()
+        try:
+            line = process.stdout.readline()
+        finally:
+            watchdog.cancel()
+        if not line:
+            return {}
+        message: dict[str, Any] = json.loads(line)
+        if "progress" not in message:
+            return message
+        tell(message["progress"])
+
+
+def _failure(ready: dict[str, Any], log: IO[bytes]) -> SetupError:
+    if error := ready.get("error"):
+        return SetupError(error["cause"], error["way_out"])
+    log.seek(0)
+    last = log.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
+    said = f" Its last words: {last[-1]}" if last else ""
+    return SetupError(f"The local server ended before it was ready.{said}", "Try: chatkit serve, to see all it says.")

@@ -1,0 +1,198 @@
+"""The house itself: floors, doors, public names, each widget's three files, one list of dependencies."""
+
+import ast
+import importlib
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import chatkit
+
+ROOT = Path(__file__).parent.parent
+HOUSE = ROOT / "chatkit"
+FLOORS = {
+    "conversation": 0, "exceptions": 0,
+    "usage": 1, "endpoint": 1, "render": 1,
+    "chat": 2, "speech": 2, "compare": 2,
+    "plots": 3,
+    "ui": 4, "magics": 4,
+    "__init__": 5, "__main__": 5,
+}  # fmt: skip
+DOORS = {
+    "openai": ("endpoint",),
+    "httpx2": ("usage", "endpoint", "local"),
+    "sqlalchemy": ("usage",),
+    "genai_prices": ("usage",),
+    "dotenv": ("endpoint",),
+    "markdown_it": ("render",),
+    "mdit_py_plugins": ("render",),
+    "nh3": ("render",),
+    "pygments": ("render",),
+    "latex2mathml": ("render",),
+    "matplotlib": ("plots",),
+    "anywidget": ("ui",),
+    "ipywidgets": ("ui",),
+    "traitlets": ("ui",),
+    "comm": ("ui",),
+    "starlette": ("local",),
+    "uvicorn": ("local",),
+    "xllamacpp": ("local",),
+}
+NAMES_OF_ANOTHER_CHATKIT = {
+    "server",
+    "store",
+    "types",
+    "widgets",
+    "actions",
+    "agents",
+    "errors",
+    "icons",
+    "logger",
+    "version",
+}
+
+
+def modules() -> dict[str, Path]:
+    paths = sorted(HOUSE.rglob("*.py"))
+    return {".".join(path.relative_to(HOUSE).with_suffix("").parts): path for path in paths}
+
+
+def imports_of(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name} imports relatively; import by module path"
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def rooms_of(imports: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in imports if name.startswith("chatkit.")}
+
+
+def test_imports_go_down_the_floors_only():
+    for name, path in modules().items():
+        room = name.split(".")[0]
+        if room in ("local", "__init__", "__main__"):
+            continue
+        for other in rooms_of(imports_of(path)) - {room}:
+            assert other in FLOORS, f"{name} imports chatkit.{other}, which is on no floor"
+            assert FLOORS[other] < FLOORS[room] or (room, other) == ("endpoint", "usage"), (
+                f"{name} imports up: chatkit.{other}"
+            )
+
+
+def test_floor_0_is_the_standard_library_alone():
+    for name in ("conversation", "exceptions"):
+        outside = (
+            {i.split(".")[0] for i in imports_of(HOUSE / f"{name}.py")} - set(sys.stdlib_module_names) - {"chatkit"}
+        )
+        assert outside == set(), f"{name} imports {outside}"
+
+
+def test_the_local_server_shares_no_import_with_the_house_but_exceptions():
+    for name, path in modules().items():
+        if name.startswith("local"):
+            assert rooms_of(imports_of(path)) <= {"exceptions", "local"}, name
+
+
+def test_each_library_is_imported_by_its_own_door_only():
+    for name, path in modules().items():
+        for imported in {i.split(".")[0] for i in imports_of(path)} & set(DOORS):
+            assert name.split(".")[0] in DOORS[imported], (
+                f"{name} imports {imported}, which belongs to {DOORS[imported]}"
+            )
+
+
+def test_no_import_goes_round_in_a_circle():
+    known = {
+        f"chatkit.{name.removesuffix('.__init__')}": path for name, path in modules().items() if name != "__init__"
+    }
+    graph = {name: {i for i in imports_of(path) if i in known and i != name} for name, path in known.items()}
+    state: dict[str, str] = {}
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert state.get(name) != "open", f"circle: {' → '.join((*trail, name))}"
+        if name not in state:
+            state[name] = "open"
+            for other in graph[name]:
+                visit(other, (*trail, name))
+            state[name] = "done"
+
+    for name in graph:
+        visit(name, ())
+
+
+def test_no_module_at_the_top_would_merge_with_openais_chatkit():
+    assert {p.stem for p in HOUSE.iterdir()} & NAMES_OF_ANOTHER_CHATKIT == set()
+
+
+@pytest.mark.parametrize("name", chatkit.__all__)
+def test_every_public_name_is_there_and_documented(name):
+    value = getattr(chatkit, name)
+    assert value.__doc__
+    assert value.__doc__.strip().splitlines()[0].endswith(".")
+
+
+def test_an_unknown_public_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'chatt'"):
+        _ = chatkit.chatt
+
+
+def test_every_module_says_which_room_it_is():
+    for name, path in modules().items():
+        assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{name} has no docstring"
+
+
+def test_importing_chatkit_imports_nothing_heavy():
+    heavy = "openai matplotlib sqlalchemy ipywidgets anywidget httpx2 pydantic IPython markdown_it"
+    code = f"import sys, chatkit; print([m for m in {heavy.split()!r} if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"
+
+
+def widgets() -> list[Path]:
+    return [path for path in (HOUSE / "ui").glob("*.py") if "anywidget.AnyWidget" in path.read_text(encoding="utf-8")]
+
+
+def test_each_widget_has_three_files_of_one_stem():
+    assert widgets()
+    for path in widgets():
+        for ending in (".js", ".css"):
+            assert path.with_suffix(ending).is_file(), f"{path.stem}{ending} is missing"
+
+
+def test_a_widgets_module_imports_nothing_and_fetches_nothing():
+    for path in (HOUSE / "ui").glob("*.js"):
+        text = path.read_text(encoding="utf-8")
+        assert text.startswith("// @ts-check"), path.name
+        assert not re.search(r"^\s*import\b|\bimport\(|https?://(?!www\.w3\.org)", text, re.M), path.name
+
+
+def test_environment_yml_installs_the_project_and_lists_nothing_twice():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    conda = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    *packages, pip = conda["dependencies"]
+    python = next(p.partition("=")[2] for p in packages if p.startswith("python="))
+    assert {p.partition("=")[0] for p in packages} == {"python", "pip"}
+    assert (
+        tuple(map(int, python.split(".")))
+        >= (3, 11)
+        == tuple(map(int, project["requires-python"].removeprefix(">=").split(".")))
+    )
+    [installed] = pip["pip"]
+    extras = re.fullmatch(r"-e \.\[(.+)\]", installed)[1].split(",")
+    assert set(extras) == set(project["optional-dependencies"])
+
+
+def test_the_wheel_would_carry_each_widgets_files():
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    assert build["targets"]["wheel"]["packages"] == ["chatkit"]
+    assert all(importlib.util.find_spec(f"chatkit.ui.{path.stem}") for path in widgets())
