@@ -69,7 +69,6 @@ def _start(model: str | None, tell: Callable[[str], None]) -> LocalServer:
             "Install them with: pip install 'notebook-chatkit[local]'. Or set OPENAI_API_KEY to use the hosted API.",
         )
     key = LOCAL_PREFIX + token_urlsafe(24)
-    command = [sys.executable, "-m", "chatkit.local", "--with-parent", *(["--model", model] if model else [])]
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8",
@@ -81,6 +80,10 @@ def _start(model: str | None, tell: Callable[[str], None]) -> LocalServer:
             process.wait()
             raise _failure(ready, log)
     return LocalServer(ready["base_url"], ready["model"], ready["window"], key, process)
+
+
+def _command(model: str | None) -> list[str]:
+    return [sys.executable, "-m", "chatkit.local", "--with-parent", *(["--model", model] if model else [])]
 
 
 def _environment() -> dict[str, str]:

@@ -1,0 +1,85 @@
+"""Parameters checked before anything is sent; models that ended or refuse some."""
+
+import math
+from datetime import date
+
+import pytest
+
+from chatkit.endpoint.catalog import HOSTED_DEFAULT, find
+from chatkit.endpoint.parameters import check
+from chatkit.exceptions import InputError
+
+
+def test_good_parameters_pass():
+    check("gpt-6-luna", {"temperature": 0.7, "top_p": 1, "n": 2, "seed": -1, "stop": ["a", "b"], "max_tokens": 5})
+    check("org/model:7b", {"temperature": None, "stop": "x", "some_endpoints_own": object()})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "rule"),
+    [
+        ({"temperature": math.nan}, "temperature is nan; it must be a number from 0 to 2."),
+        ({"temperature": "hot"}, "temperature is 'hot'; it must be a number from 0 to 2."),
+        ({"temperature": -1}, "temperature is -1; it must be a number from 0 to 2."),
+        ({"temperature": True}, "temperature is True; it must be a number from 0 to 2."),
+        ({"top_p": 1.01}, "top_p is 1.01; it must be a number from 0 to 1."),
+        ({"n": 10**9}, "n is 1000000000; it must be a whole number from 1 to 128."),
+        ({"n": 1.5}, "n is 1.5; it must be a whole number from 1 to 128."),
+        ({"max_tokens": -5}, "max_tokens is -5; it must be a whole number of at least 1."),
+        ({"max_tokens": 5, "max_completion_tokens": 5}, "two names for one limit"),
+        ({"presence_penalty": 3}, "presence_penalty is 3; it must be a number from -2 to 2."),
+        ({"seed": 1.5}, "seed is 1.5; it must be a whole number."),
+        ({"stop": []}, "stop must be text, or a list of at most 4 texts."),
+        ({"stop": ["a"] * 5}, "stop must be text, or a list of at most 4 texts."),
+        ({"reasoning_effort": "huge"}, "reasoning_effort is 'huge'; it must be one of none, minimal"),
+        ({"messages": []}, "messages is set by chatkit itself; leave it out."),
+    ],
+)
+def test_a_bad_parameter_is_refused_with_its_rule(parameters, rule):
+    with pytest.raises(InputError) as caught:
+        check("m", parameters)
+    assert rule in str(caught.value)
+
+
+def test_all_faults_are_in_one_message():
+    with pytest.raises(InputError) as caught:
+        check("a b", {"temperature": "hot", "n": 0, "max_tokens": 0})
+    assert [word in str(caught.value) for word in ("model", "temperature", "n is 0", "max_tokens")] == [True] * 4
+
+
+@pytest.mark.parametrize("model", ["", "  ", "a b", "a\nb", "../../etc/passwd", None, 7])
+def test_a_name_that_no_model_has_is_refused(model):
+    with pytest.raises(InputError, match="model is"):
+        check(model, {})
+
+
+def test_a_model_is_gone_from_the_day_it_was_shut_down():
+    model = find("gpt-3.5-turbo")
+    assert model.gone(date(2026, 10, 22)) is None
+    assert model.gone(date(2026, 10, 23)) == "gpt-3.5-turbo was shut down on 2026-10-23; gpt-6-luna follows it."
+    assert (
+        find("whisper-1").gone(date(2027, 2, 26)) == "whisper-1 was shut down on 2027-02-26; gpt-transcribe follows it."
+    )
+
+
+def test_a_dated_name_is_its_familys_unless_it_has_a_date_of_its_own():
+    assert find("gpt-4o-2024-08-06").ends == date(2027, 1, 14)
+    assert find("gpt-4o-2024-05-13").ends == date(2026, 10, 23)
+    assert find("gpt-4o-something").ends is None
+
+
+def test_a_reasoning_model_refuses_sampling_unless_its_effort_is_none():
+    model = find(HOSTED_DEFAULT)
+    assert [r.split()[0] for r in model.refusals({"temperature": 0.2, "top_p": 0.5})] == ["temperature", "top_p"]
+    assert model.refusals({"temperature": 0.2, "reasoning_effort": "none"}) == []
+    assert model.refusals({"temperature": 1}) == []
+
+
+def test_a_model_that_does_not_reason_by_default_refuses_sampling_only_when_told_to_reason():
+    assert find("gpt-5.1").refusals({"temperature": 0.2}) == []
+    assert len(find("gpt-5.1").refusals({"temperature": 0.2, "reasoning": {"effort": "low"}})) == 1
+
+
+def test_an_unknown_model_is_never_refused():
+    model = find("some/local-model")
+    assert (model.ends, model.window, model.refusals({"temperature": 0.2})) == (None, None, [])
