@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
     from chatkit.usage.record import Usage as Usage
     from chatkit.usage.record import UsageRecord as UsageRecord
+    from chatkit.usage.session import current_session as current_session
     from chatkit.usage.session import session as session
     from chatkit.usage.store import UsageStore as UsageStore
 
@@ -31,6 +32,7 @@ _HOMES = {
     "UsageRecord": "chatkit.usage.record",
     "UsageStore": "chatkit.usage.store",
     "connect": "chatkit.endpoint.connect",
+    "current_session": "chatkit.usage.session",
     "session": "chatkit.usage.session",
 }
 

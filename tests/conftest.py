@@ -10,6 +10,9 @@ import pytest
 GUARD = Path(__file__).parent / "guard"
 HOME = Path(tempfile.mkdtemp(prefix="chatkit-tests-"))
 
+NO_SKIPS = bool(os.environ.get("CHATKIT_NO_SKIPS"))
+"""Where everything is there to run (CI), a skipped test is a failed one."""
+
 for name in list(os.environ):
     if name.startswith(("OPENAI_", "AZURE_OPENAI_", "CHATKIT_")) and name != "CHATKIT_MODELS":
         del os.environ[name]
@@ -41,3 +44,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if refused := config.stash.get(REFUSED, None):
         terminalreporter.section("connections beyond this machine", red=True)
         terminalreporter.write(refused)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped where nothing may be skipped: {report.longrepr}"

@@ -1,6 +1,6 @@
 """Which session a call belongs to: the one a `with` names, else the one of this process.
 
-In: `with session("Lesson 1"):`. Out: `current()`, read by the meter for each attempt.
+In: `with session("Lesson 1"):`. Out: `current_session()`, read by the meter for each attempt.
 """
 
 from contextlib import contextmanager
@@ -13,9 +13,12 @@ _PROCESS = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {uuid4().hex[:6]}"
 _current: ContextVar[str] = ContextVar("chatkit_session")
 
 
-def current() -> str:
+def current_session() -> str:
     """The name of the session that calls are booked on now."""
     return _current.get(_PROCESS)
+
+
+current = current_session
 
 
 @contextmanager
@@ -23,7 +26,7 @@ def session(name: str) -> Iterator[str]:
     """Book the calls made inside on the session `name`.
 
     >>> with session("Lesson 1"):
-    ...     current()
+    ...     current_session()
     'Lesson 1'
     """
     token = _current.set(name)
