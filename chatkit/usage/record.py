@@ -5,7 +5,7 @@ is None, never 0; a sum adds what is known and counts the calls that are not.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal, TypeVar
@@ -33,7 +33,7 @@ class Usage:
     `estimated_calls` how many it only estimates.
 
     >>> sum([Usage(10, 5, known="measured"), Usage()])
-    Usage(prompt_tokens=10, completion_tokens=5, known='unknown', calls=2, unknown_calls=1)
+    Usage(prompt_tokens=10, completion_tokens=5, calls=2, unknown_calls=1, unpriced_calls=2)
     """
 
     prompt_tokens: int | None = None
@@ -44,19 +44,15 @@ class Usage:
     cost: Decimal | None = None
     known: Known = "unknown"
     calls: int = 1
-    unknown_calls: int = -1
-    estimated_calls: int = -1
-    unpriced_calls: int = -1
+    unknown_calls: int = 0
+    estimated_calls: int = 0
+    unpriced_calls: int = 0
 
     def __post_init__(self) -> None:
-        counts = {
-            "unknown_calls": self.known == "unknown",
-            "estimated_calls": self.known == "estimated",
-            "unpriced_calls": self.cost is None,
-        }
-        for name, counted in counts.items():
-            if getattr(self, name) < 0:
-                object.__setattr__(self, name, self.calls if counted else 0)
+        if self.calls == 1:  # a single call speaks for itself; a sum says how many of each it holds
+            object.__setattr__(self, "unknown_calls", int(self.known == "unknown"))
+            object.__setattr__(self, "estimated_calls", int(self.known == "estimated"))
+            object.__setattr__(self, "unpriced_calls", int(self.cost is None))
 
     @property
     def total_tokens(self) -> int | None:
@@ -66,6 +62,8 @@ class Usage:
     def __add__(self, other: "Usage") -> "Usage":
         if not isinstance(other, Usage):
             return NotImplemented
+        if not (self.calls and other.calls):  # no calls used nothing, which is known
+            return self if self.calls else other
         return Usage(
             prompt_tokens=_plus(self.prompt_tokens, other.prompt_tokens),
             completion_tokens=_plus(self.completion_tokens, other.completion_tokens),
@@ -84,18 +82,11 @@ class Usage:
         return self if other == 0 else NotImplemented
 
     def __repr__(self) -> str:
-        blank = Usage(cost=self.cost, known=self.known, calls=self.calls)
-        shown = [
-            f"{name}={value!r}"
-            for name in self.__slots__
-            if (value := getattr(self, name)) != getattr(blank, name) or name in ("known", "cost") and value is not None
-        ]
-        if self.calls != 1:
-            shown.insert(-1 if self.unknown_calls else len(shown), f"calls={self.calls}")
-        return f"Usage({', '.join(shown)})"
+        values = [(field.name, getattr(self, field.name), field.default) for field in fields(self)]
+        return f"Usage({', '.join(f'{name}={value!r}' for name, value, default in values if value != default)})"
 
 
-NOTHING = Usage(known="measured", cost=Decimal(0), calls=0)
+NOTHING = Usage(0, 0, cost=Decimal(0), known="measured", calls=0)
 """What zero calls used: the start of a sum."""
 
 
@@ -104,7 +95,8 @@ class UsageRecord:
     """One HTTP attempt: what was asked of whom, how it ended, how long it took, what it used.
 
     `id` is made by the writer (a resend makes no double), `at` is UTC, times are in seconds, `usage.cost`
-    in US dollars at the price that `price_table` and `price_date` name. No prompt or answer text.
+    in US dollars at the price that the table `price_table` gave for the day `price_date`; both are None
+    where no table was asked. `first_token` is None where no stream brought one. No prompt or answer text.
     """
 
     id: str

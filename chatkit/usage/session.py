@@ -3,13 +3,13 @@
 In: `with session("Lesson 1"):`. Out: `current_session()`, read by the meter for each attempt.
 """
 
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from uuid import uuid4
 
-_PROCESS = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} {uuid4().hex[:6]}"
+_PROCESS = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {uuid4().hex[:6]}"
 _current: ContextVar[str] = ContextVar("chatkit_session")
 
 
