@@ -4,6 +4,7 @@ The roof of the house: it names what is public and loads each name when it is fi
 `import chatkit` itself imports nothing heavy.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -49,3 +50,20 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted(set(globals()) | set(_HOMES))
+
+
+def _check_for_the_namesake() -> None:
+    """Warn if pip has laid OpenAI's package of the same import name into this folder."""
+    folder = os.path.dirname(__file__)
+    if os.path.exists(os.path.join(folder, "store.py")) or os.path.exists(os.path.join(folder, "server.py")):
+        import warnings
+
+        warnings.warn(
+            "notebook-chatkit and OpenAI's openai-chatkit are both installed here; both are imported as `chatkit`, and "
+            "pip has merged their files. Keep one: pip uninstall -y openai-chatkit notebook-chatkit, then install "
+            "the one you want.",
+            stacklevel=3,
+        )
+
+
+_check_for_the_namesake()

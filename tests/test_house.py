@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -196,3 +197,15 @@ def test_the_wheel_would_carry_each_widgets_files():
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
     assert build["targets"]["wheel"]["packages"] == ["chatkit"]
     assert all(importlib.util.find_spec(f"chatkit.ui.{path.stem}") for path in widgets())
+
+
+def test_openais_package_of_the_same_name_is_noticed(tmp_path):
+    (tmp_path / "chatkit").mkdir()
+    for name in ("__init__.py", "exceptions.py"):
+        shutil.copy(HOUSE / name, tmp_path / "chatkit")
+    code = "import chatkit; print(chatkit.ChatkitError.__name__)"
+    clean = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    (tmp_path / "chatkit" / "server.py").write_text("")
+    merged = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert (clean.stdout, clean.stderr) == ("ChatkitError\n", "")
+    assert "OpenAI's openai-chatkit are both installed here" in merged.stderr
