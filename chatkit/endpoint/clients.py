@@ -5,21 +5,19 @@ In: an `Endpoint`. Out: a plain `openai.OpenAI` or `openai.AsyncOpenAI`.
 
 import os
 import urllib.request
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import openai
 
+from chatkit.endpoint.address import Endpoint
 from chatkit.usage.meter import AsyncMeteredTransport, Meter, MeteredTransport
-
-if TYPE_CHECKING:
-    from chatkit.endpoint.connect import Endpoint
 
 LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 
 
-def build(endpoint: "Endpoint", asynchronous: bool, **options: Any) -> openai.OpenAI | openai.AsyncOpenAI:
+def build(endpoint: Endpoint, asynchronous: bool, **options: Any) -> openai.OpenAI | openai.AsyncOpenAI:
     """A client for the endpoint; `options` are those of openai's client."""
     meter = Meter(free=endpoint.local)
     proxy = _proxy(endpoint.base_url)
@@ -47,7 +45,7 @@ def _proxy(base_url: str) -> str | None:
     return proxies.get(address.scheme) or proxies.get("all")
 
 
-def _nothing_of_the_users(endpoint: "Endpoint") -> dict[str, Any]:
+def _nothing_of_the_users(endpoint: Endpoint) -> dict[str, Any]:
     """Options that keep what openai reads from the environment (keys, headers, ids) away from the local server."""
     ambient = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
     headers: dict[str, Any] = {line.partition(":")[0].strip(): openai.omit for line in ambient if ":" in line}

@@ -6,13 +6,14 @@ is only ever sent to the endpoint that it came with.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from chatkit.endpoint import launch
+from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.catalog import HOSTED_DEFAULT
 from chatkit.endpoint.keys import LOCAL_PREFIX, clean_key
 from chatkit.exceptions import InputError, SetupError
@@ -25,27 +26,6 @@ NO_KEY = "none"
 """What is sent as the key to a server on this machine that asks for none."""
 
 _endpoints: "WeakKeyDictionary[Any, Endpoint]" = WeakKeyDictionary()
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where calls go: base URL, key (never shown), the model asked for by default, and who said so."""
-
-    base_url: str
-    api_key: str = field(repr=False)
-    model: str
-    source: str
-    local: bool = False
-    window: int | None = None
-    azure: tuple[tuple[str, Any], ...] = field(default=(), repr=False)
-
-    @property
-    def sentence(self) -> str:
-        """Which endpoint and model serve, in one sentence without the key."""
-        if self.local:
-            return f"{self.model} answers on this machine: no key, no network, no cost."
-        where = urlsplit(self.base_url).netloc or self.base_url
-        return f"{self.model} answers at {where} ({self.source})."
 
 
 @overload

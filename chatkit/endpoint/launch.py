@@ -71,7 +71,7 @@ def _start(model: str | None, tell: Callable[[str], None]) -> LocalServer:
     key = LOCAL_PREFIX + token_urlsafe(24)
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8",
+            _command(model), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8",
             env=_environment(),
         )  # fmt: skip
         ready = _wait_until_ready(process, key, tell)
