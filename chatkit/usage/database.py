@@ -1,0 +1,280 @@
+"""The database under the store, and the only place that imports SQLAlchemy: opens, migrates, writes, reads.
+
+In: rows. Out: rows and sums; every fault as a `StoreError`. SQLite and PostgreSQL take the same way.
+"""
+
+import random
+import sqlite3
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from importlib import import_module
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import NullPool, PoolProxiedConnection
+
+from chatkit.exceptions import StoreError
+from chatkit.usage import place as places
+from chatkit.usage.place import Place
+from chatkit.usage.record import NOTHING, Known, Usage, UsageRecord
+from chatkit.usage.schema import CALLS, MIGRATIONS, NAMES, SERIAL, dollars, moment, to_record
+
+OPENING = 30.0
+"""Seconds that opening and migrating may wait for other processes."""
+
+
+ELSEWHERE = "Name another file in CHATKIT_DB."
+SERVER = "Check the server and its URL in CHATKIT_DB."
+
+
+class LockedError(StoreError):
+    """Another program holds the database; later it can be written."""
+
+
+class NotAStoreError(StoreError):
+    """The file is damaged, or is no database at all."""
+
+
+class NewerError(StoreError):
+    """A newer chatkit wrote the database; it can be read, not written."""
+
+
+class Database:
+    """An open database with the table in it."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._patience = OPENING
+        self._held: PoolProxiedConnection | None = None
+        self._sqlite = place.file is not None
+        with self._faults():
+            self._engine = self._create_engine()
+        try:
+            with self._faults():
+                self._insert, self._named = _insert(self._engine.dialect)
+                self.refusal = _refusal(place, self._migrate())
+                if not self.refusal:
+                    self._check_columns()
+        except StoreError:
+            self.close()
+            raise
+
+    def insert(self, rows: Sequence[tuple[Any, ...]], patience: float) -> None:
+        """Write the rows and commit; a row that is there already (by its id) stays as it is."""
+        if self.refusal:
+            raise self.refusal
+        values: Any = [dict(zip(NAMES, row, strict=True)) for row in rows] if self._named else rows
+        with self._faults(), self._writing(patience) as cursor:
+            if len(values) == 1:
+                cursor.execute(self._insert, values[0])
+            else:
+                cursor.executemany(self._insert, values)
+
+    def records(self, session: str | None, since: datetime | None, model: str | None) -> list[UsageRecord]:
+        """The records that match, in the order in which they were written."""
+        query = sa.select(CALLS).where(*_matching(session, since, model)).order_by(CALLS.c.seq)
+        with self._faults(), self._engine.connect() as connection:
+            return [to_record(row) for row in connection.execute(query)]
+
+    def total(self, session: str | None, since: datetime | None, model: str | None) -> Usage:
+        """The sum over the records that match, as `record.total` would make it."""
+        columns = CALLS.c
+        summed = (columns.prompt_tokens, columns.completion_tokens, columns.cached_tokens, columns.reasoning_tokens,
+                  columns.audio_seconds, columns.cost_pico)  # fmt: skip
+        doubts = (columns.known == "unknown", columns.known == "estimated", columns.cost_pico.is_(None))
+        query = sa.select(
+            sa.func.count(), *map(sa.func.sum, summed), *(sa.func.sum(sa.case((doubt, 1), else_=0)) for doubt in doubts)
+        ).where(*_matching(session, since, model))
+        with self._faults(), self._engine.connect() as connection:
+            return _sum(*connection.execute(query).one())
+
+    def sessions(self) -> list[str]:
+        """The names of all sessions, in the order of their first calls."""
+        query = sa.select(CALLS.c.session).group_by(CALLS.c.session).order_by(sa.func.min(CALLS.c.seq))
+        with self._faults(), self._engine.connect() as connection:
+            return list(connection.scalars(query))
+
+    def close(self) -> None:
+        """Give the connections back."""
+        if self._held:
+            self._held.close()
+        self._held = None
+        self._engine.dispose()
+
+    def _create_engine(self) -> sa.Engine:
+        if self._place.file is None:
+            # many students share the server: no connection is kept between writes
+            return sa.create_engine(self._place.url, poolclass=NullPool)
+        places.make(self._place.file)
+        wal = not places.on_network(self._place.file.resolve())
+        if not wal:
+            warnings.warn(
+                f"{self._place} lies on a network file system, where writing is slow. " + ELSEWHERE, stacklevel=2
+            )
+        engine = sa.create_engine(sa.URL.create("sqlite", database=str(self._place.file)))
+        sa.event.listen(engine, "connect", lambda connection, _: _prepare(connection, wal))
+        return engine
+
+    @contextmanager
+    def _writing(self, patience: float) -> Iterator[DBAPICursor]:
+        connection = self._held or self._engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            if self._sqlite:
+                self._held = connection
+                if patience != self._patience:
+                    cursor.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+                    self._patience = patience
+                cursor.execute("BEGIN IMMEDIATE")
+            yield cursor
+            connection.commit()
+        except BaseException:
+            connection.rollback()
+            raise
+        finally:
+            if not self._held:
+                connection.close()
+
+    def _migrate(self) -> int:
+        with self._engine.connect() as connection:
+            version = _version(connection) if sa.inspect(connection).has_table("chatkit_schema") else 0
+        if version >= len(MIGRATIONS):
+            return version
+        with self._writing(OPENING) as cursor:
+            if not self._sqlite:
+                cursor.execute("SELECT pg_advisory_xact_lock(4242424242)")
+            cursor.execute("CREATE TABLE IF NOT EXISTS chatkit_schema (version INTEGER PRIMARY KEY, at TEXT NOT NULL)")
+            cursor.execute("SELECT COALESCE(MAX(version), 0) FROM chatkit_schema")
+            found = _first(cursor)
+            for number, statements in enumerate(MIGRATIONS[found:], found + 1):
+                for statement in statements:
+                    cursor.execute(statement.format(serial=SERIAL[self._engine.dialect.name]))
+                cursor.execute(f"INSERT INTO chatkit_schema VALUES ({number}, CAST(CURRENT_TIMESTAMP AS TEXT))")
+        return max(found, len(MIGRATIONS))
+
+    def _check_columns(self) -> None:
+        inspector = sa.inspect(self._engine)
+        there = {c["name"] for c in inspector.get_columns(CALLS.name)} if inspector.has_table(CALLS.name) else set()
+        if missing := set(NAMES) - there:
+            raise NotAStoreError(f"is no usage store (it lacks {', '.join(sorted(missing))})")
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, SQLAlchemyError, OSError, ImportError) as error:
+            raise _explain(error, self._place) from error
+        except Exception as error:
+            if self._sqlite or not isinstance(error, self._engine.dialect.loaded_dbapi.Error):
+                raise
+            raise _explain(error, self._place) from error
+
+
+def open_database(place: Place) -> Database:
+    """The database at `place`; a file that is none is set aside, and a new one begun."""
+    inode = place.file.stat().st_ino if place.file and place.file.exists() else 0
+    try:
+        return Database(place)
+    except NotAStoreError as fault:
+        if place.file is None:
+            raise
+        places.set_aside(place.file, inode, fault.cause)
+        return Database(place)
+
+
+def _prepare(connection: DBAPIConnection, wal: bool) -> None:
+    assert isinstance(connection, sqlite3.Connection)
+    connection.isolation_level = None  # the transactions are ours: BEGIN IMMEDIATE, not the driver's BEGIN
+    connection.execute(f"PRAGMA busy_timeout = {int(OPENING * 1000)}")
+    _set_journal(connection, "wal" if wal else "delete")
+    connection.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
+
+
+def _set_journal(connection: sqlite3.Connection, mode: str) -> None:
+    # the change of mode does not wait for other processes as everything else does
+    deadline = time.monotonic() + OPENING
+    while connection.execute("PRAGMA journal_mode").fetchone()[0] != mode:
+        try:
+            connection.execute(f"PRAGMA journal_mode = {mode}")
+            return  # in it now, or in the one that the file system allows
+        except sqlite3.OperationalError as error:
+            if not _is(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.001, 0.02))
+
+
+def _insert(dialect: sa.Dialect) -> tuple[str, bool]:
+    """The insert as the driver takes it, and whether its parameters are named."""
+    if dialect.name not in SERIAL:
+        raise StoreError(f"The usage store cannot be kept in {dialect.name}.", "Use SQLite or PostgreSQL.")
+    statement = import_module(f"sqlalchemy.dialects.{dialect.name}").insert(CALLS)
+    unless_there = statement.on_conflict_do_nothing(index_elements=["id"])
+    compiled = unless_there.compile(dialect=dialect, column_keys=list(NAMES))
+    return str(compiled), not compiled.positional
+
+
+def _version(connection: sa.Connection) -> int:
+    return int(connection.exec_driver_sql("SELECT COALESCE(MAX(version), 0) FROM chatkit_schema").scalar_one())
+
+
+def _first(cursor: DBAPICursor) -> int:
+    row = cursor.fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _refusal(place: Place, version: int) -> NewerError | None:
+    if version <= len(MIGRATIONS):
+        return None
+    return NewerError(
+        f"The usage store {place} has schema version {version}; this chatkit knows up to {len(MIGRATIONS)},"
+        " so it reads it and does not write to it.",
+        "Update chatkit, or name another store in CHATKIT_DB.",
+    )
+
+
+def _matching(session: str | None, since: datetime | None, model: str | None) -> list[sa.ColumnElement[bool]]:
+    columns = CALLS.c
+    clauses = []
+    if session is not None:
+        clauses.append(columns.session == session)
+    if since is not None:
+        clauses.append(columns.at >= moment(since))
+    if model is not None:
+        clauses.append(sa.or_(columns.model == model, columns.answered_model == model))
+    return clauses
+
+
+def _sum(calls: int, prompt: Any, completion: Any, cached: Any, reasoning: Any, seconds: float | None,
+         pico: Any, unknown: Any, estimated: Any, unpriced: Any) -> Usage:  # fmt: skip
+    if not calls:
+        return NOTHING
+    known: Known = "unknown" if unknown else "estimated" if estimated else "measured"
+    return Usage(_int(prompt), _int(completion), _int(cached), _int(reasoning), seconds, dollars(pico), known,
+                 calls, int(unknown), int(estimated), int(unpriced))  # fmt: skip
+
+
+def _int(number: int | Decimal | None) -> int | None:
+    return None if number is None else int(number)
+
+
+def _is(error: BaseException, *codes: int) -> bool:
+    code = getattr(error, "sqlite_errorcode", None) or getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in codes
+
+
+def _explain(error: BaseException, place: Place) -> StoreError:
+    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    if _is(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return LockedError(f"The usage store {place} is held by another program.")
+    if _is(error, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return NotAStoreError(f"is no usage store ({said})")
+    if isinstance(error, ImportError):
+        return StoreError(f"The usage store {place} needs a driver: {said}.", "Try: pip install 'psycopg[binary]'.")
+    return StoreError(f"The usage store {place} cannot be used: {said}.", ELSEWHERE if place.file else SERVER)

@@ -1,0 +1,219 @@
+"""The sink of the house: each call's `UsageRecord`, kept in SQLite or PostgreSQL.
+
+In: records, from the meter only. Out: records and sums, to whoever asks. A store that cannot be written
+breaks no call: rows wait in memory, one warning says so, and they are written with the next that can be.
+"""
+
+import atexit
+import os
+import threading
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from chatkit.exceptions import StoreError
+from chatkit.usage.place import place
+from chatkit.usage.record import Usage, UsageRecord
+
+if TYPE_CHECKING:
+    from chatkit.usage.database import Database
+
+PATIENCE = 5.0
+"""Seconds that a caller is held up when another program holds the database; then the rows wait."""
+BACKGROUND = 30.0
+"""Seconds that the thread which takes over waits for it."""
+ROOM = 100_000
+"""Rows that may wait; beyond them the oldest are lost, and the warning at the end says how many."""
+BATCH = 1000
+
+_stores: "weakref.WeakSet[UsageStore]" = weakref.WeakSet()
+_inherited: list[object] = []
+
+
+class UsageStore:
+    """Usage records in a file, or in a database that a URL names; safe in threads and after a fork.
+
+    Without an argument: what `CHATKIT_DB` names, else a file in the user's data folder.
+
+    >>> import tempfile
+    >>> store = UsageStore(tempfile.mkdtemp() + "/usage.sqlite")
+    >>> store.total()
+    Usage(prompt_tokens=0, completion_tokens=0, cost=Decimal('0'), known='measured', calls=0)
+    """
+
+    def __init__(self, url_or_path: "str | os.PathLike[str] | None" = None) -> None:
+        self._place = place(url_or_path)
+        self._begin()
+        _stores.add(self)
+
+    def __repr__(self) -> str:
+        return f"UsageStore({str(self._place)!r})"
+
+    def _begin(self) -> None:
+        self._pid = os.getpid()
+        self._database: Database | None = None
+        self._lock = threading.Lock()
+        self._writer: int | None = None
+        self._relief: threading.Thread | None = None
+        self._waiting: deque[tuple[Any, ...]] = deque()
+        self._fault: StoreError | None = None
+        self._warned = False
+        self._lost = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many rows could not be written yet."""
+        return len(self._waiting)
+
+    @property
+    def fault(self) -> StoreError | None:
+        """Why the last write failed; None if it did not."""
+        return self._fault
+
+    def add(self, record: UsageRecord, *, patience: float = PATIENCE) -> bool:
+        """Write the record; True once it is committed, False if it waits. Never raises.
+
+        `patience` is for how many seconds another program that holds the database may hold up the caller.
+        """
+        from chatkit.usage.schema import to_row
+
+        self._after_fork()
+        self._waiting.append(to_row(record))
+        return self._write(patience)
+
+    def flush(self, patience: float = BACKGROUND) -> None:
+        """Write the rows that wait, or raise the `StoreError` that says why they cannot be written."""
+        self._after_fork()
+        if not self._write(patience):
+            raise self._fault or StoreError(f"{self!r} is being written to.", "Try again.")
+
+    def records(
+        self, *, session: str | None = None, since: datetime | None = None, model: str | None = None
+    ) -> list[UsageRecord]:
+        """The records that match, in the order in which they were written; `model` is the one asked or answered."""
+        return self._reading().records(session, since, model)
+
+    def total(self, *, session: str | None = None, since: datetime | None = None, model: str | None = None) -> Usage:
+        """The sum over the records that match, made by the database."""
+        return self._reading().total(session, since, model)
+
+    def sessions(self) -> list[str]:
+        """The names of all sessions, in the order of their first calls."""
+        return self._reading().sessions()
+
+    def close(self) -> None:
+        """Write what waits if that can be done, and let go of the database; the next use opens it again."""
+        self._after_fork()
+        self._write(PATIENCE)
+        with self._alone(BACKGROUND) as mine:
+            if mine and self._database:
+                self._database.close()
+                self._database = None
+
+    def _reading(self) -> "Database":
+        self._after_fork()
+        if self._waiting:
+            self._write(PATIENCE)
+        with self._alone(BACKGROUND) as mine:
+            if not mine:
+                raise StoreError(f"{self!r} is being written to.", "Try again.")
+            return self._open()
+
+    def _open(self) -> "Database":
+        if self._database is None:
+            from chatkit.usage.database import open_database
+
+            self._database = open_database(self._place)
+        return self._database
+
+    def _after_fork(self) -> None:
+        if self._pid != os.getpid():
+            _inherited.append(self._database)  # closing it here would harm the parent, who also has the rows that wait
+            self._begin()
+
+    @contextmanager
+    def _alone(self, patience: float) -> Iterator[bool]:
+        mine = self._lock.acquire(timeout=patience)
+        try:
+            if mine:
+                self._writer = threading.get_ident()
+            yield mine
+        finally:
+            if mine:
+                self._writer = None
+                self._lock.release()
+
+    def _write(self, patience: float) -> bool:
+        if self._writer == threading.get_ident():
+            return False  # the collector ran a finaliser amid our own write, which will take this row along
+        with self._alone(patience) as mine:
+            if mine:
+                try:
+                    self._drain(patience)
+                except StoreError as fault:
+                    self._postpone(fault)
+        return not self._waiting  # if another thread is writing, it will take the row along
+
+    def _drain(self, patience: float) -> None:
+        from chatkit.usage.database import NotAStoreError
+
+        while rows := list(islice(self._waiting, BATCH)):
+            try:
+                self._open().insert(rows, patience)
+            except NotAStoreError:
+                self._database = None  # opening it again sets it aside
+                self._open().insert(rows, patience)
+            for _ in rows:
+                self._waiting.popleft()
+        self._fault = None
+
+    def _postpone(self, fault: StoreError) -> None:
+        from chatkit.usage.database import LockedError
+
+        self._fault = fault
+        while len(self._waiting) > ROOM:
+            self._waiting.popleft()
+            self._lost += 1
+        if isinstance(fault, LockedError) and threading.current_thread() is not self._relief:
+            self._relieve()
+        elif not self._warned:
+            self._warned = True
+            warnings.warn(f"{fault} Usage is kept in memory meanwhile and written later.", stacklevel=2)
+
+    def _relieve(self) -> None:
+        """Let a thread wait for the other program, so that no event loop has to; the interpreter's end waits for it."""
+        if self._relief is None or not self._relief.is_alive():
+            self._relief = threading.Thread(target=self._write, args=(BACKGROUND,), name="chatkit-store")
+            with suppress(RuntimeError):  # the interpreter is ending and starts no thread any more
+                self._relief.start()
+
+    def _finish(self) -> None:
+        if self._pid != os.getpid() or not (self._waiting or self._lost):
+            return
+        self._write(PATIENCE)
+        if left := len(self._waiting) + self._lost:
+            warnings.warn(f"{left} usage rows could not be written to {self._place}. {self._fault or ''}", stacklevel=2)
+
+
+@atexit.register
+def _finish_all() -> None:
+    for store in list(_stores):
+        store._finish()
+
+
+_default: UsageStore | None = None
+_default_lock = threading.Lock()
+
+
+def default_store() -> UsageStore:
+    """The store that this process shares: what `CHATKIT_DB` named when it was first asked for."""
+    global _default
+    with _default_lock:
+        if _default is None:
+            _default = UsageStore()
+        return _default
