@@ -56,7 +56,7 @@ class Reply:
     outcome: Outcome
     model: str | None = None
     request: Mapping[str, Any] = field(default_factory=dict)
-    raw: bytes = b""
+    raw: bytes = field(default=b"", repr=False)
     status: int | None = None
     request_id: str | None = None
     latency: float = 0.0

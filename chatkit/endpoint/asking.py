@@ -1,0 +1,179 @@
+"""The endpoint door's attempts: a turn is sent, and sent again where that may help, until it has ended.
+
+In: a client, a JSON body, deadlines. Out: batches of `Delta` and `Wait`; the draft holds the rest.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from difflib import get_close_matches
+from itertools import count
+from typing import Any
+
+import httpx2
+import openai
+
+from chatkit.endpoint import faults, wire
+from chatkit.endpoint.attempts import own_wait
+from chatkit.endpoint.deadlines import Deadlines, Expired, Watch
+from chatkit.endpoint.draft import Draft
+from chatkit.endpoint.receiving import Receiving
+from chatkit.endpoint.redact import plain
+from chatkit.endpoint.refusals import Asked
+from chatkit.endpoint.reply import Delta, Wait
+from chatkit.endpoint.wire import Failed
+from chatkit.exceptions import EndpointError
+
+BILLED_TWICE = "an attempt that brought no answer was made again; it may be billed twice"
+LOOKED_UP = 3.0  # seconds that the model names in a 404's sentence may cost
+SILENCES = 2  # attempts that may end without a word
+
+_no_options: set[str] = set()  # addresses that reject stream_options
+
+
+class Asking:
+    """One turn, asked until it is answered or must not be asked again."""
+
+    def __init__(
+        self,
+        client: openai.AsyncOpenAI,
+        body: Mapping[str, Any],
+        api: str,
+        deadlines: Deadlines,
+        attempts: int,
+        sleep: Callable[[float], Awaitable[object]],
+        chance: Callable[[], float],
+    ) -> None:
+        self._client, self._body, self._api = client, body, api
+        self._deadlines, self._most = deadlines, attempts
+        self._sleep, self._chance = sleep, chance
+        self._silences = 0
+        model = body.get("model")
+        self._asked = Asked(model if isinstance(model, str) else None, wire.url_of(client, api), wire.keys_of(client))
+        self.draft = Draft(api, body, self._asked, deadlines)
+        self.watch = Watch(deadlines)
+
+    async def batches(self) -> AsyncGenerator[Sequence[Delta | Wait]]:
+        """Yield what comes, attempt by attempt; the draft has ended afterwards."""
+        try:
+            for number in count(1):
+                try:
+                    async with aclosing(self._attempt(number)) as batches:
+                        async for batch in batches:
+                            yield batch
+                    return
+                except Failed as caught:
+                    failed = caught
+                if self._drops_options(failed):
+                    continue
+                seconds = self._wait(failed, number)
+                if seconds is None:
+                    await self._give_up(failed)
+                    return
+                yield (Wait(seconds, number + 1, self._most, _why(failed)),)
+                self.watch.pause()
+                with self.watch:
+                    await self._sleep(seconds)
+        except Expired as expired:
+            self.draft.fail(faults.too_late(expired))
+
+    async def _attempt(self, number: int) -> AsyncGenerator[list[Delta]]:
+        self.draft.begin(self._sent())
+        self.watch.begin()
+        response = await self._send(number)
+        try:
+            receiving = Receiving(response, self.draft, self.watch, self._deadlines, self._asked)
+            async with aclosing(receiving.batches()) as batches:
+                async for deltas in batches:
+                    yield deltas
+        except Expired as expired:
+            raise self._silent(expired) from None
+        finally:
+            await response.aclose()
+
+    async def _send(self, number: int) -> httpx2.Response:
+        exchange = None
+        try:
+            with self.watch:
+                response = await wire.send(self._client, self._api, self.draft.sent, number, self._deadlines)
+            exchange = response.extensions.get("chatkit_exchange")
+            return response
+        except Failed as failed:
+            exchange = failed.exchange
+            raise
+        except Expired as expired:
+            exchange = wire.exchange_of(expired)
+            raise self._silent(expired) from None
+        except asyncio.CancelledError as cancel:
+            exchange = wire.exchange_of(cancel)
+            raise
+        finally:
+            self.draft.exchanges.append(exchange)
+
+    def _sent(self) -> dict[str, Any]:
+        body = {**self._body, "stream": True}
+        if self._api == "chat":
+            options = {} if self._asked.url in _no_options else {"include_usage": True}
+            if options := {**options, **(body.pop("stream_options", None) or {})}:
+                body["stream_options"] = options
+        return body
+
+    def _silent(self, expired: Expired) -> Failed | Expired:
+        if expired.phase != "first content":
+            return expired
+        self._silences += 1
+        return Failed(faults.too_late(expired), again=self._silences < SILENCES)
+
+    def _drops_options(self, failed: Failed) -> bool:
+        """Say whether the endpoint rejects `stream_options`; it is asked without from now on."""
+        status = getattr(failed.error, "status", None)
+        said = status in (400, 422) and b"stream_options" in failed.raw and "stream_options" not in self._body
+        if not said or self._asked.url in _no_options:
+            return False
+        _no_options.add(self._asked.url)
+        return True
+
+    def _wait(self, failed: Failed, number: int) -> float | None:
+        """Seconds until the next attempt; None where there is none."""
+        if not failed.again or number >= self._most:
+            return None
+        seconds = own_wait(number, self._chance()) if failed.wait is None else failed.wait
+        if seconds > min(self._deadlines.retry_after, self.watch.left()):
+            return None
+        if getattr(failed.error, "kind", None) == "timeout" and BILLED_TWICE not in self.draft.notes:
+            self.draft.notes.append(BILLED_TWICE)
+        return seconds
+
+    async def _give_up(self, failed: Failed) -> None:
+        error = failed.error
+        if isinstance(error, EndpointError):
+            self.draft.status, self.draft.request_id = error.status, error.request_id
+            if error.kind == "not_found" and self._asked.model and "has no model" in error.cause:
+                error = await self._with_names(error, self._asked.model)
+        self.draft.keep(failed.raw)
+        self.draft.fail(error)
+
+    async def _with_names(self, error: EndpointError, model: str) -> EndpointError:
+        """Add names that the endpoint lists and that look like the one asked for."""
+        names: list[str] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOKED_UP):
+                names = await wire.list_models(self._client, self._deadlines)
+        near = get_close_matches(model, names, n=3, cutoff=0.4) or names[:3]
+        if not near:
+            return error
+        shown = ", ".join(plain(name, self._asked.keys, 80) for name in near)
+        return EndpointError(
+            error.cause,
+            f"It has: {shown}." if near == names else f"Near names that it has: {shown}.",
+            kind=error.kind,
+            status=error.status,
+            code=error.code,
+            type=error.type,
+            param=error.param,
+            request_id=error.request_id,
+        )
+
+
+def _why(failed: Failed) -> str:
+    return failed.error.cause.partition(" It says:")[0]

@@ -1,0 +1,120 @@
+"""The endpoint door's clock: how long a turn may take and how much may come, and who watches that it holds.
+
+In: `Deadlines`. Out: `Expired` (or a cut) at the moment one is passed, raised where the turn waits.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal, Self
+
+Phase = Literal["first content", "idle", "turn", "tail"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Limits of one turn: seconds, and sizes.
+
+    `connect` is for the connection, `first_content` for the first word of each attempt, `idle` between
+    two pieces of content (keep-alive comments do not count), `tail` for what may follow the finish
+    reason, `turn` for all attempts and waits together, `retry_after` for one wait that the endpoint
+    asks for. `text` counts characters, `event` and `raw` bytes: of one event, and of the body that is
+    kept for the reply.
+    """
+
+    connect: float = 5.0
+    first_content: float = 60.0
+    idle: float = 30.0
+    turn: float = 300.0
+    tail: float = 5.0
+    retry_after: float = 60.0
+    text: int = 2_000_000
+    event: int = 16 * 1024 * 1024
+    raw: int = 4 * 1024 * 1024
+
+
+class Expired(Exception):  # noqa: N818  # an event in a turn's life, not yet an error
+    """A deadline has passed: which one, and how many seconds it was."""
+
+    def __init__(self, phase: Phase, seconds: float) -> None:
+        self.phase, self.seconds = phase, seconds
+        super().__init__(f"{phase} deadline of {seconds:g} s")
+
+
+class Watch:
+    """Interrupts the task that waits inside `with watch:` when the deadline of the moment passes.
+
+    Moving a deadline later costs an assignment: the timer looks again when it fires, so a token costs
+    no timer of its own. Time that the caller takes between two waits is not the endpoint's idleness.
+    """
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._deadlines = deadlines
+        self._end = self._loop.time() + deadlines.turn
+        self._phase: Phase = "turn"
+        self._seconds = deadlines.turn
+        self._due = self._end
+        self._task: asyncio.Task[object] | None = None
+        self._passed: Phase | None = None
+        self._timer = self._loop.call_at(self._end, self._look)
+
+    def left(self) -> float:
+        """Seconds that the turn has left."""
+        return self._end - self._loop.time()
+
+    def begin(self) -> None:
+        """Start an attempt: its first content is due."""
+        self._set("first content", self._deadlines.first_content)
+
+    def pause(self) -> None:
+        """Wait before the next attempt: only the turn's own end is due."""
+        self._set("turn", self._deadlines.turn)
+
+    def content(self) -> None:
+        """Content has come: the next is due."""
+        if self._phase == "idle":
+            self._due = self._loop.time() + self._seconds
+        else:
+            self._set("idle", self._deadlines.idle)
+
+    def finished(self) -> None:
+        """The finish reason has come: the rest is due soon."""
+        self._set("tail", self._deadlines.tail)
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._timer.cancel()
+
+    def __enter__(self) -> Self:
+        if self._loop.time() >= self._end:
+            raise Expired("turn", self._deadlines.turn)
+        self._task = asyncio.current_task()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        task, self._task = self._task, None
+        if self._passed is None:
+            return
+        phase, self._passed = self._passed, None
+        others = task.uncancel() if task else 0
+        if not others and (kind is None or issubclass(kind, asyncio.CancelledError)):
+            raise Expired(phase, self._deadlines.turn if phase == "turn" else self._seconds) from None
+
+    def _set(self, phase: Phase, seconds: float) -> None:
+        self._phase, self._seconds = phase, seconds
+        self._due = self._loop.time() + seconds
+        if min(self._due, self._end) < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(min(self._due, self._end), self._look)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if self._task is None:
+            self._due = max(self._due, now + self._seconds)
+        due = min(self._due, self._end)
+        if now < due or self._task is None:
+            self._timer = self._loop.call_at(max(due, now + 0.05), self._look)
+        else:
+            self._passed = "turn" if self._end <= self._due else self._phase
+            self._task.cancel()

@@ -1,0 +1,67 @@
+"""The endpoint door's engine: one turn, asked by an openai client and read from the bytes that come back.
+
+In: a client, a JSON body, deadlines. Out: `Delta`s as they come, a `Wait` before each further attempt,
+and at the end exactly one `Reply`, whatever happened. It runs on any asyncio loop; run.py gives it one.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Literal
+
+from chatkit.endpoint.deadlines import Deadlines
+from chatkit.endpoint.reply import Delta, Reply, Wait
+
+if TYPE_CHECKING:
+    import openai
+
+Api = Literal["chat", "responses"]
+
+
+class Engine:
+    """Turns a request into a stream of deltas and one reply.
+
+    `sleep` and `chance` are what waits between attempts are made of; tests give their own.
+    """
+
+    def __init__(
+        self,
+        *,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._sleep = sleep
+        self._chance = chance
+
+    async def stream(
+        self,
+        client: "openai.AsyncOpenAI",
+        body: Mapping[str, Any],
+        *,
+        api: Api = "chat",
+        deadlines: Deadlines | None = None,
+        attempts: int = 3,
+    ) -> AsyncGenerator[Delta | Wait | Reply]:
+        """Send `body` (without stream flags) and yield what comes; the last item is the Reply.
+
+        Nothing is raised but CancelledError, after the Reply of a turn whose task was cancelled.
+        """
+        from chatkit.endpoint.asking import Asking  # brings openai, which must not slow the first import
+
+        asking = Asking(client, body, api, deadlines or Deadlines(), attempts, self._sleep, self._chance)
+        cancelled = None
+        try:
+            async with aclosing(asking.batches()) as batches:
+                async for batch in batches:
+                    for item in batch:
+                        yield item
+        except asyncio.CancelledError as cancel:
+            cancelled = cancel
+            if not asking.draft.settled:
+                asking.draft.end("cancelled")
+        finally:
+            asking.watch.stop()
+        yield asking.draft.reply()
+        if cancelled:
+            raise cancelled

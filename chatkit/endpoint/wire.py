@@ -1,0 +1,131 @@
+"""The endpoint door's one place that sends: a body goes out by an openai client, an open response comes back.
+
+In: a client (its address, authentication and headers are used, its retries and objects are not), a JSON
+body. Out: an httpx2 response whose body is still to be read, or `Failed` with an error in words.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx2
+import openai
+
+from chatkit.endpoint import attempts, faults
+from chatkit.endpoint.deadlines import Deadlines
+from chatkit.endpoint.redact import clean_url
+from chatkit.endpoint.refusals import Asked, Refusal, read_refusal, refused
+from chatkit.exceptions import ChatkitError, EndpointError, InputError
+
+PATHS = {"chat": "/chat/completions", "responses": "/responses"}
+REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
+
+
+@dataclass(eq=False)
+class Failed(Exception):  # noqa: N818  # an attempt's end, which the engine judges
+    """An attempt that brought no answer: the error, whether another may help, what the endpoint asks."""
+
+    error: ChatkitError
+    again: bool = False
+    wait: float | None = None
+    exchange: Any = None
+    raw: bytes = b""
+
+
+async def send(
+    client: openai.AsyncOpenAI, api: str, body: Mapping[str, Any], number: int, deadlines: Deadlines
+) -> httpx2.Response:
+    """Send attempt `number`; return the response with its body unread, or raise Failed."""
+    keys, url = keys_of(client), url_of(client, api)
+    try:
+        response: Any = await client.post(  # its type says AsyncStream: cast_to is meant for what is no stream
+            PATHS[api],
+            cast_to=httpx2.Response,
+            body=body,
+            options={
+                "headers": {"x-stainless-retry-count": str(number - 1)},
+                "max_retries": 0,
+                "follow_redirects": False,  # the body would go along, and on one's own host even the key
+                "timeout": httpx2.Timeout(None, connect=deadlines.connect, pool=deadlines.first_content),
+            },
+            stream=True,
+            stream_cls=openai.AsyncStream[Any],
+        )
+        assert isinstance(response, httpx2.Response)
+        return response
+    except openai.APIStatusError as error:
+        failed = _refused(error, Asked(_model(body), url, keys), number)
+    except (openai.APIConnectionError, httpx2.HTTPError, httpx2.InvalidURL) as error:
+        said, again = faults.no_answer(error, url, deadlines)
+        failed = Failed(said, again, exchange=exchange_of(error))
+    except openai.OpenAIError as error:
+        failed = Failed(EndpointError(f"The client could not send: {type(error).__name__}.", kind="auth"))
+    except UnicodeEncodeError:
+        failed = Failed(InputError("The key or the request has characters that cannot be sent.", "Check the API key."))
+    except (ValueError, TypeError) as error:
+        failed = Failed(InputError(f"The request cannot be sent as JSON: {error}."))
+    except RuntimeError:
+        failed = Failed(InputError("The client is closed.", "Connect again."))
+    raise failed from None  # the SDK's exceptions hold the request with its key
+
+
+def _refused(error: openai.APIStatusError, asked: Asked, number: int) -> Failed:
+    response, now = error.response, datetime.now(UTC)
+    raw = response.content
+    refusal = read_refusal(raw)
+    if 300 <= response.status_code < 400:
+        refusal = Refusal(clean_url(response.headers.get("location", "nowhere")))
+    wait = attempts.asked_wait(response.headers, now)
+    said = refused(
+        response.status_code,
+        refusal,
+        asked,
+        request_id=request_id_of(response),
+        retry_at=attempts.retry_time(wait, now) if wait is not None else None,
+        tries=number,
+    )
+    again = attempts.may_retry(response.status_code, refusal.code or refusal.type, response.headers)
+    return Failed(said, again, wait, response.extensions.get("chatkit_exchange"), raw)
+
+
+async def list_models(client: openai.AsyncOpenAI, deadlines: Deadlines) -> list[str]:
+    """The names that the endpoint lists; none where it does not."""
+    timeout = httpx2.Timeout(deadlines.connect)
+    try:
+        response = await client.get(
+            "/models",
+            cast_to=httpx2.Response,
+            options={"max_retries": 0, "follow_redirects": False, "timeout": timeout},
+        )
+        listed = response.json()["data"]
+        return [model["id"] for model in listed if isinstance(model["id"], str)]
+    except (openai.OpenAIError, httpx2.HTTPError, ValueError, TypeError, LookupError):
+        return []  # the names are a courtesy in the sentence about another error
+
+
+def exchange_of(error: BaseException) -> Any:
+    """What the meter hung on an exception, or on one that it came from."""
+    found = (getattr(e, "chatkit_exchange", None) for e in faults.causes(error))
+    return next((exchange for exchange in found if exchange is not None), None)
+
+
+def url_of(client: openai.AsyncOpenAI, api: str) -> str:
+    """Where a request goes, without what must not be shown."""
+    return clean_url(str(client.base_url).rstrip("/") + PATHS[api])
+
+
+def keys_of(client: openai.AsyncOpenAI) -> tuple[str, ...]:
+    """The keys that the client may send."""
+    held = (getattr(client, name, None) for name in ("api_key", "admin_api_key", "_azure_ad_token"))
+    return tuple(key for key in held if isinstance(key, str) and key)
+
+
+def request_id_of(response: httpx2.Response) -> str | None:
+    """The id to name when asking the endpoint's support."""
+    return next((response.headers[name] for name in REQUEST_IDS if name in response.headers), None)
+
+
+def _model(body: Mapping[str, Any]) -> str | None:
+    model = body.get("model")
+    return model if isinstance(model, str) else None
