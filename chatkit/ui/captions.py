@@ -1,0 +1,91 @@
+"""Faces: what usage, outcomes and waits are called in words.
+
+In: values of the usage and endpoint doors. Out: short sentences that a panel shows as they are.
+"""
+
+from decimal import Decimal
+
+from chatkit.endpoint.reply import Reply, Wait
+from chatkit.usage.record import Usage
+
+OUTCOMES = {
+    "length": "cut off at the token limit",
+    "filtered": "stopped by the content filter; not sent again",
+    "incomplete": "broke off",
+    "cancelled": "stopped",
+    "error": "broke off",
+}
+
+
+def outcome_caption(outcome: str | None) -> str:
+    """How an answer ended, if not well.
+
+    >>> outcome_caption("cancelled"), outcome_caption("complete")
+    ('stopped', '')
+    """
+    return OUTCOMES.get(outcome or "", "" if outcome in (None, "complete") else str(outcome))
+
+
+def reply_caption(reply: Reply) -> str:
+    """What one turn took: tokens in and out, cost, seconds, tries."""
+    tries = f"{len(reply.records)} tries" if len(reply.records) > 1 else ""
+    parts = [tokens_caption(reply.usage), cost_caption(reply.usage), f"{reply.latency:.1f} s", tries]
+    return " · ".join(part for part in parts if part)
+
+
+def session_caption(usage: Usage) -> str:
+    """What all turns together took.
+
+    >>> session_caption(Usage(10, 5, cost=Decimal(0), known="measured"))
+    '1 call · 10 + 5 tokens · cost 0 (local)'
+    """
+    if not usage.calls:
+        return ""
+    calls = "1 call" if usage.calls == 1 else f"{usage.calls} calls"
+    return f"{calls} · {tokens_caption(usage)} · {cost_caption(usage)}"
+
+
+def tokens_caption(usage: Usage) -> str:
+    """Prompt and completion tokens; ≈ where estimated, and what the sum leaves out.
+
+    >>> tokens_caption(Usage(10, 5, known="estimated")), tokens_caption(Usage())
+    ('≈ 10 + 5 tokens', 'tokens unknown')
+    """
+    if usage.total_tokens is None:
+        return "tokens unknown"
+    about = "≈ " if usage.estimated_calls else ""
+    sent, came = (f"{n:,}" if n is not None else "?" for n in (usage.prompt_tokens, usage.completion_tokens))
+    left_out = f" and {usage.unknown_calls} unknown" if usage.unknown_calls and usage.calls > 1 else ""
+    return f"{about}{sent} + {came} tokens{left_out}"
+
+
+def cost_caption(usage: Usage) -> str:
+    """The cost in US dollars.
+
+    >>> cost_caption(Usage(cost=Decimal("0.000120"), known="measured")), cost_caption(Usage(known="measured"))
+    ('cost 0.00012 USD', 'cost unknown')
+    """
+    if usage.cost is None:
+        return "cost unknown"
+    if usage.cost == 0:
+        known = "cost 0 (local)"
+    else:
+        about = "≈ " if usage.estimated_calls else ""
+        known = f"cost {about}{_amount(usage.cost)} USD"
+    return known if not usage.unpriced_calls else f"{known} and {usage.unpriced_calls} unknown"
+
+
+def wait_caption(wait: Wait) -> str:
+    """Why the engine waits, and for how long.
+
+    >>> wait_caption(Wait(1.0, 2, 3, "The endpoint is busy."))
+    'The endpoint is busy. Waiting 1 s, try 2 of 3.'
+    """
+    if not wait.seconds:
+        return wait.why
+    why = wait.why if wait.why.endswith((".", "!", "?", ":")) else f"{wait.why}."
+    return f"{why} Waiting {max(1, round(wait.seconds))} s, try {wait.attempt} of {wait.limit}."
+
+
+def _amount(cost: Decimal) -> str:
+    return f"{cost.quantize(Decimal(10) ** (cost.adjusted() - 2)).normalize():f}"

@@ -1,0 +1,168 @@
+"""Faces: what a panel shows, numbered, so that each view can tell when it missed something.
+
+In: the `Scene` as it is now. Out: a patch that turns the scene before into this one, or a snapshot of
+the whole. Blocks of HTML are the unit: of a block that grows only its new end is sent.
+"""
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+FIRST_RETELL = 0.25
+RETELLS = 8
+"""How often the number of the last patch is told again to a view that does not answer; each pause is twice as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """The turn that runs: the question's HTML, the answer's blocks so far."""
+
+    run: str
+    question: str
+    blocks: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that a panel shows: finished messages, the turn that runs, and the state of the controls."""
+
+    entries: Sequence[Mapping[str, Any]] = ()
+    live: Live | None = None
+    status: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Feed:
+    """Numbers what is sent to the views of one panel, and remembers which view has seen what."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self._sent = Scene()
+        self._seen: dict[str, int] = {}
+        self._told = 0
+        self._retell_at: float | None = None
+
+    def advance(self, scene: Scene) -> dict[str, Any] | None:
+        """The patch from what was sent last to `scene`; None if they show the same."""
+        before, self._sent = self._sent, _frozen(scene)
+        patch = {
+            "talk": _spliced(before, self._sent),
+            "live": _grown(before.live, self._sent.live),
+            "end": _ended(before, self._sent),
+            "status": {k: v for k, v in scene.status.items() if k not in before.status or before.status[k] != v},
+        }
+        patch = {name: part for name, part in patch.items() if part}
+        if not patch:
+            return None
+        self.seq += 1
+        self._told, self._retell_at = 0, None
+        return {"type": "patch", "seq": self.seq, **patch}
+
+    def snapshot(self, view: str) -> dict[str, Any]:
+        """Everything sent so far, for the one view that asks."""
+        self._seen.setdefault(view, 0)
+        sent = self._sent
+        return {
+            "type": "snapshot",
+            "to": view,
+            "seq": self.seq,
+            "entries": list(sent.entries),
+            "live": _whole(sent.live) if sent.live else None,
+            "status": dict(sent.status),
+        }
+
+    def seen(self, view: str, seq: int) -> None:
+        """A view says how far it got."""
+        self._seen[view] = max(seq, self._seen.get(view, 0))
+
+    def left(self, view: str) -> None:
+        """A view is gone."""
+        self._seen.pop(view, None)
+
+    def retell(self, now: float) -> tuple[dict[str, Any] | None, float | None]:
+        """What to tell again to views that are behind, and the seconds until the next look; `now` in seconds."""
+        if all(seq >= self.seq for seq in self._seen.values()):
+            return None, None
+        if self._retell_at is None:
+            self._retell_at = now + FIRST_RETELL
+        if now < self._retell_at:
+            return None, self._retell_at - now
+        self._told += 1
+        if self._told > RETELLS:
+            # a view that went without a word asks for a snapshot when it comes back
+            self._seen = {view: seq for view, seq in self._seen.items() if seq >= self.seq}
+            return None, None
+        pause = FIRST_RETELL * 2.0**self._told
+        self._retell_at = now + pause
+        return {"type": "tail", "seq": self.seq}, pause
+
+
+def digest(html: str) -> int:
+    """A number that two equal texts share (Adler-32 of the UTF-8 bytes; a browser computes it in three lines).
+
+    >>> digest("Brazil")
+    133956197
+    """
+    return zlib.adler32(html.encode("utf-8", "replace"))
+
+
+def _frozen(scene: Scene) -> Scene:
+    live = scene.live and Live(scene.live.run, scene.live.question, tuple(scene.live.blocks))
+    return Scene(tuple(scene.entries), live, dict(scene.status))
+
+
+def _spliced(before: Scene, now: Scene) -> list[Any] | None:
+    """[first index, how many to take out, what to put in]; an entry that was just streamed goes without its HTML."""
+    old, new = before.entries, now.entries
+    if old == new:
+        return None
+    start = 0
+    while start < min(len(old), len(new)) and old[start] == new[start]:
+        start += 1
+    end = 0
+    while end < min(len(old), len(new)) - start and old[-1 - end] == new[-1 - end]:
+        end += 1
+    inserted = [_lean(entry, before, now) for entry in new[start : len(new) - end]]
+    return [start, len(old) - end - start, inserted]
+
+
+def _lean(entry: Mapping[str, Any], before: Scene, now: Scene) -> Mapping[str, Any]:
+    if _ended(before, now) and before.live and entry.get("html") == "".join(before.live.blocks) != "":
+        return {k: v for k, v in entry.items() if k != "html"} | {"streamed": True}
+    return entry
+
+
+def _ended(before: Scene, now: Scene) -> dict[str, Any] | None:
+    if before.live is None or (now.live is not None and now.live.run == before.live.run):
+        return None
+    return {"run": before.live.run, "digest": digest("".join(before.live.blocks))}
+
+
+def _grown(before: Live | None, now: Live | None) -> dict[str, Any] | None:
+    if now is None:
+        return None
+    if before is None or before.run != now.run or len(now.blocks) < len(before.blocks):
+        return _whole(now)
+    changes = []
+    for index, html in enumerate(now.blocks):
+        had = before.blocks[index] if index < len(before.blocks) else ""
+        if (had is not html and had != html) or index >= len(before.blocks):
+            changes.append([index, *_end_of(had, html)])
+    return {"run": now.run, "blocks": changes} if changes else None
+
+
+def _whole(live: Live) -> dict[str, Any]:
+    blocks = [[index, 0, html] for index, html in enumerate(live.blocks)]
+    return {"run": live.run, "question": live.question, "blocks": blocks, "start": True}
+
+
+def _end_of(had: str, html: str) -> tuple[int, str]:
+    """How many UTF-16 units of what the view has stay, and what comes after them."""
+    low, high = 0, min(len(had), len(html))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if had[low:middle] == html[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return len(html[:low].encode("utf-16-le")) // 2, html[low:]

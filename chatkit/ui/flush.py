@@ -1,0 +1,97 @@
+"""Faces: the one thread that sends what panels have to say, at most 30 times a second for all of them.
+
+In: panels that have something new (`touch`). Out: calls of their `flush`, the longest waiting first. A
+kernel that sends more is held back by Jupyter's server, which drops messages without a word.
+"""
+
+import logging
+import os
+import threading
+import time
+from typing import Protocol
+
+RATE = 30.0
+"""Flushes a second, whatever the number of panels."""
+
+_log = logging.getLogger(__name__)
+
+
+class Flushable(Protocol):
+    """What can be flushed."""
+
+    def flush(self) -> float | None:
+        """Send what is new; the seconds after which to come again, or None."""
+
+
+class Flusher:
+    """Flushes what was touched, on a thread of its own that starts with the first touch."""
+
+    def __init__(self, rate: float = RATE) -> None:
+        self._pause = 1 / rate
+        self._due: dict[Flushable, float] = {}
+        self._urgent: dict[Flushable, None] = {}
+        self._next = 0.0
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def touch(self, panel: Flushable, *, urgent: bool = False) -> None:
+        """Have `panel` flushed in its turn, or at once if it is urgent (an end, an answer to a view)."""
+        with self._changed:
+            if urgent:
+                self._urgent[panel] = None
+            now = time.monotonic()
+            self._due[panel] = min(now, self._due.get(panel, now))
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._serve, name="chatkit-flush", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def forget(self, panel: Flushable) -> None:
+        """Flush `panel` no more."""
+        with self._changed:
+            self._due.pop(panel, None)
+            self._urgent.pop(panel, None)
+
+    def _serve(self) -> None:
+        while True:
+            panel = self._next_panel()
+            try:
+                again = panel.flush()
+            except Exception:  # noqa: BLE001  # one panel's fault must not silence the others
+                _log.exception("A panel could not be brought up to date.")
+                again = None
+            if again is not None:
+                self._come_again(panel, again)
+
+    def _next_panel(self) -> Flushable:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                if self._urgent:
+                    panel = next(iter(self._urgent))
+                    del self._urgent[panel]
+                    self._due.pop(panel, None)
+                    return panel
+                first = min(self._due, key=self._due.__getitem__, default=None)
+                due = now + 3600 if first is None else max(self._due[first], self._next)
+                if first is not None and due <= now:
+                    del self._due[first]
+                    self._next = now + self._pause
+                    return first
+                self._changed.wait(due - now)
+
+    def _come_again(self, panel: Flushable, seconds: float) -> None:
+        with self._changed:
+            self._due.setdefault(panel, time.monotonic() + seconds)
+
+
+flusher = Flusher()
+
+
+def _forget() -> None:
+    global flusher
+    flusher = Flusher()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
