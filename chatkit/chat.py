@@ -141,7 +141,7 @@ class Chat:
             settings = {k: v for k, v in self.parameters.items() if v is not None}
             parameters.check(self.model or catalog.HOSTED_DEFAULT, settings)
             sent = [m.to_api() for m in (*before, *([question] if question else [])) if m.enabled]
-            self.pending = question.text if question else None
+            self._failed, self.pending = question, question.text if question else None
             self.run = started = run.start(lambda: self._turn(sent, settings, before, question))
         for listener in list(self._listeners):
             listener(started)
@@ -160,7 +160,6 @@ class Chat:
                     self._keep(item, before, question)
                 yield item
         except ChatkitError as error:
-            self._failed = question
             yield Reply((), "error", error=error)
 
     async def _ask(self, sent: list[dict[str, Any]], settings: dict[str, Any]) -> AsyncIterator[Delta | Wait | Reply]:
@@ -190,7 +189,6 @@ class Chat:
     def _keep(self, reply: Reply, before: tuple[Message, ...], question: Message | None) -> None:
         self.usage += reply.usage
         if not _came_back(reply):
-            self._failed = question
             return
         self._failed = self.pending = None
         answer = _as_message(reply)
