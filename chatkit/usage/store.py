@@ -75,6 +75,10 @@ class UsageStore:
         """Why the last write failed; None if it did not."""
         return self._fault
 
+    def open(self) -> None:
+        """Open the database now and migrate it, which the first use does otherwise; raise `StoreError` if it cannot be."""
+        self._reading()
+
     def add(self, record: UsageRecord, *, patience: float = PATIENCE) -> bool:
         """Write the record; True once it is committed, False if it waits. Never raises.
 

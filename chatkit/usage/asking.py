@@ -1,0 +1,126 @@
+"""What a request asks for, read without consuming it; and the same request with usage asked for.
+
+In: an `httpx2.Request`. Out: `Asked`, and for a stream that did not ask for usage an edited request.
+"""
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import httpx2
+
+Kind = Literal["chat", "text", "responses", "embeddings", "audio", "moderations", "other"]
+
+KINDS: tuple[tuple[str, Kind], ...] = (
+    ("/chat/completions", "chat"),
+    ("/completions", "text"),
+    ("/responses", "responses"),
+    ("/embeddings", "embeddings"),
+    ("/audio/transcriptions", "audio"),
+    ("/audio/translations", "audio"),
+    ("/moderations", "moderations"),
+)
+BOOKKEEPING = re.compile(
+    r"/(files|uploads|batches|vector_stores|conversations|fine_tuning|containers|evals|skills|voices)(/|$)"
+    r"|/(cancel|input_tokens|client_secrets)$"
+)
+ASK = b'"stream_options":{"include_usage":true}'
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The facts of one request that its usage record needs; `body` is its JSON, for an estimate only."""
+
+    kind: Kind
+    url: str
+    host: str
+    path: str
+    model: str | None
+    attempt: int
+    streamed: bool = False
+    choices: int = 1
+    hides_usage: bool = False
+    """A stream of the kind that tells its usage only if asked, and was not asked."""
+    body: dict[str, Any] | None = None
+
+    def again(self) -> "Asked":
+        """The same, as the attempt after this one."""
+        return replace(self, attempt=self.attempt + 1)
+
+    def __repr__(self) -> str:  # the body holds the user's words
+        return f"Asked({self.kind!r}, {self.host!r}, {self.path!r})"
+
+
+def read_request(request: httpx2.Request) -> Asked | None:
+    """The facts; None for what is no call of a model: every method but POST, and the POSTs that keep house."""
+    if request.method != "POST":
+        return None
+    path = request.url.path
+    kind: Kind = next((kind for end, kind in KINDS if path.endswith(end)), "other")
+    if kind == "other" and BOOKKEEPING.search(path):
+        return None
+    body = _json(request)
+    fields = _form(request) if body is None else body
+    model, choices = fields.get("model"), fields.get("n")
+    streamed = fields.get("stream") in (True, "true")
+    host = request.url.host
+    return Asked(
+        kind=kind,
+        url=f"https://{host}{path}",
+        host=host,
+        path=path,
+        model=model[:300] if isinstance(model, str) else None,
+        attempt=_attempt(request),
+        streamed=streamed,
+        choices=choices if type(choices) is int else 1,
+        hides_usage=streamed and kind in ("chat", "text") and body is not None and not _asks(body),
+        body=body,
+    )
+
+
+def with_usage(request: httpx2.Request, body: dict[str, Any]) -> httpx2.Request:
+    """The same request, asking for usage, in an encoding in which the extra chunk can be found."""
+    content = request.content
+    if "stream_options" in body:
+        options = body["stream_options"] if isinstance(body["stream_options"], dict) else {}
+        content = json.dumps(body | {"stream_options": options | {"include_usage": True}}).encode()
+    else:
+        start = content.index(b"{") + 1
+        content = b"".join((content[:start], ASK, b"," if body else b"", content[start:]))
+    headers = httpx2.Headers(request.headers)
+    headers["accept-encoding"] = "identity"
+    if "content-length" in headers:
+        headers["content-length"] = str(len(content))
+    stream = httpx2.ByteStream(content)
+    return httpx2.Request(request.method, request.url, headers=headers, stream=stream, extensions=request.extensions)
+
+
+def _json(request: httpx2.Request) -> dict[str, Any] | None:
+    if not request.headers.get("content-type", "").startswith("application/json"):
+        return None
+    try:
+        body = json.loads(request.content)
+    except (ValueError, RecursionError, httpx2.RequestNotRead):
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _form(request: httpx2.Request) -> dict[str, Any]:
+    """The plain fields of a multipart form, without touching the files beside them."""
+    fields = {}
+    for field in getattr(request.stream, "fields", ()):
+        value = getattr(field, "value", None)
+        if isinstance(value, str | bytes):
+            fields[field.name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return fields
+
+
+def _asks(body: dict[str, Any]) -> bool:
+    options = body.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _attempt(request: httpx2.Request) -> int:
+    count = request.headers.get("x-stainless-retry-count", "0")
+    return 1 + int(count) if count.isdecimal() and len(count) < 6 else 1

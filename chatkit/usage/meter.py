@@ -1,0 +1,246 @@
+"""The httpx2 transports that every client of chatkit is built on: each exchange becomes one `UsageRecord`.
+
+In: requests of any OpenAI client, and another transport to send them by. Out: its responses, byte for
+byte as they come, and a row in the store by the time the caller sees the end, the close or the exception.
+
+Rows are made of POSTs, the calls of a model. A GET (`/models`, a stored response) uses nothing, and so do
+the POSTs that keep house (files, batches, vector stores): they make no row.
+"""
+
+import threading
+import weakref
+from collections.abc import AsyncIterator, Iterator
+
+import httpx2
+
+from chatkit.exceptions import StoreError
+from chatkit.usage import prices
+from chatkit.usage.asking import Asked, read_request, with_usage
+from chatkit.usage.exchange import Exchange
+from chatkit.usage.record import UsageRecord
+from chatkit.usage.store import PATIENCE, UsageStore, default_store
+
+PATIENCE_ON_LOOP = 0.05
+"""Seconds that an event loop may be held up by another program that holds the store; then a thread takes over."""
+
+NAME = "chatkit_exchange"
+
+
+class Meter:
+    """What the transports of one client share: the store, whether calls are free, what an endpoint refuses.
+
+    `store` None is the store of this process, opened when it is first needed; `free` is for a local model.
+    """
+
+    def __init__(self, store: UsageStore | None = None, *, free: bool = False) -> None:
+        self.free = free
+        self._store = store
+        self._refusing: set[tuple[str, str]] = set()
+        self._ready = False
+
+    def write(self, record: UsageRecord, on_loop: bool) -> None:
+        """Put the record into the store."""
+        store = self._store or default_store()
+        store.add(record, patience=PATIENCE_ON_LOOP if on_loop else PATIENCE)
+
+    def asks(self, asked: Asked) -> bool:
+        """Whether the meter is to ask for the usage that the caller did not ask for."""
+        return asked.hides_usage and (asked.host, asked.path) not in self._refusing
+
+    def refuses(self, asked: Asked) -> None:
+        """Remember that this endpoint rejects `stream_options`."""
+        self._refusing.add((asked.host, asked.path))
+
+    def warm_up(self) -> None:
+        """Load the store and the price table beside the first request, so that its answer need not wait for them."""
+        if not self._ready:
+            self._ready = True
+            threading.Thread(target=self._load, name="chatkit-meter").start()
+
+    def _load(self) -> None:
+        store = self._store or default_store()
+        try:
+            store.open()
+        except StoreError:
+            return  # the first row will say so
+        if not self.free:
+            prices.load()
+
+
+class MeteredTransport(httpx2.BaseTransport):
+    """A transport whose exchanges are metered.
+
+    >>> inner = httpx2.MockTransport(lambda request: httpx2.Response(200, json={"data": []}))
+    >>> client = httpx2.Client(transport=MeteredTransport(inner, Meter()))
+    >>> client.get("http://127.0.0.1/v1/models").json()
+    {'data': []}
+    """
+
+    def __init__(self, inner: httpx2.BaseTransport, meter: Meter) -> None:
+        self._inner = inner
+        self._meter = meter
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        asked = read_request(request)
+        if asked is None:
+            return self._inner.handle_request(request)
+        self._meter.warm_up()
+        if not self._meter.asks(asked):
+            return self._send(request, asked, edits=False)
+        response = self._send(with_usage(request, asked.body or {}), asked, edits=True)
+        if response.status_code in REFUSALS:
+            body = b"".join(response.stream)  # type: ignore[arg-type]  # a sync transport's stream
+            response.close()
+            if _names_the_option(response, body):
+                self._meter.refuses(asked)
+                return self._send(request, asked.again(), edits=False)
+            response = _with_stream(response, httpx2.ByteStream(body))
+        return response
+
+    def _send(self, request: httpx2.Request, asked: Asked, *, edits: bool) -> httpx2.Response:
+        exchange = Exchange(self._meter, asked, edits=edits, on_loop=False)
+        try:
+            response = self._inner.handle_request(request)
+        except BaseException as error:
+            _end_without_answer(exchange, error)
+            raise
+        return _watched(response, MeteredStream(response.stream, exchange), exchange)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
+    """The same for an async client; a row is written on the loop unless another program holds the store."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport, meter: Meter) -> None:
+        self._inner = inner
+        self._meter = meter
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        asked = read_request(request)
+        if asked is None:
+            return await self._inner.handle_async_request(request)
+        self._meter.warm_up()
+        if not self._meter.asks(asked):
+            return await self._send(request, asked, edits=False)
+        response = await self._send(with_usage(request, asked.body or {}), asked, edits=True)
+        if response.status_code in REFUSALS:
+            body = b"".join([part async for part in response.stream])  # type: ignore[union-attr]  # an async one's
+            await response.aclose()
+            if _names_the_option(response, body):
+                self._meter.refuses(asked)
+                return await self._send(request, asked.again(), edits=False)
+            response = _with_stream(response, httpx2.ByteStream(body))
+        return response
+
+    async def _send(self, request: httpx2.Request, asked: Asked, *, edits: bool) -> httpx2.Response:
+        exchange = Exchange(self._meter, asked, edits=edits, on_loop=True)
+        try:
+            response = await self._inner.handle_async_request(request)
+        except BaseException as error:
+            _end_without_answer(exchange, error)
+            raise
+        return _watched(response, AsyncMeteredStream(response.stream, exchange), exchange)  # type: ignore[arg-type]
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class MeteredStream(httpx2.SyncByteStream):
+    """The body of a metered answer."""
+
+    def __init__(self, inner: httpx2.SyncByteStream, exchange: Exchange) -> None:
+        self._inner = inner
+        self._exchange = exchange
+
+    def __iter__(self) -> Iterator[bytes]:
+        exchange = self._exchange
+        try:
+            for data in self._inner:
+                if passed := exchange.take(data):
+                    yield passed
+        except BaseException as error:
+            if rest := _rest_of_the_broken(exchange, error):
+                yield rest
+            raise
+        rest = exchange.rest()
+        exchange.end("end")
+        if rest:
+            yield rest
+
+    def close(self) -> None:
+        try:
+            self._inner.close()
+        finally:
+            self._exchange.end("close")
+
+
+class AsyncMeteredStream(httpx2.AsyncByteStream):
+    """The body of a metered answer, for an async client."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream, exchange: Exchange) -> None:
+        self._inner = inner
+        self._exchange = exchange
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        exchange = self._exchange
+        try:
+            async for data in self._inner:
+                if passed := exchange.take(data):
+                    yield passed
+        except BaseException as error:
+            if rest := _rest_of_the_broken(exchange, error):
+                yield rest
+            raise
+        rest = exchange.rest()
+        exchange.end("end")
+        if rest:
+            yield rest
+
+    async def aclose(self) -> None:
+        try:
+            await self._inner.aclose()
+        finally:
+            self._exchange.end("close")
+
+
+REFUSALS = (400, 422)
+
+
+def _rest_of_the_broken(exchange: Exchange, error: BaseException) -> bytes:
+    rest = exchange.rest()
+    exchange.end(error)
+    return rest if isinstance(error, httpx2.HTTPError) else b""  # after a cancel, nobody reads on
+
+
+def _end_without_answer(exchange: Exchange, error: BaseException) -> None:
+    exchange.end(error)
+    setattr(error, NAME, exchange)
+
+
+def _watched(
+    response: httpx2.Response, stream: MeteredStream | AsyncMeteredStream, exchange: Exchange
+) -> httpx2.Response:
+    exchange.answered(response)
+    exchange.finalizer = weakref.finalize(stream, exchange.end, "close")  # for a stream that is dropped unread
+    if response.is_stream_consumed:  # made from bytes, its body would pass us by
+        response = _with_stream(response, stream)
+    response.stream = stream
+    response.extensions[NAME] = exchange
+    return response
+
+
+def _names_the_option(response: httpx2.Response, body: bytes) -> bool:
+    head = {"content-encoding": response.headers.get("content-encoding", "")}
+    try:
+        said = httpx2.Response(response.status_code, headers=head, content=body).content
+    except httpx2.DecodingError:
+        return False
+    return b"stream_options" in said or b"include_usage" in said
+
+
+def _with_stream(response: httpx2.Response, stream: httpx2.SyncByteStream | httpx2.AsyncByteStream) -> httpx2.Response:
+    return httpx2.Response(
+        response.status_code, headers=response.headers, stream=stream, extensions=response.extensions
+    )
