@@ -1,0 +1,225 @@
+"""Annexe: `python -m chatkit.local`, which is also `chatkit serve` and `chatkit models fetch`.
+
+In: options, and the key (from the parent's pipe, CHATKIT_LOCAL_KEY, or made up). Out: a server that says where it
+listens: in words for a person, in JSON lines for the process that started it (--with-parent).
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from secrets import token_urlsafe
+from typing import IO, Any
+
+from chatkit.exceptions import SetupError
+from chatkit.local import gguf, index, memory, parent, weights
+
+PORT = 8321
+KEY_PREFIX = "chatkit-local-"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve, or fetch the weights; the exit code."""
+    options = _parser().parse_args(argv)
+    if options.command == "fetch":
+        return fetch(options.model)
+    return serve(options)
+
+
+def fetch(model: str | None = None) -> int:
+    """Make sure the weights are on this machine: `chatkit models fetch`."""
+    try:
+        path = weights.find(model, _progress_for_a_person)
+    except SetupError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{path.name} is there ({path.stat().st_size / 1e6:.0f} MB), checked.")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="chatkit serve",
+        description="A small real language model on this machine, behind the OpenAI API. SmolLM2-135M-Instruct has a "
+        "window of 8192 tokens, and each request its own.",
+    )
+    parser.add_argument("command", nargs="?", choices=["serve", "fetch"], default="serve", help="default: serve")
+    parser.add_argument("--model", help="a GGUF file, or org/repo:file.gguf on the hub; default: SmolLM2-135M-Instruct")
+    parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine only")
+    parser.add_argument(
+        "--i-know", action="store_true", help="with --host: others may reach this server, if they have the key"
+    )
+    parser.add_argument("--port", type=int, help=f"0 finds a free one; default: {PORT}, or a free one if it is taken")
+    parser.add_argument("--window", type=int, help="tokens of one conversation; default: the model's own, at most 8192")
+    parser.add_argument("--slots", type=int, default=4, help="answers written at once; default: 4")
+    parser.add_argument("--queue", type=int, default=32, help="answers that may wait; default: 32")
+    parser.add_argument("--threads", type=int, help="default: one for each processor")
+    parser.add_argument("--verbose", action="store_true", help="show the engine's log on stderr (it can hold prompts)")
+    parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
+    return parser
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serve until told to end: `chatkit serve`."""
+    out = _private_output(options.with_parent, options.verbose)
+    say: Callable[[dict[str, Any]], None] = (lambda line: _line(out, line)) if options.with_parent else _say
+    stopper = _Stopper()
+    key = _key(options.with_parent)
+    if options.with_parent:
+        parent.watch(stopper)
+    try:
+        _run(options, key, say, stopper)
+    except SetupError as error:
+        say({"error": {"cause": error.cause, "way_out": error.way_out}})
+        return 1
+    except KeyboardInterrupt:
+        index.stop()
+    return 0
+
+
+def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], None], stopper: "_Stopper") -> None:
+    _check(options)
+    path = weights.find(options.model, lambda text: say({"progress": text}))
+    values = gguf.head(path)
+    window = min(filter(None, (options.window or 8192, gguf.window(values))))
+    memory.check(path, values, window, options.slots)
+    # the engine and the web server are imported only here, so that a wrong option is told at once
+    from chatkit.local import front, gate, language, listen
+
+    with _bind(listen.bind, options) as sock:
+        alias = weights.SMOLLM2.alias if options.model is None else path.stem
+        model = language.Language(
+            path, alias, window=window, slots=options.slots, threads=options.threads, verbose=options.verbose
+        )
+        port = sock.getsockname()[1]
+        app = front.app(model, key, gate.Hosts(options.host, port), queue=options.queue, created=_created(path))
+        base_url = f"http://{_spoken(options.host)}:{port}/v1"
+        ready = {"base_url": base_url, "model": alias, "window": window}
+        if not options.with_parent:
+            ready["key"] = key
+        server = listen.Server(app, lambda: say(ready), verbose=options.verbose)
+        stopper.stop = server.end
+        server.run(sockets=[sock])
+    _leave()
+
+
+class _Stopper:
+    """What to do when the parent is gone: before the server stands, just end; then, end the server."""
+
+    stop: Callable[[], None] | None = None
+
+    def __call__(self) -> None:
+        if self.stop:
+            self.stop()
+            return
+        index.stop()
+        os._exit(0)
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.host not in LOOPBACK and not options.i_know:
+        raise SetupError(
+            f"--host {options.host} lets other machines reach this server; it listens on this machine only.",
+            "Leave --host out, or add --i-know if that is what you want.",
+        )
+    for name, low, high in (("slots", 1, 64), ("queue", 0, 10_000), ("window", 256, 2**20), ("threads", 1, 1024)):
+        value = getattr(options, name)
+        if value is not None and not low <= value <= high:
+            raise SetupError(f"--{name} is {value}; it must be from {low} to {high}.", "Leave it out for the default.")
+
+
+def _bind(bind: Callable[[str, int], Any], options: argparse.Namespace) -> Any:
+    if options.port is None and not options.with_parent:
+        # where none was asked for, a free one is as good
+        with suppress(SetupError):
+            return bind(options.host, PORT)
+    return bind(options.host, options.port or 0)
+
+
+def _key(with_parent: bool) -> str:
+    if with_parent:
+        return parent.first_line() or KEY_PREFIX + token_urlsafe(24)
+    # taken out of the environment, so that no child gets it
+    return os.environ.pop("CHATKIT_LOCAL_KEY", "").strip() or KEY_PREFIX + token_urlsafe(24)
+
+
+def _created(path: Path) -> int:
+    return int(path.stat().st_mtime)
+
+
+def _spoken(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _private_output(with_parent: bool, verbose: bool) -> IO[str]:
+    """stdout for our own lines alone: what the engine's C++ prints there, or on stderr, goes nowhere."""
+    if not with_parent and verbose:
+        return sys.stdout
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    sys.stdout = out
+    os.dup2(nowhere, 1)
+    if not verbose:
+        sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1)
+        os.dup2(nowhere, 2)
+    os.close(nowhere)
+    return out
+
+
+def _line(out: IO[str], line: dict[str, Any]) -> None:
+    try:
+        print(json.dumps(line), file=out, flush=True)
+    except OSError:
+        os._exit(0)  # nobody reads any more: the parent is gone
+
+
+def _say(line: dict[str, Any]) -> None:
+    if "progress" in line:
+        _progress_for_a_person(line["progress"])
+    elif "error" in line:
+        print(f"{line['error']['cause']} {line['error']['way_out']}".strip(), file=sys.stderr, flush=True)
+    else:
+        print(_welcome(line), flush=True)
+
+
+def _progress_for_a_person(text: str) -> None:
+    print(
+        f"\r{text:<79}" if sys.stderr.isatty() else text,
+        end="" if sys.stderr.isatty() else "\n",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _welcome(ready: dict[str, Any]) -> str:
+    url, key, model = ready["base_url"], ready["key"], ready["model"]
+    question = json.dumps(
+        {"model": model, "messages": [{"role": "user", "content": "Where is the 2014 World Cup held?"}]}
+    )
+    return f"""{model} answers here (window {ready["window"]} tokens); Ctrl+C ends it.
+
+  OPENAI_BASE_URL={url}
+  OPENAI_API_KEY={key}
+
+  curl {url}/chat/completions \\
+    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+    -d '{question}'
+"""
+
+
+def _leave() -> None:
+    # llama.cpp's threads and static objects need no orderly end, and must not hold one up
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    sys.exit(main())

