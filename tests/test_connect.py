@@ -31,7 +31,8 @@ class Endpoint(BaseHTTPRequestHandler):
         self.answer({"id": "c", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]})
 
     def answer(self, body):
-        self.server.seen.append((self.command, self.path, dict(self.headers)))
+        headers = {name.title(): value for name, value in self.headers.items()}
+        self.server.seen.append((self.command, self.path, headers))
         data = json.dumps(body).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
@@ -51,7 +52,7 @@ def endpoint():
     with ThreadingHTTPServer(("127.0.0.1", 0), Endpoint) as server:
         server.seen, server.called = [], "somebody"
         server.url = f"http://127.0.0.1:{server.server_port}/v1"
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         yield server
         server.shutdown()
