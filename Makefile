@@ -1,4 +1,5 @@
 # make lab   sets everything up in .venv and opens JupyterLab at the notebooks (make lab ARGS="--no-browser")
+# make bench runs the benchmarks
 # make test  sets up what the tests need and runs all of them            (make test ARGS="-k store")
 # Needs python3 (3.11 or newer) with venv, and make. uv is used where it is there.
 
@@ -37,7 +38,7 @@ $(VENV)/test.stamp: pyproject.toml | $(BIN)/python
 	touch $(VENV)/lab.stamp $@
 
 bench: $(VENV)/test.stamp
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out %/fakeserver.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf $(VENV)

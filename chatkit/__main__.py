@@ -5,7 +5,8 @@ In: the command line. Out: the local server, or the weights it needs.
 
 import sys
 
-from chatkit.exceptions import ChatkitError
+from chatkit.endpoint.launch import INSTALL, has_engines
+from chatkit.exceptions import ChatkitError, SetupError
 
 USAGE = """chatkit: talk to a language model from a Jupyter notebook
 
@@ -32,15 +33,19 @@ def _run(words: list[str]) -> int:
         print(__version__)
         return 0
     if words[:2] == ["models", "fetch"]:
-        from chatkit.local.__main__ import fetch
-
-        return fetch(words[2:])
+        return _local(["fetch", *words[2:]])
     if words[:1] == ["serve"]:
-        from chatkit.local.__main__ import serve
-
-        return serve(words[1:])
+        return _local(words[1:])
     print(USAGE, end="")
     return 0 if words in ([], ["help"], ["--help"], ["-h"]) else 2
+
+
+def _local(words: list[str]) -> int:
+    if not has_engines():
+        raise SetupError("The engines of the local models are not installed.", INSTALL)
+    from chatkit.local.__main__ import main as local
+
+    return local(words)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from chatkit.endpoint.keys import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
 
 ENGINES = ("xllamacpp", "starlette", "uvicorn")
+INSTALL = "Install them with: pip install 'notebook-chatkit[local]'."
 SILENCE = 300.0
 """Seconds without a word (ready, progress, error) after which a start is given up."""
 
@@ -66,7 +67,7 @@ def _start(model: str | None, tell: Callable[[str], None]) -> LocalServer:
     if not has_engines():
         raise SetupError(
             "There is no API key, and the engines of the local models are not installed.",
-            "Install them with: pip install 'notebook-chatkit[local]'. Or set OPENAI_API_KEY to use the hosted API.",
+            f"{INSTALL} Or set OPENAI_API_KEY to use the hosted API.",
         )
     key = LOCAL_PREFIX + token_urlsafe(24)
     with tempfile.TemporaryFile() as log:
