@@ -28,6 +28,8 @@ def outcome_caption(outcome: str | None) -> str:
 
 def reply_caption(reply: Reply) -> str:
     """What one turn took: tokens in and out, cost, seconds, tries."""
+    if not reply.records:
+        return f"tokens unknown · {reply.latency:.1f} s"
     tries = f"{len(reply.records)} tries" if len(reply.records) > 1 else ""
     parts = [tokens_caption(reply.usage), cost_caption(reply.usage), f"{reply.latency:.1f} s", tries]
     return " · ".join(part for part in parts if part)

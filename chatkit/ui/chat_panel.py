@@ -8,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -316,9 +317,17 @@ class ChatPanel(anywidget.AnyWidget):
             "models": [m for m in dict.fromkeys([endpoint.model if endpoint else "", HOSTED_DEFAULT]) if m],
             "temperature": str(self.chat.parameters.get("temperature", "")),
             "system": self.chat.system or "",
-            "endpoint": endpoint.sentence if endpoint else "",
+            "endpoint": self._serving(),
             "session": session_caption(self.chat.usage),
         }
+
+    def _serving(self) -> str:
+        endpoint = self.chat.endpoint
+        if endpoint is None:
+            return ""
+        # whatever name is asked for, the local server answers with its own model
+        asked = endpoint if endpoint.local else replace(endpoint, model=self.chat.model or endpoint.model)
+        return asked.sentence
 
 
 def _came_back(reply: Reply) -> bool:

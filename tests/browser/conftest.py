@@ -1,0 +1,146 @@
+"""A real JupyterLab on loopback and a real Chromium; a request that leaves the machine fails the test."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from lab import Lab, Notebook
+from scripted_endpoint import ScriptedEndpoint
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+FLAGS = (
+    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
+    "--no-first-run --disable-features=OptimizationHints,MediaRouter"
+).split()
+RESULTS = Path(__file__).parents[2] / "test-results"
+START = 60.0
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[ScriptedEndpoint]:
+    server = ScriptedEndpoint()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = next((found for name in NAMES if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip(f"no browser here; looked for {', '.join(NAMES)}")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    root = tmp_path_factory.mktemp("lab")
+    environment = _own_folders(root)
+    _quiet_lab(root / "settings")
+    notebooks = root / "notebooks"
+    notebooks.mkdir()
+    port = _free_port()
+    command = [
+        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--LabApp.expose_app_in_browser=True"),
+        *(f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=for-this-test"),
+        *(f"--ServerApp.root_dir={notebooks}", "--ServerApp.ip=127.0.0.1"),
+    ]
+    with (root / "lab.log").open("wb") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=notebooks)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_until_it_answers(f"{url}/api?token=for-this-test", server, root / "lab.log")
+        yield Lab(url, "for-this-test", notebooks)
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1100, "height": 850})
+    beyond: list[str] = []
+    context.on("request", lambda request: None if _is_local(request.url) else beyond.append(request.url))
+    context.set_default_timeout(30_000)
+    page = context.new_page()
+    yield page
+    context.close()
+    assert beyond == [], "the page asked for something beyond this machine"
+
+
+@pytest.fixture
+def notebook(page, lab: Lab, request: pytest.FixtureRequest) -> Iterator[Notebook]:
+    opened = Notebook(page, lab, request.node.name)
+    yield opened
+    if getattr(request.node, "failed", False):
+        opened.screenshot(f"failed-{request.node.name}")
+    opened.shut_down()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
+    report = yield
+    item.failed = getattr(item, "failed", False) or report.failed
+    return report
+
+
+def _is_local(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("data", "blob", "about") or parts.hostname in ("127.0.0.1", "localhost")
+
+
+def _own_folders(root: Path) -> dict[str, str]:
+    folders = {
+        "JUPYTER_CONFIG_DIR": root / "config",
+        "JUPYTER_DATA_DIR": root / "data",
+        "JUPYTER_RUNTIME_DIR": root / "runtime",
+        "IPYTHONDIR": root / "ipython",
+        "JUPYTERLAB_SETTINGS_DIR": root / "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": root / "workspaces",
+    }
+    return os.environ | {name: str(path) for name, path in folders.items()} | {"CHATKIT_DB": str(root / "usage.sqlite")}
+
+
+def _quiet_lab(settings: Path) -> None:
+    folder = settings / "@jupyterlab" / "apputils-extension"
+    folder.mkdir(parents=True)
+    choice = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
+    (folder / "notification.jupyterlab-settings").write_text(json.dumps(choice), encoding="utf-8")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def _wait_until_it_answers(url: str, server: subprocess.Popen, log: Path) -> None:
+    until = time.monotonic() + START
+    while time.monotonic() < until:
+        if server.poll() is not None:
+            break
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+        except OSError:
+            server_is_up = False
+        else:
+            server_is_up = True
+        if server_is_up:
+            return
+        try:
+            server.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+    pytest.fail(f"JupyterLab did not start:\n{log.read_text(errors='replace')[-3000:]}")
