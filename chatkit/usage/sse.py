@@ -42,6 +42,8 @@ class Splitter:
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes, cut anywhere; give back the events that they complete."""
         buffer = self._buffer
+        if not buffer and data[-2:] == b"\n\n" and data[-3:] != b"\n\n\n" and b"\r" not in data:
+            return [self._event(raw + b"\n\n") for raw in data[:-2].split(b"\n\n")]  # whole events: nearly always
         buffer += data
         events, start = [], 0
         while match := BLANK_LINE.search(buffer, max(start, self._scanned)):
@@ -63,7 +65,7 @@ class Splitter:
         if self._first:
             self._first = False
             text = raw.removeprefix(BOM)
-        if text.startswith(b"data: ") and text.endswith(b"\n\n") and text.find(b"\n", 0, -2) < 0 and b"\r" not in text:
+        if text[:6] == b"data: " and text.find(b"\n") == len(text) - 2 and text[-1:] == b"\n" and b"\r" not in text:
             return Event("", text[6:-2], raw)
         return _read_fields(text, raw)
 
