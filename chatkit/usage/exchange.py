@@ -134,7 +134,7 @@ class Exchange:
         reading = self._reading
         if body is None:
             return
-        if (self._status or 0) >= 400:
+        if (self._status or 0) >= 300:
             reading.take_refusal(body)
         elif self._asked.streamed and body.lstrip()[:1] != b"{":
             splitter = Splitter()

@@ -193,6 +193,7 @@ class Reading:
     def _take_choices(self, choices: list[dict[str, Any]]) -> None:
         if not choices:
             self._fail("bad_answer")
+            return
         texts = []
         for choice in choices:
             message = choice.get("message")
@@ -227,7 +228,7 @@ def _only_brings_text(data: bytes) -> bool:
         (b'"finish_reason":null' in data or b'"finish_reason": null' in data or b'"finish_reason"' not in data)
         and (b'"usage"' not in data or b'"usage":null' in data or b'"usage": null' in data)
         and b'"error"' not in data
-        and data[:1] == b"{"
+        and b'"choices"' in data
     )
 
 
