@@ -35,6 +35,9 @@ def settle(widget: Closable) -> None:
 
 def kernel_id() -> str:
     """The id by which the Jupyter server knows this kernel; empty outside of one."""
+    if _kernel() is None:
+        return ""
+    # outside of a kernel this import would put another comm manager in the place of the one in use
     from ipykernel.connect import get_connection_file
 
     try:
@@ -45,11 +48,13 @@ def kernel_id() -> str:
 
 def _running() -> tuple[str, str]:
     """The id of the running cell and of this run of it; empty where the front end does not say."""
-    from IPython.core.getipython import get_ipython
-
-    kernel = getattr(get_ipython(), "kernel", None)
-    if kernel is None:
-        return "", ""
-    parent = kernel.get_parent("shell") or {}
+    kernel = _kernel()
+    parent = (kernel.get_parent("shell") or {}) if kernel is not None else {}
     cell = parent.get("metadata", {}).get("cellId", "")
     return str(cell), str(parent.get("header", {}).get("msg_id", ""))
+
+
+def _kernel() -> Any:
+    from IPython.core.getipython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None)

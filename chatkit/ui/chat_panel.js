@@ -14,6 +14,10 @@ const INTERRUPT_AFTER = 700;
 const STOP_AGAIN = 2000;
 const UNHEARD_AFTER = 700;
 const SNAPSHOT_AGAIN = 1500;
+const UNANSWERED_AFTER = 4000;
+const SILENT = "The kernel does not answer yet. If no cell is running, run this cell to talk to the model here.";
+const GONE = "The kernel is gone. The text stays readable; run the cell again to go on.";
+const LOST = "The connection to the kernel is lost; trying again…";
 const FORBIDDEN = "script,iframe,frame,object,embed,form,style,link,meta,base,img,svg,video,audio,input,button,template";
 
 /** A name that no other view or request has; crypto.randomUUID is missing on plain http. */
@@ -178,6 +182,7 @@ function mount({ model, el }, link) {
   /** @type {{run: string, html: string[], nodes: HTMLElement[], question: HTMLElement | null, body: HTMLElement, node: HTMLElement} | null} */
   let live = null;
   let seq = -1;
+  const mounted = Date.now();
   let kernelId = "";
   let waiting = false;
   let gone = "";
@@ -381,7 +386,8 @@ function mount({ model, el }, link) {
     const running = busy();
     const late = unheard.size > 0 && running && !live;
     const words = { waiting: "Waiting for the answer…", thinking: "Thinking…" }[/** @type {string} */ (status.phase)] ?? "";
-    ui.notice.textContent = gone || (stopping ? "Stopping…" : status.notice || words || (late ? "Waiting for the running cell…" : ""));
+    const silent = seq < 0 && Date.now() - mounted >= UNANSWERED_AFTER ? SILENT : "";
+    ui.notice.textContent = gone || silent || (stopping ? "Stopping…" : status.notice || words || (late ? "Waiting for the running cell…" : ""));
     ui.error.hidden = Boolean(gone) || !status.error || running;
     ui.errorText.textContent = status.error?.text ?? "";
     ui.retry.hidden = !status.error?.retry;
@@ -411,12 +417,21 @@ function mount({ model, el }, link) {
     ui.box.style.height = `${Math.min(ui.box.scrollHeight + 2, 200)}px`;
   }
 
+  /** JupyterLab keeps the browser from doing this for Shift+Enter inside a cell. */
+  function newLine() {
+    const before = ui.box.value;
+    document.execCommand("insertText", false, "\n");
+    if (ui.box.value === before) ui.box.setRangeText("\n", ui.box.selectionStart, ui.box.selectionEnd, "end");
+    fitBox();
+  }
+
   /* --- listen */
 
   ui.box.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    if (event.key !== "Enter" || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
-    if (!event.repeat) ask();
+    if (event.shiftKey) newLine();
+    else if (!event.repeat) ask();
   });
   ui.root.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Escape" && busy() && !event.isComposing) stop();
@@ -431,7 +446,6 @@ function mount({ model, el }, link) {
     ui[name].addEventListener("change", () => link.post({ type: "set", view, field: name, value: ui[name].value }));
   }
 
-  const GONE = "The kernel is gone. The text stays readable; run the cell again to go on.";
   const onStatus = (/** @type {any} */ _, /** @type {string} */ word) => {
     if (/^(restarting|autorestarting|terminating|dead)$/.test(word)) setGone(GONE);
   };
@@ -442,7 +456,6 @@ function mount({ model, el }, link) {
       askSnapshot();
     }
   };
-  const LOST = "The connection to the kernel is lost; trying again…";
   const onDead = () => setGone(GONE);
   link.kernel?.statusChanged?.connect(onStatus);
   link.kernel?.connectionStatusChanged?.connect(onConnection);
@@ -453,6 +466,7 @@ function mount({ model, el }, link) {
   el.append(ui.root);
   showState();
   askSnapshot();
+  later(showState, UNANSWERED_AFTER);
 
   return () => {
     model.off("msg:custom", hear);

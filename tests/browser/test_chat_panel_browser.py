@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,13 @@ class Panel:
             arg=[self.nth, count],
         )
 
+    def until(self, holds: Callable[[], bool]) -> None:
+        """Let the page run until something outside of it holds."""
+        deadline = time.monotonic() + 10
+        while not holds():
+            assert time.monotonic() < deadline, "waited in vain"
+            self.page.evaluate("new Promise(requestAnimationFrame)")
+
     def stop(self) -> float:
         """Click Stop, wait until the panel is idle; the milliseconds in between."""
         return self.page.evaluate(
@@ -104,10 +112,7 @@ def write(notebook: Notebook, cell: int, code: str) -> None:
 
 
 def assert_stopped(situation: str, panel: Panel, exchange: Exchange, clicked: float, shown: float) -> None:
-    until = time.monotonic() + 5
-    while exchange.closed is None and time.monotonic() < until:
-        panel.page.evaluate("new Promise(requestAnimationFrame)")
-    assert exchange.closed is not None, "the server still streams"
+    panel.until(lambda: exchange.closed is not None)
     assert not exchange.finished
     RESULTS.mkdir(exist_ok=True)
     figures = RESULTS / "stop.json"
@@ -302,9 +307,9 @@ def test_a_wait_and_an_error_are_said_in_sentences(panel: Panel, endpoint: Scrip
     assert panel.box.input_value() == "broken"
     assert panel.notebook.python("len(chat.conversation)") == 2
     panel.root.get_by_role("button", name="Retry").click()
-    panel.page.wait_for_function("document.querySelector('.ck-panel').dataset.phase !== 'idle'")
+    panel.until(lambda: len(endpoint.asked("broken")) == 2)
     panel.root.get_by_role("button", name="Retry").wait_for()
-    assert len(endpoint.asked("broken")) == 2
+    assert panel.box.input_value() == "broken"
 
 
 def test_what_code_does_to_the_chat_is_seen_in_the_panel(panel: Panel):
@@ -352,10 +357,7 @@ def test_a_cell_that_runs_again_closes_its_old_panel_and_stops_its_stream(panel:
     panel.notebook.run(0)
     panel.wait_idle()
     assert panel.notebook.python("[old.comm is None, panel.comm is None, len(chat.conversation)]") == [True, False, 0]
-    until = time.monotonic() + 5
-    while endpoint.asked("count 2007")[0].closed is None and time.monotonic() < until:
-        panel.page.evaluate("new Promise(requestAnimationFrame)")
-    assert endpoint.asked("count 2007")[0].closed is not None
+    panel.until(lambda: endpoint.asked("count 2007")[0].closed is not None)
     assert panel.page.locator(".ck-panel").count() == 1
 
 

@@ -1,0 +1,487 @@
+"""The chat panel without a browser: what it sends, and what it does with what views send."""
+
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from chatkit.chat import Chat
+from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
+from chatkit.exceptions import EndpointError, InputError
+from chatkit.ui import cells, control, flush
+from chatkit.ui.chat_panel import FALLBACK, ChatPanel
+from chatkit.ui.feed import RETELLS, Feed, Live, Scene, digest
+
+PATIENCE = 10.0
+
+
+class ScriptedChat(Chat):
+    """A chat whose turns are played by the test: `say` one thing after the other."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(model="scripted", **more)
+        self.script: list[Delta | Wait | Reply] = []
+        self.go = threading.Event()
+
+    def say(self, *items: Delta | Wait | Reply) -> None:
+        self.script += items
+        self.go.set()
+
+    async def _ask(self, *_: object) -> AsyncIterator[Delta | Wait | Reply]:
+        import asyncio
+
+        text = ""
+        try:
+            while True:
+                await asyncio.to_thread(self.go.wait, 0.01)
+                while self.script:
+                    item = self.script.pop(0)
+                    text += item.text if isinstance(item, Delta) else ""
+                    yield item
+                    if isinstance(item, Reply):
+                        return
+                self.go.clear()
+        except asyncio.CancelledError:
+            yield Reply((Answer(text=text),) if text else (), "cancelled")
+
+
+class View:
+    """What a browser would make of the messages: it follows patches and asks when it missed one."""
+
+    def __init__(self, panel: ChatPanel, name: str = "view") -> None:
+        self.panel, self.name = panel, name
+        self.seq = -1
+        self.entries: list[dict[str, Any]] = []
+        self.live: list[str] | None = None
+        self.status: dict[str, Any] = {}
+        self.ends: list[dict[str, Any]] = []
+        self.gaps = 0
+
+    def hello(self) -> None:
+        self.panel.simulate({"type": "hello", "view": self.name})
+
+    def hear(self, message: dict[str, Any]) -> None:
+        if message["type"] == "snapshot" and message["to"] == self.name:
+            self.seq, self.entries, self.status = message["seq"], list(message["entries"]), dict(message["status"])
+            self.live = None
+            self._grow(message["live"])
+        elif message["type"] == "patch" and self.seq >= 0 and message["seq"] > self.seq:
+            self._follow(message)
+        elif message["type"] == "tail" and message["seq"] == self.seq:
+            self.panel.simulate({"type": "ack", "view": self.name, "seq": self.seq})
+
+    def _follow(self, patch: dict[str, Any]) -> None:
+        if patch["seq"] != self.seq + 1:
+            self.gaps += 1
+            return
+        self.seq = patch["seq"]
+        before = "".join(self.live or [])
+        if "end" in patch:
+            assert patch["end"]["digest"] == digest(before)
+            self.ends.append(patch["end"])
+            self.live = None
+        if "talk" in patch:
+            at, count, entries = patch["talk"]
+            self.entries[at : at + count] = [e | {"html": before} if e.get("streamed") else e for e in entries]
+        self._grow(patch.get("live"))
+        self.status |= patch.get("status", {})
+
+    def _grow(self, live: dict[str, Any] | None) -> None:
+        if live is None:
+            return
+        if live.get("start"):
+            self.live = []
+        assert self.live is not None
+        for index, keep, tail in live["blocks"]:
+            self.live[index:] = [
+                (self.live[index] if index < len(self.live) else "").encode("utf-16-le")[: 2 * keep].decode("utf-16-le")
+                + tail,
+                *self.live[index + 1 :],
+            ]
+
+
+class Wire:
+    """Everything that panels sent, told on to the views that listen."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.views: list[View] = []
+        self.drop: Callable[[dict[str, Any]], bool] = lambda _: False
+        self.changed = threading.Condition()
+
+    def send(self, content: dict[str, Any]) -> None:
+        with self.changed:
+            self.sent.append(content)
+            if not self.drop(content):
+                for view in self.views:
+                    view.hear(content)
+            self.changed.notify_all()
+
+    def until(self, holds: Callable[[], Any]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(holds, PATIENCE), "waited in vain"
+
+    def kinds(self, kind: str) -> list[dict[str, Any]]:
+        return [message for message in self.sent if message["type"] == kind]
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    wire = Wire()
+    monkeypatch.setattr(ChatPanel, "send", lambda _, content, buffers=None: wire.send(content))
+    return wire
+
+
+@pytest.fixture
+def chat() -> ScriptedChat:
+    return ScriptedChat()
+
+
+@pytest.fixture
+def panel(chat: ScriptedChat, wire: Wire) -> Iterator[ChatPanel]:
+    panel = ChatPanel(chat)
+    yield panel
+    panel.close()
+
+
+@pytest.fixture
+def view(panel: ChatPanel, wire: Wire) -> View:
+    view = View(panel)
+    wire.views.append(view)
+    view.hello()
+    return view
+
+
+def complete(text: str) -> Reply:
+    return Reply((Answer(text=text, finish_reason="stop"),), "complete")
+
+
+def ask(panel: ChatPanel, text: str, request: str = "r1") -> None:
+    panel.simulate({"type": "ask", "id": request, "view": "view", "text": text})
+
+
+def test_patches_are_numbered_without_a_gap_and_add_up_to_the_answer(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire
+):
+    ask(panel, "Where?")
+    chat.say(*(Delta(word) for word in ("In ", "**Bra", "zil**", ".\n\n", "😀 - ", "yes")))
+    wire.until(lambda: view.live and "yes" in view.live[-1])
+    chat.say(complete("In **Brazil**.\n\n😀 - yes"))
+    wire.until(lambda: view.ends)
+    numbers = [message["seq"] for message in wire.kinds("patch")]
+    assert numbers == list(range(1, len(numbers) + 1))
+    assert view.gaps == 0
+    assert [e["html"] for e in view.entries] == [
+        '<pre class="ck-plain">Where?</pre>',
+        "<p>In <strong>Brazil</strong>.</p>\n<p>😀 - yes</p>\n",
+    ]
+    assert view.status["phase"] == "idle"
+
+
+def test_only_the_new_end_of_a_growing_block_is_sent(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    ask(panel, "Count")
+    chat.say(Delta("one"))
+    wire.until(lambda: view.live == ["<p>one</p>\n"])
+    chat.say(Delta(" two"))
+    wire.until(lambda: view.live == ["<p>one two</p>\n"])
+    assert wire.kinds("patch")[-1]["live"]["blocks"] == [[0, 6, " two</p>\n"]]
+
+
+def test_a_view_that_missed_a_patch_gets_a_snapshot_when_it_asks(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire
+):
+    ask(panel, "Count")
+    wire.drop = lambda message: message["type"] == "patch" and "<p>one" in str(message)
+    chat.say(Delta("one "))
+    wire.until(lambda: "<p>one" in str(wire.kinds("patch")[-1]))
+    chat.say(Delta("two"))
+    wire.until(lambda: view.gaps)
+    view.hello()
+    assert view.live == ["<p>one two</p>\n"]
+    chat.say(complete("one two"))
+    wire.until(lambda: view.ends)
+    assert view.entries[-1]["html"] == "<p>one two</p>\n"
+
+
+def test_the_end_is_told_again_until_the_view_has_seen_it(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    ask(panel, "Count")
+    wire.drop = lambda message: message["type"] == "patch" and "end" in message
+    chat.say(Delta("one"), complete("one"))
+    wire.until(lambda: len(wire.kinds("tail")) >= 2)
+    assert view.seq < wire.kinds("tail")[-1]["seq"]
+    wire.drop = lambda _: False
+    view.hello()
+    assert view.seq == wire.kinds("tail")[-1]["seq"]
+    assert view.entries[-1]["html"] == "<p>one</p>\n"
+    wire.until(lambda: panel._feed._seen["view"] == view.seq)
+    assert panel._feed.retell(time.monotonic() + 60) == (None, None)
+
+
+def test_a_silent_view_is_given_up_after_a_while():
+    feed = Feed()
+    feed.advance(Scene(status={"phase": "idle"}))
+    feed.snapshot("silent")
+    now, told = 0.0, []
+    while (answer := feed.retell(now))[1] is not None:
+        told += [answer[0]] if answer[0] else []
+        now += answer[1]
+    assert told == [{"type": "tail", "seq": 1}] * RETELLS
+    assert now == 0.25 + sum(0.25 * 2**n for n in range(1, RETELLS + 1))
+
+
+def test_a_request_that_comes_twice_is_done_once(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    ask(panel, "Where?", "same")
+    first = chat.run
+    ask(panel, "Where?", "same")
+    assert chat.run is first
+    assert wire.kinds("seen") == [{"type": "seen", "id": "same"}]
+    assert view.status["error"] is None
+    chat.say(complete("Here."))
+    wire.until(lambda: view.ends)
+    assert len(chat.conversation) == 2
+
+
+def test_a_late_stop_leaves_the_next_run_alone(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    ask(panel, "first", "r1")
+    old = chat.run
+    chat.say(complete("one"))
+    wire.until(lambda: view.ends)
+    ask(panel, "second", "r2")
+    panel.simulate({"type": "stop", "id": "s1", "run": old.id, "ask": "r1"})
+    chat.say(complete("two"))
+    wire.until(lambda: len(view.ends) == 2)
+    assert [m.outcome for m in chat.conversation if m.role == "assistant"] == ["complete", "complete"]
+
+
+def test_a_stop_that_overtakes_its_question_stops_it(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    panel.simulate({"type": "stop", "id": "s1", "run": "", "ask": "r1"})
+    ask(panel, "first", "r1")
+    wire.until(lambda: view.ends)
+    assert chat.run.reply.outcome == "cancelled"
+    assert len(chat.conversation) == 0
+    assert view.status["draft"]["text"] == "first"
+    assert view.status["error"] == {"text": "Stopped before anything came.", "retry": True}
+
+
+def test_stop_keeps_what_has_come_and_marks_it(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    ask(panel, "Count")
+    chat.say(Delta("one "))
+    wire.until(lambda: view.live == ["<p>one</p>\n"])
+    panel.simulate({"type": "stop", "id": "s1", "run": chat.run.id})
+    wire.until(lambda: view.ends)
+    assert (view.entries[-1]["html"], view.entries[-1]["state"]) == ("<p>one</p>\n", "stopped")
+    assert view.status["error"] is None
+
+
+def test_an_error_is_a_sentence_and_the_question_goes_back_into_the_box(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire
+):
+    ask(panel, "Where?")
+    chat.say(Reply((), "error", error=EndpointError("The endpoint is down.", "Try later.", kind="server")))
+    wire.until(lambda: view.ends)
+    assert view.status["error"] == {"text": "The endpoint is down. Try later.", "retry": True}
+    assert view.status["draft"]["text"] == "Where?"
+    assert view.entries == []
+    panel.simulate({"type": "retry", "id": "r2", "view": "view"})
+    chat.say(complete("Here."))
+    wire.until(lambda: len(view.ends) == 2)
+    assert [m.text for m in chat.conversation] == ["Where?", "Here."]
+    assert (view.status["error"], view.status["draft"]) == (None, None)
+
+
+def test_a_wait_is_said(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    ask(panel, "Where?")
+    chat.say(Wait(1.0, 2, 3, "The endpoint asks for patience."))
+    wire.until(lambda: view.status.get("notice"))
+    assert view.status["notice"] == "The endpoint asks for patience. Waiting 1 s, try 2 of 3."
+    chat.say(Delta("Here"))
+    wire.until(lambda: view.live)
+    assert view.status["notice"] == ""
+
+
+def test_an_empty_question_is_refused_in_words(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    ask(panel, "  ")
+    wire.until(lambda: view.status["error"])
+    assert view.status["error"] == {"text": "The message is empty. Write something first.", "retry": False}
+    assert chat.run is None
+
+
+def test_a_parameter_that_cannot_be_is_refused_and_the_text_stays(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire
+):
+    panel.simulate({"type": "set", "id": "p", "field": "temperature", "value": "9"})
+    ask(panel, "Where?")
+    wire.until(lambda: view.status["error"])
+    assert "temperature is 9.0" in view.status["error"]["text"]
+    assert view.status["draft"]["text"] == "Where?"
+
+
+def test_settings_set_and_unset_what_the_chat_sends(panel: ChatPanel, chat: ScriptedChat):
+    for field, value in (("model", "other"), ("temperature", "0,5"), ("system", "Be brief.")):
+        panel.simulate({"type": "set", "id": field, "field": field, "value": value})
+    assert (chat.model, chat.parameters, chat.system) == ("other", {"temperature": 0.5}, "Be brief.")
+    for field in ("model", "temperature", "system"):
+        panel.simulate({"type": "set", "id": f"{field}-2", "field": field, "value": ""})
+    assert (chat.model, chat.parameters, chat.system) == (None, {}, None)
+
+
+def test_what_code_does_to_the_conversation_is_shown(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    chat.conversation.add("user", "Hello")
+    answer = chat.conversation.add("assistant", "Hi")
+    wire.until(lambda: len(view.entries) == 2)
+    chat.conversation.edit(answer.id, "Hi *there*")
+    wire.until(lambda: "there" in view.entries[1]["html"])
+    chat.conversation.switch(answer.id, False)
+    wire.until(lambda: view.entries[1]["off"])
+    assert view.entries[1] == {
+        "id": answer.id,
+        "role": "assistant",
+        "html": "<p>Hi <em>there</em></p>\n",
+        "state": "not sent",
+        "off": True,
+        "caption": "",
+    }
+
+
+def test_a_run_that_code_starts_is_shown_and_survives_the_panel(chat: ScriptedChat, wire: Wire):
+    run = chat.stream("from code")
+    panel = ChatPanel(chat)
+    view = View(panel)
+    wire.views.append(view)
+    view.hello()
+    chat.say(Delta("so far"))
+    wire.until(lambda: view.live == ["<p>so far</p>\n"])
+    panel.close()
+    chat.say(complete("so far"))
+    assert run.wait(PATIENCE).outcome == "complete"
+
+
+def test_closing_a_panel_stops_the_run_that_it_started(panel: ChatPanel, chat: ScriptedChat, view: View):
+    ask(panel, "Where?")
+    run = chat.run
+    panel.close()
+    assert run.wait(PATIENCE).outcome == "cancelled"
+
+
+def test_no_text_of_the_talk_and_no_key_is_in_a_trait(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    chat.system = "system xyzzy"
+    ask(panel, "question xyzzy")
+    chat.say(Delta("answer xyzzy"), complete("answer xyzzy"))
+    wire.until(lambda: view.ends)
+    state = panel.get_state()
+    assert "xyzzy" not in str(state)
+    assert set(state) - {"_esm", "_css"} == {
+        "_anywidget_id",
+        "_dom_classes",
+        "_model_module",
+        "_model_module_version",
+        "_model_name",
+        "_view_count",
+        "_view_module",
+        "_view_module_version",
+        "_view_name",
+        "layout",
+        "name",
+        "tabbable",
+        "tooltip",
+    }
+
+
+def test_reprs_are_stable_and_the_plain_text_is_one_line(panel: ChatPanel, chat: ScriptedChat):
+    assert repr(panel) == "ChatPanel(0 messages)"
+    chat.conversation.add("user", "Hello")
+    assert repr(panel) == "ChatPanel(1 message)"
+    data = panel._repr_mimebundle_()
+    data = data[0] if isinstance(data, tuple) else data
+    assert data["text/plain"] == FALLBACK == "ChatPanel: run this cell to talk to the model here."
+
+
+def test_a_chat_and_its_arguments_at_once_are_refused(chat: ScriptedChat):
+    with pytest.raises(InputError, match=r"ChatPanel got a chat and also model\. Set them on the chat instead\."):
+        ChatPanel(chat, model="x")
+
+
+def test_a_cell_that_runs_again_closes_the_panels_of_its_earlier_run(monkeypatch: pytest.MonkeyPatch, wire: Wire):
+    run = {"of": "1"}
+    monkeypatch.setattr(cells, "_running", lambda: ("cell-a", run["of"]))
+    first, second = ChatPanel(), ChatPanel()
+    assert (first._closed, second._closed) == (False, False)
+    run["of"] = "2"
+    third = ChatPanel()
+    assert (first._closed, second._closed, third._closed) == (True, True, False)
+    third.close()
+
+
+def test_the_control_comm_reaches_its_panel_without_iPythons_hooks_and_is_never_sent_on(
+    panel: ChatPanel, chat: ScriptedChat
+):
+    class Comm:
+        comm_id, _closed = "c1", False
+
+        def on_close(self, _: object) -> None:
+            pass
+
+        def send(self, *_: object) -> None:
+            raise AssertionError("a comm that is sent on loses its subshell")
+
+    comm = Comm()
+    control._opened(comm, {"content": {"data": {"panel": panel.name}}})
+    content = {"type": "set", "id": "1", "field": "model", "value": "by control"}
+    comm.handle_msg({"content": {"data": {"panel": panel.name, "content": content}}})
+    assert chat.model == "by control"
+
+
+def test_many_panels_share_thirty_flushes_a_second_and_an_end_goes_first():
+    class Sink:
+        def __init__(self, name: str, log: list[str]) -> None:
+            self.name, self.log = name, log
+
+        def flush(self) -> float | None:
+            self.log.append(self.name)
+            done.set() if self.name == "urgent" else None
+            return 0.0
+
+    log: list[str] = []
+    done = threading.Event()
+    flusher = flush.Flusher(rate=0.5)
+    sinks = [Sink(f"panel {n}", log) for n in range(50)]
+    for sink in sinks:
+        flusher.touch(sink)
+    urgent = Sink("urgent", log)
+    flusher.touch(urgent, urgent=True)
+    assert done.wait(PATIENCE)
+    flusher.forget(urgent)
+    assert log.index("urgent") <= 1
+    assert len(log) <= 2
+
+
+def test_a_live_answer_that_was_laid_out_otherwise_is_sent_whole():
+    feed = Feed()
+    feed.advance(Scene(live=Live("r", "", ["<p>a</p>"])))
+    patch = feed.advance(Scene(entries=[{"id": "1", "html": "<p>b</p>"}]))
+    assert patch["talk"] == [0, 0, [{"id": "1", "html": "<p>b</p>"}]]
+    assert patch["end"] == {"run": "r", "digest": digest("<p>a</p>")}
+
+
+def test_a_splice_names_only_what_changed():
+    feed = Feed()
+    entries = [{"id": str(n), "html": f"<p>{n}</p>"} for n in range(200)]
+    feed.advance(Scene(entries=entries))
+    changed = [*entries[:100], {"id": "100", "html": "<p>new</p>"}, *entries[101:]]
+    assert feed.advance(Scene(entries=changed))["talk"] == [100, 1, [{"id": "100", "html": "<p>new</p>"}]]
+    assert feed.advance(Scene(entries=changed)) is None
+
+
+def test_captions_say_what_is_free_estimated_and_unknown(panel: ChatPanel):
+    from chatkit.ui.captions import cost_caption, session_caption
+    from chatkit.usage.record import Usage
+
+    free = Usage(10, 5, cost=Decimal(0), known="measured")
+    guess = Usage(10, 5, cost=Decimal("0.0012345"), known="estimated")
+    assert cost_caption(guess) == "cost ≈ 0.00123 USD"
+    assert session_caption(free + guess + Usage()) == (
+        "3 calls · ≈ 20 + 10 tokens and 1 unknown · cost ≈ 0.00123 USD and 1 unknown"
+    )
