@@ -1,5 +1,7 @@
 """Server-sent events: the same events and the same bytes however the network cuts them."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +17,7 @@ STREAMS = st.lists(st.tuples(st.sampled_from(PIECES), st.sampled_from(ENDS))).ma
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
     places = [0, *sorted(cut % (len(data) + 1) for cut in cuts), len(data)]
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 def events_of(pieces: list[bytes]) -> list[tuple[str, bytes]]:

@@ -45,7 +45,7 @@ NAMES = tuple(_KINDS)
 CALLS = Table(
     "chatkit_calls",
     MetaData(),
-    Column("seq", BigInteger, primary_key=True),
+    Column("seq", BigInteger),
     *(Column(name, kind) for name, kind in _KINDS.items()),
 )
 
