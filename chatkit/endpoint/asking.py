@@ -52,6 +52,7 @@ class Asking:
         self._asked = Asked(model if isinstance(model, str) else None, wire.url_of(client, api), wire.keys_of(client))
         self.draft = Draft(api, body, self._asked, deadlines)
         self.watch = Watch(deadlines)
+        self.watch.before = self.draft.interrupt
 
     async def batches(self) -> AsyncGenerator[Sequence[Delta | Wait]]:
         """Yield what comes, attempt by attempt; the draft has ended afterwards."""
@@ -64,6 +65,7 @@ class Asking:
                     return
                 except Failed as caught:
                     failed = caught
+                    self._silences += failed.silent
                 if self._drops_options(failed):
                     continue
                 seconds = self._wait(failed, number)
@@ -81,6 +83,7 @@ class Asking:
         self.draft.begin(self._sent())
         self.watch.begin()
         response = await self._send(number)
+        self.watch.answered()
         try:
             receiving = Receiving(response, self.draft, self.watch, self._deadlines, self._asked)
             async with aclosing(receiving.batches()) as batches:
@@ -119,10 +122,7 @@ class Asking:
         return body
 
     def _silent(self, expired: Expired) -> Failed | Expired:
-        if expired.phase != "first content":
-            return expired
-        self._silences += 1
-        return Failed(faults.too_late(expired), again=self._silences < SILENCES)
+        return Failed(faults.too_late(expired), True, True) if expired.phase == "first content" else expired
 
     def _drops_options(self, failed: Failed) -> bool:
         """Say whether the endpoint rejects `stream_options`; it is asked without from now on."""
@@ -135,12 +135,12 @@ class Asking:
 
     def _wait(self, failed: Failed, number: int) -> float | None:
         """Seconds until the next attempt; None where there is none."""
-        if not failed.again or number >= self._most:
+        if not failed.again or number >= self._most or self._silences >= SILENCES:
             return None
         seconds = own_wait(number, self._chance()) if failed.wait is None else failed.wait
         if seconds > min(self._deadlines.retry_after, self.watch.left()):
             return None
-        if getattr(failed.error, "kind", None) == "timeout" and BILLED_TWICE not in self.draft.notes:
+        if failed.silent and BILLED_TWICE not in self.draft.notes:
             self.draft.notes.append(BILLED_TWICE)
         return seconds
 

@@ -4,11 +4,14 @@ In: `Deadlines`. Out: `Expired` (or a cut) at the moment one is passed, raised w
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal, Self
 
 Phase = Literal["first content", "idle", "turn", "tail"]
+
+SLACK = 1.0  # seconds that the watch leaves to the transport's own timeouts, which say more
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +55,27 @@ class Watch:
         self._loop = asyncio.get_running_loop()
         self._deadlines = deadlines
         self._end = self._loop.time() + deadlines.turn
+        self.before: Callable[[], object] = bool  # called before the interruption, which others see first
+        self._start = 0.0
         self._phase: Phase = "turn"
         self._seconds = deadlines.turn
         self._due = self._end
         self._task: asyncio.Task[object] | None = None
         self._passed: Phase | None = None
-        self._timer = self._loop.call_at(self._end, self._look)
+        self._timer: asyncio.TimerHandle | None = self._loop.call_at(self._end, self._look)
 
     def left(self) -> float:
         """Seconds that the turn has left."""
         return self._end - self._loop.time()
 
     def begin(self) -> None:
-        """Start an attempt: its first content is due."""
-        self._set("first content", self._deadlines.first_content)
+        """Start an attempt; while it is sent, the transport's own timeouts come first."""
+        self._start = self._loop.time()
+        self._set("first content", self._deadlines.first_content, late=self._deadlines.connect + SLACK)
+
+    def answered(self) -> None:
+        """The answer's head has come: the attempt's first content is due."""
+        self._set("first content", self._deadlines.first_content, late=self._start - self._loop.time())
 
     def pause(self) -> None:
         """Wait before the next attempt: only the turn's own end is due."""
@@ -84,7 +94,8 @@ class Watch:
 
     def stop(self) -> None:
         """Watch no more."""
-        self._timer.cancel()
+        if self._timer:
+            self._timer.cancel()
 
     def __enter__(self) -> Self:
         if self._loop.time() >= self._end:
@@ -101,12 +112,13 @@ class Watch:
         if not others and (kind is None or issubclass(kind, asyncio.CancelledError)):
             raise Expired(phase, self._deadlines.turn if phase == "turn" else self._seconds) from None
 
-    def _set(self, phase: Phase, seconds: float) -> None:
+    def _set(self, phase: Phase, seconds: float, late: float = 0.0) -> None:
         self._phase, self._seconds = phase, seconds
-        self._due = self._loop.time() + seconds
-        if min(self._due, self._end) < self._timer.when():
-            self._timer.cancel()
-            self._timer = self._loop.call_at(min(self._due, self._end), self._look)
+        self._due = self._loop.time() + seconds + late
+        due = min(self._due, self._end)
+        if self._timer is None or due < self._timer.when():
+            self.stop()
+            self._timer = self._loop.call_at(due, self._look)
 
     def _look(self) -> None:
         now = self._loop.time()
@@ -116,5 +128,7 @@ class Watch:
         if now < due or self._task is None:
             self._timer = self._loop.call_at(max(due, now + 0.05), self._look)
         else:
+            self._timer = None
             self._passed = "turn" if self._end <= self._due else self._phase
+            self.before()
             self._task.cancel()

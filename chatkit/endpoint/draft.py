@@ -59,6 +59,15 @@ class Draft:
     def end(self, outcome: Outcome, error: ChatkitError | None = None) -> None:
         """Note how the turn ended."""
         self.outcome, self.error, self.settled = outcome, error, True
+        self._tell_meter(outcome)
+
+    def interrupt(self) -> None:
+        """A deadline has passed: the meter, which sees only the cancellation, shall know what it was."""
+        self._tell_meter("incomplete")
+
+    def _tell_meter(self, outcome: Outcome) -> None:
+        if self.exchanges and self.exchanges[-1] is not None:
+            self.exchanges[-1].close_as = outcome
 
     def fail(self, error: ChatkitError, *, partial: Outcome = "incomplete") -> None:
         """End by an error: what came is kept as `partial`; where nothing came the turn is an error."""

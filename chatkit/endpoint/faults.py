@@ -115,6 +115,10 @@ def _refused(_: BaseException, host: str, __: str, ___: Deadlines) -> Judged:
     ), True
 
 
+def _read_late(_: BaseException, __: str, ___: str, deadlines: Deadlines) -> Judged:
+    return too_late(Expired("first content", deadlines.first_content)), True
+
+
 def _connect_late(_: BaseException, host: str, __: str, deadlines: Deadlines) -> Judged:
     late = f"{host} did not take the connection within {deadlines.connect:g} s."
     return _error(late, "Check the network, a proxy, or the base URL.", "connection"), True
@@ -151,6 +155,8 @@ _SAID = (
     (ssl.SSLError, _tls),
     (httpx2.ConnectTimeout, _connect_late),
     (httpx2.PoolTimeout, _full),
+    (httpx2.ReadTimeout, _read_late),
+    (httpx2.WriteTimeout, _read_late),
     (ConnectionRefusedError, _refused),
     (httpx2.RemoteProtocolError, _protocol),
     (httpx2.ReadError, _hung_up),

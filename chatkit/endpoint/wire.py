@@ -5,7 +5,7 @@ body. Out: an httpx2 response whose body is still to be read, or `Failed` with a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ class Failed(Exception):  # noqa: N818  # an attempt's end, which the engine jud
 
     error: ChatkitError
     again: bool = False
+    silent: bool = False
     wait: float | None = None
     exchange: Any = None
     raw: bytes = b""
@@ -47,18 +48,20 @@ async def send(
                 "headers": {"x-stainless-retry-count": str(number - 1)},
                 "max_retries": 0,
                 "follow_redirects": False,  # the body would go along, and on one's own host even the key
-                "timeout": httpx2.Timeout(None, connect=deadlines.connect, pool=deadlines.first_content),
+                "timeout": httpx2.Timeout(deadlines.first_content, connect=deadlines.connect),
             },
             stream=True,
             stream_cls=openai.AsyncStream[Any],
         )
         assert isinstance(response, httpx2.Response)
+        response.request.extensions.get("timeout", {})["read"] = None  # from here on content counts, not bytes
         return response
     except openai.APIStatusError as error:
         failed = _refused(error, Asked(_model(body), url, keys), number)
     except (openai.APIConnectionError, httpx2.HTTPError, httpx2.InvalidURL) as error:
         said, again = faults.no_answer(error, url, deadlines)
-        failed = Failed(said, again, exchange=exchange_of(error))
+        silent = any(isinstance(e, httpx2.ReadTimeout) for e in faults.causes(error))
+        failed = Failed(said, again, silent, exchange=exchange_of(error))
     except openai.OpenAIError as error:
         failed = Failed(EndpointError(f"The client could not send: {type(error).__name__}.", kind="auth"))
     except UnicodeEncodeError:
@@ -72,6 +75,7 @@ async def send(
 
 def _refused(error: openai.APIStatusError, asked: Asked, number: int) -> Failed:
     response, now = error.response, datetime.now(UTC)
+    asked = replace(asked, keys=(*asked.keys, *_keys_in(response.request.headers)))
     raw = response.content
     refusal = read_refusal(raw)
     if 300 <= response.status_code < 400:
@@ -86,7 +90,7 @@ def _refused(error: openai.APIStatusError, asked: Asked, number: int) -> Failed:
         tries=number,
     )
     again = attempts.may_retry(response.status_code, refusal.code or refusal.type, response.headers)
-    return Failed(said, again, wait, response.extensions.get("chatkit_exchange"), raw)
+    return Failed(said, again, False, wait, response.extensions.get("chatkit_exchange"), raw)
 
 
 async def list_models(client: openai.AsyncOpenAI, deadlines: Deadlines) -> list[str]:
@@ -119,6 +123,11 @@ def keys_of(client: openai.AsyncOpenAI) -> tuple[str, ...]:
     """The keys that the client may send."""
     held = (getattr(client, name, None) for name in ("api_key", "admin_api_key", "_azure_ad_token"))
     return tuple(key for key in held if isinstance(key, str) and key)
+
+
+def _keys_in(headers: Mapping[str, str]) -> tuple[str, ...]:
+    sent = (headers.get(name, "").removeprefix("Bearer ") for name in ("authorization", "api-key", "x-api-key"))
+    return tuple(filter(None, sent))
 
 
 def request_id_of(response: httpx2.Response) -> str | None:
