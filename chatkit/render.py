@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,6 +41,7 @@ BLOCK_LIMIT = 10_000
 """Characters without a blank line (outside of code) that are laid out; more is shown as plain text."""
 TEXT_LIMIT = 100_000
 """Characters of one text that are laid out; the rest is shown as plain text."""
+BLANK_LIMIT = 2_000
 MATH_LIMIT = 1_000
 CODE_LIMIT = 20_000
 """Characters of code that are coloured."""
@@ -206,11 +207,20 @@ def _mark(match: re.Match[str]) -> str:
 
 def _blocks(text: str, notes: MutableMapping[str, Any]) -> Iterator[Block]:
     source = tame(text.replace("\r\n", "\n").replace("\r", "\n"))
-    head, rest = source[:TEXT_LIMIT], source[TEXT_LIMIT:]
+    cut = _cut(source)
+    head, rest = source[:cut], source[cut:]
     for quick, piece in _pieces(head):
         yield from _laid_out(piece, notes) if quick else [Block(piece, plain(piece))]
     if rest:
         yield Block(rest, plain(rest))
+
+
+def _cut(source: str) -> int:
+    """Where a text gets too long to be laid out: by its characters, or by its blank lines."""
+    if source.count("\n\n") <= BLANK_LIMIT:
+        return TEXT_LIMIT
+    places = (match.end() for match in re.finditer("\n\n", source))
+    return min(TEXT_LIMIT, next(islice(places, BLANK_LIMIT, None), TEXT_LIMIT))
 
 
 def _pieces(source: str) -> Iterator[tuple[bool, str]]:

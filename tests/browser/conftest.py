@@ -17,10 +17,15 @@ from lab import Lab, Notebook
 from scripted_endpoint import ScriptedEndpoint
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-FLAGS = (
-    "--no-sandbox --disable-gpu --disable-background-networking --disable-component-update --disable-sync "
-    "--no-first-run --disable-features=OptimizationHints,MediaRouter"
-).split()
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-features=OptimizationHints,MediaRouter",
+]
 RESULTS = Path(__file__).parents[2] / "test-results"
 START = 60.0
 

@@ -287,6 +287,11 @@ def test_enter_held_down_asks_once_and_shift_enter_makes_a_line(panel: Panel, en
     panel.box.press("Shift+Enter")
     panel.box.press_sequentially("down")
     assert panel.box.input_value() == "held\ndown"
+    composing = (
+        "node => node.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter', isComposing: true, bubbles: true }))"
+    )
+    panel.box.evaluate(composing)
+    assert panel.box.input_value() == "held\ndown"
     panel.page.keyboard.down("Enter")
     panel.page.keyboard.down("Enter")
     panel.page.keyboard.up("Enter")
@@ -374,10 +379,10 @@ def test_a_kernel_that_restarts_leaves_the_text_readable(panel: Panel):
 def test_nothing_of_the_talk_is_saved_with_the_notebook(panel: Panel):
     panel.ask("the secret word is xyzzy")
     panel.wait_answer("You said: the secret word is xyzzy")
-    panel.notebook.command("notebook:save-widget-state") if panel.page.evaluate(
-        "window.jupyterapp.commands.hasCommand('notebook:save-widget-state')"
-    ) else panel.notebook.command("docmanager:save")
+    panel.notebook.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState")
+    panel.notebook.command("docmanager:save")
     saved = panel.notebook.path.read_text(encoding="utf-8")
+    assert "application/vnd.jupyter.widget-state+json" in saved
     assert "xyzzy" not in saved
     assert "sk-test" not in saved.replace("api_key='sk-test'", "")
     assert "ChatPanel: run this cell to talk to the model here." in saved
