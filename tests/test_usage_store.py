@@ -237,7 +237,7 @@ def test_no_more_rows_wait_than_there_is_room(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "file").write_text("in the way")
     store = UsageStore(tmp_path / "file" / "usage.sqlite")
     with pytest.warns(UserWarning, match="kept in memory"):
-        assert not any([store.add(numbered(number)) for number in range(25)])
+        assert not any(store.add(numbered(number)) for number in range(25))
     assert store.waiting == 10
     (tmp_path / "file").unlink()
     with pytest.warns(UserWarning, match="15 usage rows could not be written"):

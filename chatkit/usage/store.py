@@ -210,6 +210,23 @@ def _finish_all() -> None:
         store._finish()
 
 
+_kept_from_writing: list[threading.Lock] = []
+
+
+def _before_fork() -> None:
+    # a child that is forked while a thread is inside SQLite inherits SQLite's own locks, held by nobody
+    locks = [store._lock for store in _stores if store._writer != threading.get_ident()]
+    _kept_from_writing.extend(lock for lock in locks if lock.acquire(timeout=PATIENCE))
+
+
+def _after_fork() -> None:
+    while _kept_from_writing:
+        _kept_from_writing.pop().release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+
 _default: UsageStore | None = None
 _default_lock = threading.Lock()
 
