@@ -1,7 +1,9 @@
 """The chat panel without a browser: what it sends, and what it does with what views send."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -415,6 +417,24 @@ def test_a_cell_that_runs_again_closes_the_panels_of_its_earlier_run(monkeypatch
     third.close()
 
 
+def test_panels_that_were_closed_leave_nothing_behind(chat: ScriptedChat, wire: Wire):
+    from ipywidgets.widgets.widget import _instances
+
+    ChatPanel(chat).close()
+    before = (len(_instances), threading.active_count(), len(control._receivers))
+    gone = []
+    for _ in range(100):
+        panel = ChatPanel(chat)
+        panel._touch()
+        panel.close()
+        gone.append(weakref.ref(panel))
+    del panel
+    assert (len(_instances), threading.active_count(), len(control._receivers)) == before
+    assert (chat._listeners, chat.conversation._listeners) == ([], [])
+    gc.collect()
+    assert sum(ref() is not None for ref in gone) <= 1  # the flusher's thread may still hold the last one
+
+
 def test_the_control_comm_reaches_its_panel_without_iPythons_hooks_and_is_never_sent_on(
     panel: ChatPanel, chat: ScriptedChat
 ):
@@ -475,13 +495,18 @@ def test_a_splice_names_only_what_changed():
     assert feed.advance(Scene(entries=changed)) is None
 
 
-def test_captions_say_what_is_free_estimated_and_unknown(panel: ChatPanel):
+def test_captions_say_what_is_free_estimated_and_unknown():
     from chatkit.ui.captions import cost_caption, session_caption
     from chatkit.usage.record import Usage
 
     free = Usage(10, 5, cost=Decimal(0), known="measured")
     guess = Usage(10, 5, cost=Decimal("0.0012345"), known="estimated")
     assert cost_caption(guess) == "cost ≈ 0.00123 USD"
+    assert [cost_caption(free), cost_caption(free, local=True), cost_caption(free + Usage())] == [
+        "cost 0",
+        "cost 0 (local)",
+        "cost unknown",
+    ]
     assert session_caption(free + guess + Usage()) == (
         "3 calls · ≈ 20 + 10 tokens and 1 unknown · cost ≈ 0.00123 USD and 1 unknown"
     )

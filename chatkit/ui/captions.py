@@ -26,25 +26,24 @@ def outcome_caption(outcome: str | None) -> str:
     return OUTCOMES.get(outcome or "", "" if outcome in (None, "complete") else str(outcome))
 
 
-def reply_caption(reply: Reply) -> str:
-    """What one turn took: tokens in and out, cost, seconds, tries."""
-    if not reply.records:
-        return f"tokens unknown · {reply.latency:.1f} s"
+def reply_caption(reply: Reply, *, local: bool = False) -> str:
+    """What one turn took: the model that answered, tokens in and out, cost, seconds, tries."""
+    took = reply.usage if reply.records else Usage()
     tries = f"{len(reply.records)} tries" if len(reply.records) > 1 else ""
-    parts = [tokens_caption(reply.usage), cost_caption(reply.usage), f"{reply.latency:.1f} s", tries]
+    parts = [reply.model or "", tokens_caption(took), cost_caption(took, local=local), f"{reply.latency:.1f} s", tries]
     return " · ".join(part for part in parts if part)
 
 
-def session_caption(usage: Usage) -> str:
+def session_caption(usage: Usage, *, local: bool = False) -> str:
     """What all turns together took.
 
-    >>> session_caption(Usage(10, 5, cost=Decimal(0), known="measured"))
+    >>> session_caption(Usage(10, 5, cost=Decimal(0), known="measured"), local=True)
     '1 call · 10 + 5 tokens · cost 0 (local)'
     """
     if not usage.calls:
         return ""
     calls = "1 call" if usage.calls == 1 else f"{usage.calls} calls"
-    return f"{calls} · {tokens_caption(usage)} · {cost_caption(usage)}"
+    return f"{calls} · {tokens_caption(usage)} · {cost_caption(usage, local=local)}"
 
 
 def tokens_caption(usage: Usage) -> str:
@@ -61,20 +60,19 @@ def tokens_caption(usage: Usage) -> str:
     return f"{about}{sent} + {came} tokens{left_out}"
 
 
-def cost_caption(usage: Usage) -> str:
-    """The cost in US dollars.
+def cost_caption(usage: Usage, *, local: bool = False) -> str:
+    """The cost in US dollars; a part that is unknown is never taken for 0.
 
     >>> cost_caption(Usage(cost=Decimal("0.000120"), known="measured")), cost_caption(Usage(known="measured"))
     ('cost 0.00012 USD', 'cost unknown')
     """
-    if usage.cost is None:
+    if usage.cost is None or (usage.cost == 0 and usage.unpriced_calls):
         return "cost unknown"
     if usage.cost == 0:
-        known = "cost 0 (local)"
-    else:
-        about = "≈ " if usage.estimated_calls else ""
-        known = f"cost {about}{_amount(usage.cost)} USD"
-    return known if not usage.unpriced_calls else f"{known} and {usage.unpriced_calls} unknown"
+        return "cost 0 (local)" if local else "cost 0"
+    about = "≈ " if usage.estimated_calls else ""
+    left_out = f" and {usage.unpriced_calls} unknown" if usage.unpriced_calls else ""
+    return f"cost {about}{_amount(usage.cost)} USD{left_out}"
 
 
 def wait_caption(wait: Wait) -> str:

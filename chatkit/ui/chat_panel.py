@@ -48,7 +48,8 @@ class ChatPanel(anywidget.AnyWidget):
     ChatPanel(1 message)
     """
 
-    _esm = HERE / "chat_panel.js"
+    # text, not a path: anywidget keeps every widget alive that reads a path, to reload it
+    _esm = (HERE / "chat_panel.js").read_text(encoding="utf-8")
     _css = STYLE + (HERE / "chat_panel.css").read_text(encoding="utf-8")
     name = Unicode(help="What the panel is called on the control comm.").tag(sync=True)
 
@@ -114,6 +115,7 @@ class ChatPanel(anywidget.AnyWidget):
             unlisten()
         control.dismiss(self.name)
         flush.flusher.forget(self)
+        self.layout.close()
         super().close()
 
     def flush(self) -> float | None:
@@ -235,6 +237,7 @@ class ChatPanel(anywidget.AnyWidget):
         with self._lock:
             if self._turn is not None:
                 self._turn.close()
+                self._own_runs.discard(self._turn.run.id)
             self._error = self._draft = None
             self._turn = RunningTurn(run, self.chat.pending, self._kept(), self._touch)
         self._touch(urgent=True)
@@ -297,7 +300,7 @@ class ChatPanel(anywidget.AnyWidget):
             "html": self._html(message),
             "state": outcome_caption(message.outcome) if message.enabled else "not sent",
             "off": not message.enabled,
-            "caption": reply_caption(reply) if reply and message.outcome == reply.outcome else "",
+            "caption": reply_caption(reply, local=self._is_local()) if reply and message.outcome else "",
         }
 
     def _html(self, message: Message) -> str:
@@ -318,8 +321,11 @@ class ChatPanel(anywidget.AnyWidget):
             "temperature": str(self.chat.parameters.get("temperature", "")),
             "system": self.chat.system or "",
             "endpoint": self._serving(),
-            "session": session_caption(self.chat.usage),
+            "session": session_caption(self.chat.usage, local=self._is_local()),
         }
+
+    def _is_local(self) -> bool:
+        return self.chat.endpoint is not None and self.chat.endpoint.local
 
     def _serving(self) -> str:
         endpoint = self.chat.endpoint

@@ -126,7 +126,7 @@ def test_an_answer_streams_is_counted_and_is_in_the_store(panel: Panel, endpoint
     panel.wait_phase("streaming")
     panel.wait_answer(" ".join(str(n) for n in range(1, 31)))
     panel.wait_idle()
-    assert panel.root.locator(".ck-caption").inner_text().startswith("7 + 30 tokens · cost ")
+    assert panel.root.locator(".ck-caption").inner_text().startswith("scripted-1 · 7 + 30 tokens · cost ")
     assert "1 call · 7 + 30 tokens" in panel.root.locator(".ck-session").inner_text()
     assert panel.notebook.python("chat.conversation.messages[-1].text.split()[-1]") == "30"
     row = "[r for r in chatkit.UsageStore().records() if r.path.endswith('/chat/completions')][-1]"
@@ -262,6 +262,16 @@ def test_a_page_reloaded_in_mid_stream_catches_up(panel: Panel, endpoint: Script
     panel.wait_idle()
     assert len(endpoint.asked("count 300")) == 1
     assert panel.notebook.python("chat.conversation.messages[-1].text.strip()") == NUMBERS
+
+
+def test_a_connection_cut_in_mid_stream_is_mended(panel: Panel, endpoint: ScriptedEndpoint):
+    panel.ask("count 200")
+    panel.wait_numbers(5)
+    panel.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.reconnect()")
+    panel.wait_answer(" ".join(str(n) for n in range(1, 201)))
+    panel.wait_idle()
+    assert panel.root.locator(".ck-message").count() == 2
+    assert len(endpoint.asked("count 200")) == 1
 
 
 def test_two_views_stay_in_step_and_a_double_click_asks_once(panel: Panel, endpoint: ScriptedEndpoint):
