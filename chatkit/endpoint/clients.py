@@ -29,7 +29,7 @@ def build(endpoint: Endpoint, asynchronous: bool, **options: Any) -> openai.Open
         options["http_client"] = openai.DefaultHttpx2Client(transport=metered)
     if endpoint.azure:
         azure = openai.AsyncAzureOpenAI if asynchronous else openai.AzureOpenAI
-        return azure(**dict(endpoint.azure), **options)  # type: ignore[return-value,arg-type]  # its overloads want literals
+        return azure(**dict(endpoint.azure), **options)
     if endpoint.local:
         options = _nothing_of_the_users(endpoint) | options
     plain = openai.AsyncOpenAI if asynchronous else openai.OpenAI
