@@ -135,12 +135,13 @@ def completion(text: str, reason: str = "stop") -> dict[str, Any]:
 class FaultServer:
     """Plays one script for each request on 127.0.0.1, on a thread of its own."""
 
-    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *scripts: Script, tls: ssl.SSLContext | None = None, greeting: bytes = b"") -> None:
         self.log: list[Seen] = []
         self.open = 0
         self.accepted = 0
         self._scripts: Iterator[Script] = iter(scripts)
         self._script: Script = reply(500)
+        self.greeting = greeting
         self._tls = tls
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -160,7 +161,7 @@ class FaultServer:
     def wait_until(self, true: Callable[["FaultServer"], bool]) -> None:
         """Wait until it is so; a test fails that waits too long."""
         with self._changed:
-            assert self._changed.wait_for(lambda: true(self), PATIENCE), (self.open, self.log)
+            assert self._changed.wait_for(lambda: true(self), PATIENCE), f"{self.open} open, {len(self.log)} seen"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -212,6 +213,8 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         self.server._connections.add(self)
         self.server.note(opened=1)
+        if self.server.greeting:
+            transport.write(self.server.greeting)
 
     def connection_lost(self, _: Exception | None) -> None:
         self.server._connections.discard(self)

@@ -335,9 +335,20 @@ def test_a_certificate_of_an_unknown_authority_names_the_way_to_trust_it(own_aut
 
 
 def test_https_to_a_server_without_tls_says_so() -> None:
-    with FaultServer(GOOD) as server:
+    with FaultServer(GOOD, greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n") as server:
         taken = ask(server, url=server.url.replace("http", "https"))
-    assert failed(taken).kind in ("tls", "connection")
+    assert (failed(taken).kind, taken.naps) == ("tls", [])
+    assert taken.message == (
+        f"127.0.0.1:{server.port} does not speak TLS. Write http:// instead of https:// if it is yours."
+    )
+
+
+def test_a_server_that_does_not_take_the_connection_is_given_up_at_the_connect_deadline() -> None:
+    with FaultServer(GOOD) as server:
+        taken = ask(server, url=server.url.replace("http", "https"), deadlines=Deadlines(connect=0.1))
+    assert failed(taken).kind == "connection"
+    assert taken.message.startswith(f"127.0.0.1:{server.port} did not take the connection within 0.1 s.")
+    assert taken.naps == [0.5, 1.0]
 
 
 def test_a_port_that_does_not_speak_http_says_so() -> None:
