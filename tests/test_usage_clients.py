@@ -150,7 +150,7 @@ def test_dropped_streams_leave_nothing_behind(store: UsageStore) -> None:
         sdk = client(server, store)
         for _ in range(10):
             next(sdk.chat.completions.create(model="m", messages=HELLO, stream=True))
-            gc.collect()
+        gc.collect()
         server.wait_until(lambda s: s.open == 0)
     assert {row.outcome for row in store.records()} == {"cancelled"}
     assert len(store.records()) == 10

@@ -556,6 +556,18 @@ def test_what_calls_no_model_makes_no_row(store: UsageStore) -> None:
     assert store.records() == []
 
 
+def test_a_sign_in_page_is_no_transcript(store: UsageStore) -> None:
+    bench = Bench(store, says(html="<h1>Sign in</h1>"))
+    bench.client.post(CHAT[:26] + "/audio/transcriptions", data={"model": "m"}, files={"file": b"RIFF"})
+    assert (bench.row.outcome, bench.row.error_code, bench.row.usage) == ("error", "bad_answer", Usage())
+
+
+def test_a_sound_passes_unread(store: UsageStore) -> None:
+    bench = Bench(store, says(content=b"\xff\xfb" * 1000, headers={"content-type": "audio/mpeg"}))
+    assert bench.post({"model": "tts-1", "input": "Hi"}, CHAT[:26] + "/audio/speech").content == b"\xff\xfb" * 1000
+    assert (bench.row.outcome, bench.row.model, bench.row.usage) == ("complete", "tts-1", Usage())
+
+
 def test_an_unheard_of_post_is_a_row(store: UsageStore) -> None:
     bench = Bench(store, says(json={"usage": {"input_tokens": 2, "output_tokens": 1}}))
     bench.post({"model": "m"}, "https://api.openai.com/v1/messages")

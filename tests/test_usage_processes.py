@@ -26,7 +26,6 @@ from chatkit.usage.record import Usage, UsageRecord
 from chatkit.usage.store import UsageStore
 
 path = sys.argv[1]
-database.OPENING = 30.0
 
 def row(name):
     return UsageRecord(str(name), datetime.now(UTC), "s", "/p", "h", "m", None, False, "complete", 200, None, 1, 0.1, None,

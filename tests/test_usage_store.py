@@ -12,10 +12,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatkit.exceptions import StoreError
@@ -108,15 +109,24 @@ USAGES = st.builds(
 )
 
 
+@settings(max_examples=60)
 @given(st.lists(USAGES, max_size=12))
-def test_the_databases_sum_is_the_sum(tmp_path_factory: pytest.TempPathFactory, usages: list[Usage]) -> None:
-    with closing(UsageStore(tmp_path_factory.mktemp("sums") / "usage.sqlite")) as store:
-        records = [numbered(number, usage=usage) for number, usage in enumerate(usages)]
-        for record in records:
-            store.add(record)
-        assert store.total() == total(records)
-        assert store.records() == records
-        assert store.total(session="none") == NOTHING
+def test_the_databases_sum_is_the_sum(sums: UsageStore, usages: list[Usage]) -> None:
+    name = uuid4().hex
+    records = [replace(RECORD, id=uuid4().hex, session=name, usage=usage) for usage in usages]
+    for record in records:
+        sums.add(record)
+    assert sums.total(session=name) == total(records)
+    assert sums.records(session=name) == records
+
+
+def test_no_rows_sum_up_to_nothing(store: UsageStore) -> None:
+    assert store.total() == NOTHING
+
+
+@pytest.fixture(scope="module")
+def sums(tmp_path_factory: pytest.TempPathFactory) -> UsageStore:
+    return UsageStore(tmp_path_factory.mktemp("sums") / "usage.sqlite")
 
 
 def test_money_is_exact(store: UsageStore) -> None:
@@ -219,6 +229,15 @@ def test_a_thread_writes_what_the_caller_could_not(store: UsageStore, file: Path
         assert reader.execute("SELECT count(*) FROM chatkit_calls").fetchone() == (2,)
 
 
+def test_a_file_that_is_locked_before_it_is_opened_makes_rows_wait_too(store: UsageStore, file: Path) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert store.add(RECORD, patience=0) is False
+        other.execute("ROLLBACK")
+        store.flush()
+    assert store.records() == [RECORD]
+
+
 def test_a_folder_that_cannot_be_made_is_told_once_and_rows_wait(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     store = UsageStore(tmp_path / "file" / "usage.sqlite")
@@ -284,6 +303,13 @@ def test_a_file_that_is_damaged_while_open_is_set_aside(store: UsageStore, file:
     with pytest.warns(UserWarning, match="is no usage store"):
         assert store.add(BARE) is True
     assert store.records() == [BARE]
+
+
+def test_a_file_that_is_removed_while_open_is_made_anew(store: UsageStore, file: Path) -> None:
+    store.add(RECORD)
+    file.rename(file.with_name("moved.sqlite"))
+    assert store.add(BARE) is True
+    assert store.records() == UsageStore(file).records() == [BARE]
 
 
 def test_a_newer_schema_is_read_and_not_written(store: UsageStore, file: Path) -> None:

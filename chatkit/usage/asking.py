@@ -92,8 +92,7 @@ def with_usage(request: httpx2.Request, body: dict[str, Any]) -> httpx2.Request:
     headers["accept-encoding"] = "identity"
     if "content-length" in headers:
         headers["content-length"] = str(len(content))
-    stream = httpx2.ByteStream(content)
-    return httpx2.Request(request.method, request.url, headers=headers, stream=stream, extensions=request.extensions)
+    return httpx2.Request(request.method, request.url, headers=headers, content=content, extensions=request.extensions)
 
 
 def _json(request: httpx2.Request) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 In: rows. Out: rows and sums; every fault as a `StoreError`. SQLite and PostgreSQL take the same way.
 """
 
+import os
 import random
 import sqlite3
 import time
@@ -26,7 +27,7 @@ from chatkit.usage.record import NOTHING, Known, Usage, UsageRecord
 from chatkit.usage.schema import CALLS, MIGRATIONS, NAMES, SERIAL, dollars, moment, to_record
 
 OPENING = 30.0
-"""Seconds that opening and migrating may wait for other processes."""
+"""Seconds that opening, migrating and reading may wait for other processes."""
 
 
 ELSEWHERE = "Name another file in CHATKIT_DB."
@@ -48,10 +49,11 @@ class NewerError(StoreError):
 class Database:
     """An open database with the table in it."""
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, place: Place, patience: float = OPENING) -> None:
         self._place = place
-        self._patience = OPENING
+        self._patience = patience
         self._held: PoolProxiedConnection | None = None
+        self._held_patience = -1.0
         self._sqlite = place.file is not None
         with self._faults():
             self._engine = self._create_engine()
@@ -64,6 +66,18 @@ class Database:
         except StoreError:
             self.close()
             raise
+        self._patience = OPENING
+        self._inode = place.file.stat().st_ino if place.file else 0
+
+    @property
+    def gone(self) -> bool:
+        """Whether the file was removed or another put in its place, so that what is written now would be lost."""
+        if self._place.file is None:
+            return False
+        try:
+            return os.stat(self._place.file).st_ino != self._inode
+        except OSError:
+            return True
 
     def insert(self, rows: Sequence[tuple[Any, ...]], patience: float) -> None:
         """Write the rows and commit; a row that is there already (by its id) stays as it is."""
@@ -118,7 +132,7 @@ class Database:
                 f"{self._place} lies on a network file system, where writing is slow. " + ELSEWHERE, stacklevel=2
             )
         engine = sa.create_engine(sa.URL.create("sqlite", database=str(self._place.file)))
-        sa.event.listen(engine, "connect", lambda connection, _: _prepare(connection, wal))
+        sa.event.listen(engine, "connect", lambda connection, _: _prepare(connection, wal, self._patience))
         return engine
 
     @contextmanager
@@ -128,9 +142,9 @@ class Database:
             cursor = connection.cursor()
             if self._sqlite:
                 self._held = connection
-                if patience != self._patience:
+                if patience != self._held_patience:
                     cursor.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
-                    self._patience = patience
+                    self._held_patience = patience
                 cursor.execute("BEGIN IMMEDIATE")
             yield cursor
             connection.commit()
@@ -146,7 +160,7 @@ class Database:
             version = _version(connection) if sa.inspect(connection).has_table("chatkit_schema") else 0
         if version >= len(MIGRATIONS):
             return version
-        with self._writing(OPENING) as cursor:
+        with self._writing(self._patience) as cursor:
             if not self._sqlite:
                 cursor.execute("SELECT pg_advisory_xact_lock(4242424242)")
             cursor.execute("CREATE TABLE IF NOT EXISTS chatkit_schema (version INTEGER PRIMARY KEY, at TEXT NOT NULL)")
@@ -176,29 +190,29 @@ class Database:
             raise _explain(error, self._place) from error
 
 
-def open_database(place: Place) -> Database:
+def open_database(place: Place, patience: float = OPENING) -> Database:
     """The database at `place`; a file that is none is set aside, and a new one begun."""
     inode = place.file.stat().st_ino if place.file and place.file.exists() else 0
     try:
-        return Database(place)
+        return Database(place, patience)
     except NotAStoreError as fault:
         if place.file is None:
             raise
         places.set_aside(place.file, inode, fault.cause)
-        return Database(place)
+        return Database(place, patience)
 
 
-def _prepare(connection: DBAPIConnection, wal: bool) -> None:
+def _prepare(connection: DBAPIConnection, wal: bool, patience: float) -> None:
     assert isinstance(connection, sqlite3.Connection)
     connection.isolation_level = None  # the transactions are ours: BEGIN IMMEDIATE, not the driver's BEGIN
-    connection.execute(f"PRAGMA busy_timeout = {int(OPENING * 1000)}")
-    _set_journal(connection, "wal" if wal else "delete")
+    connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+    _set_journal(connection, "wal" if wal else "delete", patience)
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
 
 
-def _set_journal(connection: sqlite3.Connection, mode: str) -> None:
+def _set_journal(connection: sqlite3.Connection, mode: str, patience: float) -> None:
     # the change of mode does not wait for other processes as everything else does
-    deadline = time.monotonic() + OPENING
+    deadline = time.monotonic() + patience
     while connection.execute("PRAGMA journal_mode").fetchone()[0] != mode:
         try:
             connection.execute(f"PRAGMA journal_mode = {mode}")

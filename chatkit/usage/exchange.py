@@ -12,9 +12,10 @@ only the meter asked for) and one record. What it rests on when no usage came:
 import os
 import time
 import weakref
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import httpx2
 
@@ -25,13 +26,14 @@ from chatkit.usage.reading import Reading
 from chatkit.usage.record import Known, Outcome, UsageRecord
 from chatkit.usage.sse import Splitter
 
-if TYPE_CHECKING:
-    from chatkit.usage.meter import Meter
-
 MOST = 16 * 1024 * 1024
 """Bytes of a body, or of one event, that are kept for reading; beyond them the usage is unknown."""
 
-NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+NEVER_SENT = (
+    httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+)  # fmt: skip
+"""Errors that come before the endpoint has seen the request."""
 
 Mode = Literal["stream", "body", "blind"]
 
@@ -43,14 +45,14 @@ class Exchange:
     that counts, by setting `close_as` before; it counts as cancelled otherwise.
     """
 
-    def __init__(self, meter: "Meter", asked: Asked, *, edits: bool, on_loop: bool) -> None:
+    def __init__(self, asked: Asked, keep: Callable[[UsageRecord], object], *, edits: bool, free: bool) -> None:
         self.record: UsageRecord | None = None
         self.close_as: Outcome = "cancelled"
         self.finalizer: weakref.finalize[..., object] | None = None
-        self._meter = meter
         self._asked = asked
+        self._keep = keep
         self._edits = edits
-        self._on_loop = on_loop
+        self._free = free
         self._session = session.current_session()
         self._at = datetime.now(UTC)
         self._start = time.perf_counter()
@@ -75,6 +77,8 @@ class Exchange:
             self._mode = "body" if self._encoding else "stream"
         elif not kind or kind.endswith("json") or kind.startswith("text/") or self._status >= 400:
             self._mode = "body"
+        if kind == "text/html" and self._status < 300:
+            self._reading.fail("bad_answer")  # a sign-in page, a proxy's page
 
     def take(self, data: bytes) -> bytes:
         """Watch bytes pass; give back what may go on to the caller now."""
@@ -126,13 +130,13 @@ class Exchange:
         if self._mode == "body" and (cause == "end" or (self._encoding and self._asked.streamed)):
             self._read_kept()
         self.record = self._make_record(self._outcome(cause), cause, latency)
-        self._meter.write(self.record, self._on_loop)
+        self._keep(self.record)
 
     def _read_kept(self) -> None:
         body = _decoded(bytes(self._kept), self._encoding)
         self._kept.clear()
         reading = self._reading
-        if body is None:
+        if body is None or reading.outcome == "error":
             return
         if (self._status or 0) >= 300:
             reading.take_refusal(body)
@@ -149,7 +153,7 @@ class Exchange:
             return "error"
         if reading.outcome and (reading.ended or (cause == "end" and self._mode == "body")):
             return reading.outcome
-        if self._mode == "blind" and cause == "end":
+        if cause == "end" and (self._mode == "blind" or self._asked.kind == "other"):
             return "complete"
         if isinstance(cause, Exception):
             return "incomplete" if self._mode == "stream" else "error"
@@ -195,7 +199,7 @@ class Exchange:
         return None, "unknown"
 
     def _cost(self, used: Counts | None) -> tuple[Decimal | None, str | None, str | None]:
-        if self._meter.free or (used is not None and not any(used.values())):
+        if self._free or (used is not None and not any(used.values())):
             return Decimal(0), None, None
         asked, reading = self._asked, self._reading
         for model in (reading.answered_model, asked.model) if used else ():

@@ -38,10 +38,13 @@ class Meter:
         self._refusing: set[tuple[str, str]] = set()
         self._ready = False
 
-    def write(self, record: UsageRecord, on_loop: bool) -> None:
+    def write(self, record: UsageRecord, patience: float = PATIENCE) -> None:
         """Put the record into the store."""
-        store = self._store or default_store()
-        store.add(record, patience=PATIENCE_ON_LOOP if on_loop else PATIENCE)
+        (self._store or default_store()).add(record, patience=patience)
+
+    def write_on_loop(self, record: UsageRecord) -> None:
+        """The same, where nothing may wait."""
+        self.write(record, PATIENCE_ON_LOOP)
 
     def asks(self, asked: Asked) -> bool:
         """Whether the meter is to ask for the usage that the caller did not ask for."""
@@ -98,7 +101,7 @@ class MeteredTransport(httpx2.BaseTransport):
         return response
 
     def _send(self, request: httpx2.Request, asked: Asked, *, edits: bool) -> httpx2.Response:
-        exchange = Exchange(self._meter, asked, edits=edits, on_loop=False)
+        exchange = Exchange(asked, self._meter.write, edits=edits, free=self._meter.free)
         try:
             response = self._inner.handle_request(request)
         except BaseException as error:
@@ -135,7 +138,7 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
         return response
 
     async def _send(self, request: httpx2.Request, asked: Asked, *, edits: bool) -> httpx2.Response:
-        exchange = Exchange(self._meter, asked, edits=edits, on_loop=True)
+        exchange = Exchange(asked, self._meter.write_on_loop, edits=edits, free=self._meter.free)
         try:
             response = await self._inner.handle_async_request(request)
         except BaseException as error:

@@ -14,7 +14,12 @@ from chatkit.usage.counts import Counts
 from chatkit.usage.record import Outcome
 from chatkit.usage.sse import Event
 
-ENDS: dict[str, Outcome] = {"length": "length", "max_output_tokens": "length", "content_filter": "filtered"}
+ENDS: dict[str, Outcome] = {
+    "length": "length",
+    "max_tokens": "length",
+    "max_output_tokens": "length",
+    "content_filter": "filtered",
+}
 """Finish reasons that mean something else than complete."""
 
 _WORST: dict[Outcome, int] = {"complete": 0, "length": 1, "filtered": 2, "incomplete": 3}
@@ -89,15 +94,15 @@ class Reading:
         answer = _parse(body)
         if answer is not None:
             self._take_answer(answer)
-        elif self.kind == "audio":
+        elif self.kind in ("audio", "other"):
             self._take_transcript(body)
         else:
-            self._fail("bad_answer")
+            self.fail("bad_answer")
 
     def take_refusal(self, body: bytes) -> None:
         """Read the body of an answer with an error status."""
         answer = _parse(body) or {}
-        self._fail(_code(answer.get("error", answer)))
+        self.fail(_code(answer.get("error", answer)))
 
     def _take_chunk(self, event: Event) -> bool:
         if event.data.startswith(b"[DONE]"):
@@ -108,7 +113,7 @@ class Reading:
         if chunk is None:
             return False
         if chunk.get("error") or event.name == "error":
-            self._fail(_code(chunk.get("error", chunk)))
+            self.fail(_code(chunk.get("error", chunk)))
             return False
         self._take_head(chunk)
         choices = chunk.get("choices")
@@ -142,7 +147,7 @@ class Reading:
             answer = _parse(event.data) or {}
             inner = answer.get("response")
             if kind == "error":
-                self._fail(_code(answer.get("error", answer)))
+                self.fail(_code(answer.get("error", answer)))
             elif kind == "response.created":
                 self._take_head(inner if isinstance(inner, dict) else answer)
             else:
@@ -165,7 +170,7 @@ class Reading:
         details = answer.get("incomplete_details")
         reason = details.get("reason") if isinstance(details, dict) else None
         if answer.get("error") or answer.get("status") == "failed":
-            self._fail(_code(answer.get("error")))
+            self.fail(_code(answer.get("error")))
         elif answer.get("status") == "cancelled":
             self.outcome = "cancelled"
         elif answer.get("status") == "incomplete":
@@ -181,7 +186,7 @@ class Reading:
             return
         self._take_head(answer)
         if answer.get("error"):
-            self._fail(_code(answer["error"]))
+            self.fail(_code(answer["error"]))
         elif self.kind in ("chat", "text"):
             self._take_choices(_dicts(answer.get("choices")))
         else:
@@ -192,7 +197,7 @@ class Reading:
 
     def _take_choices(self, choices: list[dict[str, Any]]) -> None:
         if not choices:
-            self._fail("bad_answer")
+            self.fail("bad_answer")
             return
         texts = []
         for choice in choices:
@@ -208,7 +213,7 @@ class Reading:
             self._end("complete")
         else:
             answer = _parse(body)
-            self._take_answer(answer) if answer is not None else self._fail("bad_answer")
+            self._take_answer(answer) if answer is not None else self.fail("bad_answer")
 
     def _take_transcript(self, body: bytes) -> None:
         """Subtitles tell by their last cue how long the audio was, within a silence; plain text tells nothing."""
@@ -218,7 +223,8 @@ class Reading:
             length = int(hours or 0) * 3600 + int(minutes) * 60 + float(f"{int(seconds)}.{int(fraction):03d}")
             self.counts, self.doubt = {"audio_seconds": length}, "estimated"
 
-    def _fail(self, code: str | None) -> None:
+    def fail(self, code: str | None) -> None:
+        """The answer is an error, or none at all."""
         self.outcome, self.error_code = "error", code
 
 

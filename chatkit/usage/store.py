@@ -78,6 +78,7 @@ class UsageStore:
     def open(self) -> None:
         """Open the database now and migrate it, which the first use does otherwise; raise `StoreError` if it cannot be."""
         self._reading()
+        self._write(PATIENCE)  # what came meanwhile
 
     def add(self, record: UsageRecord, *, patience: float = PATIENCE) -> bool:
         """Write the record; True once it is committed, False if it waits. Never raises.
@@ -126,13 +127,16 @@ class UsageStore:
         with self._alone(BACKGROUND) as mine:
             if not mine:
                 raise StoreError(f"{self!r} is being written to.", "Try again.")
-            return self._open()
+            return self._open(BACKGROUND)
 
-    def _open(self) -> "Database":
+    def _open(self, patience: float) -> "Database":
+        if self._database and self._database.gone:
+            self._database.close()
+            self._database = None
         if self._database is None:
             from chatkit.usage.database import open_database
 
-            self._database = open_database(self._place)
+            self._database = open_database(self._place, patience)
         return self._database
 
     def _after_fork(self) -> None:
@@ -168,10 +172,10 @@ class UsageStore:
 
         while rows := list(islice(self._waiting, BATCH)):
             try:
-                self._open().insert(rows, patience)
+                self._open(patience).insert(rows, patience)
             except NotAStoreError:
                 self._database = None  # opening it again sets it aside
-                self._open().insert(rows, patience)
+                self._open(patience).insert(rows, patience)
             for _ in rows:
                 self._waiting.popleft()
         self._fault = None
