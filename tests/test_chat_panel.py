@@ -348,6 +348,19 @@ def test_what_code_does_to_the_conversation_is_shown(panel: ChatPanel, chat: Scr
     }
 
 
+def test_an_answer_without_text_shows_its_tool_calls_or_refusal(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire
+):
+    call = {"id": "1", "type": "function", "function": {"name": "lookup", "arguments": '{"city": "<b>"'}}
+    chat.conversation.add("assistant", "", extra={"tool_calls": [call]})
+    chat.conversation.add("assistant", "", extra={"refusal": "No."}, outcome="filtered", enabled=False)
+    wire.until(lambda: len(view.entries) == 2)
+    assert [(e["html"], e["state"]) for e in view.entries] == [
+        ('<pre class="ck-plain">calls lookup({&quot;city&quot;: &quot;&lt;b&gt;&quot;)</pre>', ""),
+        ('<pre class="ck-plain">No.</pre>', "stopped by the content filter · not sent"),
+    ]
+
+
 def test_a_run_that_code_starts_is_shown_and_survives_the_panel(chat: ScriptedChat, wire: Wire):
     run = chat.stream("from code")
     panel = ChatPanel(chat)

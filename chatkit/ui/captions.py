@@ -10,7 +10,7 @@ from chatkit.usage.record import Usage
 
 OUTCOMES = {
     "length": "cut off at the token limit",
-    "filtered": "stopped by the content filter; not sent again",
+    "filtered": "stopped by the content filter",
     "incomplete": "broke off",
     "cancelled": "stopped",
     "error": "broke off",

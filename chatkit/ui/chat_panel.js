@@ -190,8 +190,8 @@ function mount({ model, el }, link) {
   let stopping = "";
   /** @type {Set<ReturnType<typeof setTimeout>>} */
   const timers = new Set();
-  /** @type {Set<string>} */
-  const unheard = new Set();
+  /** @type {Map<string, number>} */
+  const unheard = new Map();
 
   /** @param {() => void} act @param {number} wait */
   function later(act, wait) {
@@ -207,7 +207,7 @@ function mount({ model, el }, link) {
   /** A request whose receipt is watched for. @param {Record<string, any>} content */
   function request(content) {
     const id = link.post({ view, ...content });
-    unheard.add(id);
+    unheard.set(id, Date.now());
     later(showState, UNHEARD_AFTER);
     return id;
   }
@@ -384,7 +384,7 @@ function mount({ model, el }, link) {
 
   function showState() {
     const running = busy();
-    const late = unheard.size > 0 && running && !live;
+    const late = running && !live && [...unheard.values()].some((sent) => Date.now() - sent >= UNHEARD_AFTER);
     const words = { waiting: "Waiting for the answer…", thinking: "Thinking…" }[/** @type {string} */ (status.phase)] ?? "";
     const silent = seq < 0 && Date.now() - mounted >= UNANSWERED_AFTER ? SILENT : "";
     ui.notice.textContent = gone || silent || (stopping ? "Stopping…" : status.notice || words || (late ? "Waiting for the running cell…" : ""));

@@ -8,7 +8,6 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -17,15 +16,13 @@ import anywidget
 from traitlets import Unicode
 
 from chatkit.chat import Chat
-from chatkit.conversation import Message
-from chatkit.endpoint.catalog import HOSTED_DEFAULT
 from chatkit.endpoint.reply import Reply
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
-from chatkit.render import STYLE, plain, render
+from chatkit.render import STYLE
 from chatkit.ui import cells, control, flush
-from chatkit.ui.captions import outcome_caption, reply_caption, session_caption
-from chatkit.ui.feed import Feed, Scene
+from chatkit.ui.feed import Feed
+from chatkit.ui.stage import Stage
 from chatkit.ui.turn import RunningTurn
 
 HERE = Path(__file__).parent
@@ -61,6 +58,7 @@ class ChatPanel(anywidget.AnyWidget):
         self.chat = Chat(**chat_arguments) if chat is None else chat
         self._lock = threading.RLock()
         self._feed = Feed()
+        self._stage = Stage(self.chat)
         self._turn: RunningTurn | None = None
         self._own_runs: set[str] = set()
         self._asked: tuple[object, Run] | None = None
@@ -68,8 +66,6 @@ class ChatPanel(anywidget.AnyWidget):
         self._requests: OrderedDict[str, None] = OrderedDict()
         self._error: Mapping[str, Any] | None = None
         self._draft: Mapping[str, Any] | None = None
-        self._entries: dict[str, tuple[Message, Mapping[str, Any]]] = {}
-        self._laid_out = ("", "")
         self._closed = False
         self._unlisten: list[Callable[[], None]] = []
         super().__init__(name=uuid4().hex)
@@ -262,13 +258,11 @@ class ChatPanel(anywidget.AnyWidget):
         turn.close()
         self._turn = None
         self._own_runs.discard(turn.run.id)
-        self._laid_out = (turn.text, "".join(turn.live.blocks))
+        self._stage.laid_out = (turn.text, "".join(turn.live.blocks))
         if not _came_back(reply):
             self._put_back(turn.question)
         if (words := _trouble(reply)) is not None:
             self._error = {"text": words, "retry": True}
-
-    # --- what is shown
 
     def _send_patch(self) -> None:
         self._send_step()
@@ -278,62 +272,9 @@ class ChatPanel(anywidget.AnyWidget):
             self._send_step()
 
     def _send_step(self) -> None:
-        patch = self._feed.advance(self._scene())
+        patch = self._feed.advance(self._stage.scene(self._turn, self._error, self._draft))
         if patch:
             self.send(patch)
-
-    def _scene(self) -> Scene:
-        turn = self._turn
-        shown = [m for m in self.chat.conversation.messages if turn is None or m.id in turn.kept]
-        entries = [self._entry(message) for message in shown]
-        self._entries = {m.id: (m, e) for m, e in zip(shown, entries, strict=True)}
-        return Scene(entries, turn.live if turn else None, self._status())
-
-    def _entry(self, message: Message) -> Mapping[str, Any]:
-        had = self._entries.get(message.id)
-        if had and had[0] is message:
-            return had[1]
-        reply = self.chat.replies.get(message.id)
-        return {
-            "id": message.id,
-            "role": message.role,
-            "html": self._html(message),
-            "state": outcome_caption(message.outcome) if message.enabled else "not sent",
-            "off": not message.enabled,
-            "caption": reply_caption(reply, local=self._is_local()) if reply and message.outcome else "",
-        }
-
-    def _html(self, message: Message) -> str:
-        if message.role != "assistant":
-            return plain(message.text)
-        text, html = self._laid_out
-        return html if text == message.text else render(message.text)
-
-    def _status(self) -> dict[str, Any]:
-        endpoint = self.chat.endpoint
-        idle = {"phase": "idle", "notice": "", "blocking": False}
-        return {
-            **(self._turn.status if self._turn else idle),
-            "error": self._error,
-            "draft": self._draft,
-            "model": self.chat.model or "",
-            "models": [m for m in dict.fromkeys([endpoint.model if endpoint else "", HOSTED_DEFAULT]) if m],
-            "temperature": str(self.chat.parameters.get("temperature", "")),
-            "system": self.chat.system or "",
-            "endpoint": self._serving(),
-            "session": session_caption(self.chat.usage, local=self._is_local()),
-        }
-
-    def _is_local(self) -> bool:
-        return self.chat.endpoint is not None and self.chat.endpoint.local
-
-    def _serving(self) -> str:
-        endpoint = self.chat.endpoint
-        if endpoint is None:
-            return ""
-        # whatever name is asked for, the local server answers with its own model
-        asked = endpoint if endpoint.local else replace(endpoint, model=self.chat.model or endpoint.model)
-        return asked.sentence
 
 
 def _came_back(reply: Reply) -> bool:
