@@ -491,6 +491,13 @@ def test_responses_streamed_and_not(store: UsageStore, change: dict[str, Any], k
             assert row.usage == Usage(9, 3, 4, 2, cost=Decimal("0.00000285"), known="measured")
 
 
+def test_searches_are_charged_beside_the_tokens(store: UsageStore) -> None:
+    output = [{"type": "web_search_call"}, {"type": "web_search_call"}, *RESPONSE["output"]]
+    bench = Bench(store, says(json={**RESPONSE, "output": output}))
+    bench.post({"model": "gpt-4o-mini", "input": "Where?"}, "https://api.openai.com/v1/responses")
+    assert bench.row.usage.cost == Decimal("0.02") + Decimal("0.00000285")
+
+
 def test_a_response_stream_without_its_end_is_incomplete(store: UsageStore) -> None:
     body = event({"type": "response.output_text.delta", "delta": "Bra"}, "response.output_text.delta")
     bench = Bench(store, streams(body))

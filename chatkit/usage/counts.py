@@ -4,7 +4,7 @@ In: `usage` as Chat Completions, Responses, embeddings, audio or images send it.
 `{"input_tokens": 9, "output_tokens": 3}`, and a `Usage` made of them. What is no number is left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -21,6 +21,7 @@ _OUTPUT = {"reasoning_tokens": "output_reasoning_tokens", "audio_tokens": "outpu
 _DETAILS = {"prompt_tokens_details": _INPUT, "input_tokens_details": _INPUT, "input_token_details": _INPUT,
             "completion_tokens_details": _OUTPUT, "output_tokens_details": _OUTPUT,
             "output_token_details": _OUTPUT}  # fmt: skip
+_TOOLS = {"web_search_call": "web_searches", "file_search_call": "storage_searches"}
 
 NOTHING: Counts = {"input_tokens": 0, "output_tokens": 0}
 """What a request used that was refused."""
@@ -42,6 +43,12 @@ def read(usage: Any) -> Counts | None:
         if isinstance(details, dict):
             counts |= {new: details[old] for old, new in fields.items() if _is_count(details.get(old))}
     return counts or None
+
+
+def with_tools(counts: Counts, items: Sequence[object]) -> Counts:
+    """The counts and, from the types of a response's items, the searches that are charged beside its tokens."""
+    called = {key: items.count(kind) for kind, key in _TOOLS.items() if kind in items}
+    return {**counts, **called} if called else counts
 
 
 def to_usage(counts: Counts | None, known: Known, cost: Decimal | None) -> Usage:

@@ -10,6 +10,7 @@ the POSTs that keep house (files, batches, vector stores): they make no row.
 import threading
 import weakref
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 import httpx2
 
@@ -58,7 +59,8 @@ class Meter:
         """Load the store and the price table beside the first request, so that its answer need not wait for them."""
         if not self._ready:
             self._ready = True
-            threading.Thread(target=self._load, name="chatkit-meter").start()
+            with suppress(RuntimeError):  # the interpreter is ending and starts no thread any more
+                threading.Thread(target=self._load, name="chatkit-meter").start()
 
     def _load(self) -> None:
         store = self._store or default_store()

@@ -108,7 +108,8 @@ class _Plan:
                 return None
             alone[rate.key] = left
         tokens = counts.get("input_tokens", 0)
-        return sum((rate.at(tokens) * Decimal(alone[rate.key]) / rate.per for rate in self.rates), Decimal(0))
+        charged = [(rate, count) for rate in self.rates if (count := alone[rate.key])]
+        return sum((rate.at(tokens) * Decimal(count) / rate.per for rate, count in charged), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,10 @@ class Reading:
             self._end(ENDS.get(str(reason), "incomplete"))
         else:
             self._end("complete")
-        texts = [_text(part) for item in _dicts(answer.get("output")) for part in _dicts(item.get("content"))]
+        items = _dicts(answer.get("output"))
+        if self.counts:
+            self.counts = counts.with_tools(self.counts, [item.get("type") for item in items])
+        texts = [_text(part) for item in items for part in _dicts(item.get("content"))]
         self.text_tokens = tokens.of_text("".join(texts)) if texts else None
 
     def _take_answer(self, answer: dict[str, Any]) -> None:
