@@ -467,5 +467,5 @@ def test_a_redirect_is_not_followed_so_that_the_key_goes_nowhere_else(status: in
         with FaultServer(reply(status, b"", {"location": f"{other.url}/chat/completions?key=abc"})) as server:
             taken = ask(server)
         assert (len(server.log), other.log) == (1, [])
-    assert f"sends elsewhere ({status}): {other.url}/chat/completions?key=[key]." in taken.message
+    assert taken.message.startswith(f"The endpoint sends elsewhere ({status}), to {other.url}.")
     assert failed(taken).kind == "connection"

@@ -122,7 +122,9 @@ class Asking:
         return body
 
     def _silent(self, expired: Expired) -> Failed | Expired:
-        return Failed(faults.too_late(expired), True, True) if expired.phase == "first content" else expired
+        return (
+            Failed(faults.too_late(expired), again=True, silent=True) if expired.phase == "first content" else expired
+        )
 
     def _drops_options(self, failed: Failed) -> bool:
         """Say whether the endpoint rejects `stream_options`; it is asked without from now on."""
@@ -148,7 +150,7 @@ class Asking:
         error = failed.error
         if isinstance(error, EndpointError):
             self.draft.status, self.draft.request_id = error.status, error.request_id
-            if error.kind == "not_found" and self._asked.model and "has no model" in error.cause:
+            if failed.no_model and self._asked.model:
                 error = await self._with_names(error, self._asked.model)
         self.draft.keep(failed.raw)
         self.draft.fail(error)

@@ -34,7 +34,8 @@ class Draft:
         self.first_token: float | None = None
         self.sent: Mapping[str, Any] = body
         self.reading = _reading(api, body, deadlines)
-        self._url, self._keys = asked.url, asked.keys
+        self.url = asked.url
+        self._keys = asked.keys
         self._began = time.perf_counter()
         self._raw = bytearray()
         self._raw_cap = deadlines.raw
@@ -83,7 +84,7 @@ class Draft:
             answers=self.reading.answers(),
             outcome=self.outcome,
             model=self.reading.model,
-            request={"method": "POST", "url": self._url, "body": self.sent},
+            request={"method": "POST", "url": self.url, "body": self.sent},
             raw=self._kept_raw(),
             status=self.status,
             request_id=self.request_id,

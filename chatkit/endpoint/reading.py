@@ -17,6 +17,7 @@ from chatkit.usage.sse import Event
 Kind = Literal["text", "reasoning", "refusal", "tool_call"]
 
 MOST = 1024  # answers of a reply, tool calls of an answer
+NAME = 1000  # characters of an id or a name
 LENGTH = frozenset({"length", "max_output_tokens"})
 FILTERED = frozenset({"content_filter"})
 ENDED = frozenset({"stop", "tool_calls", "function_call", "completed"})
@@ -169,12 +170,12 @@ class Reading(ABC):
         calls = self._at(index).tool_calls
         key = number if isinstance(number, int) and 0 <= number < MOST else max(calls, default=0)
         kept = calls.setdefault(key, {"id": None, "type": "function", "function": {"name": "", "arguments": []}})
-        kept.update({k: v for k, v in call.items() if k in ("id", "type") and isinstance(v, str) and v})
+        kept.update({k: v[:NAME] for k, v in call.items() if k in ("id", "type") and isinstance(v, str) and v})
         function = call.get("function")
         if not isinstance(function, Mapping):
             return []
         if isinstance(name := function.get("name"), str) and name:
-            kept["function"]["name"] = name[:1000]
+            kept["function"]["name"] = name[:NAME]
         arguments = function.get("arguments")
         if arguments is not None and not isinstance(arguments, str):
             arguments = json.dumps(arguments)

@@ -14,7 +14,7 @@ from chatkit.endpoint import faults
 from chatkit.endpoint.deadlines import Deadlines, Expired, Watch
 from chatkit.endpoint.draft import Draft
 from chatkit.endpoint.reading import BadEvent, ErrorEvent
-from chatkit.endpoint.redact import plain
+from chatkit.endpoint.redact import clean_url, plain
 from chatkit.endpoint.refusals import Asked, refused
 from chatkit.endpoint.reply import Delta
 from chatkit.endpoint.wire import request_id_of
@@ -41,6 +41,7 @@ class Receiving:
         self._started = self._tailing = False
         draft.status = response.status_code
         draft.request_id = request_id_of(response)
+        draft.url = clean_url(str(response.request.url))
 
     async def batches(self) -> AsyncGenerator[list[Delta]]:
         """Yield what comes; end the draft. Raises Expired while nothing has come yet."""
@@ -54,7 +55,7 @@ class Receiving:
             if expired.phase == "first content":
                 raise
             self._end(faults.too_late(expired))
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.StreamError) as error:
             self._rest()
             self._end(faults.broke_off(error))
         except BadEvent as bad:

@@ -128,6 +128,11 @@ def kind_of(status: int, refusal: Refusal) -> str:
     return "server" if status >= 500 or status in (409,) else "bad_request"
 
 
+def is_missing_model(refusal: Refusal, asked: Asked) -> bool:
+    """Say whether a 404 is about the model, and not about the address."""
+    return bool(asked.model) and "model" in f"{refusal.code} {refusal.message[:2000]}".lower()
+
+
 def tokens_over(refusal: Refusal) -> tuple[int, int] | None:
     """Read how many tokens came and how many the model takes, where the refusal names both.
 
@@ -159,12 +164,16 @@ class _Case:
         return f" It says: “{said}”" if said else ""
 
     @property
+    def number(self) -> str:
+        return f", {case}" if (case := self.status) >= 400 else ""
+
+    @property
     def tried(self) -> str:
         return f" after {self.tries} attempts" if self.tries > 1 else ""
 
 
 def _rate_limit(case: _Case) -> tuple[str, str]:
-    cause = f"The endpoint takes no more requests for now (rate limit, {case.status}){case.tried}.{case.words}"
+    cause = f"The endpoint takes no more requests for now (rate limit{case.number}){case.tried}.{case.words}"
     if case.retry_at:
         return cause, f"Try again at {clock(case.retry_at)}."
     return cause, "Wait a moment and try again."
@@ -185,9 +194,9 @@ def _context(case: _Case) -> tuple[str, str]:
     return cause, way_out
 
 
-def _auth(_: _Case) -> tuple[str, str]:
+def _auth(case: _Case) -> tuple[str, str]:
     # the API quotes the key's ends in this body, so none of its words are passed on
-    return "The endpoint does not accept the API key (401).", (
+    return f"The endpoint does not accept the API key ({case.status}).", (
         "Check that the key is whole, not revoked, and belongs to this endpoint; then connect again."
     )
 
@@ -200,7 +209,7 @@ def _permission(case: _Case) -> tuple[str, str]:
 
 
 def _not_found(case: _Case) -> tuple[str, str]:
-    if case.asked.model and ("model" in f"{case.refusal.code} {case.refusal.message[:2000]}".lower()):
+    if is_missing_model(case.refusal, case.asked):
         return f"The endpoint has no model {case.asked.model!r} (404).", "Choose a model that it lists at /models."
     return f"There is nothing at {case.asked.url} (404).{case.words}", (
         "Check the base URL; most end in /v1, and not every endpoint speaks this API."
@@ -225,8 +234,8 @@ def _bad_request(case: _Case) -> tuple[str, str]:
 
 def _redirect(case: _Case) -> tuple[str, str]:
     return (
-        f"The endpoint sends elsewhere ({case.status}): {plain(case.refusal.message, case.asked.keys)}.",
-        "Nothing was sent there, since the key would go along. If you trust that address, use it as base URL.",
+        f"The endpoint sends elsewhere ({case.status}), to {plain(case.refusal.message, case.asked.keys)}.",
+        "Nothing was sent there, since the key would go along. If you trust that address, make it the base URL.",
     )
 
 

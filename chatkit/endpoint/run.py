@@ -157,12 +157,10 @@ class Run:
             await asyncio.sleep(0.001)
 
     def _outcome(self) -> Reply:
-        reply, failure = self._turn.reply, self._turn.failure
+        reply = self._turn.reply
         assert reply is not None
-        if reply.outcome == "error" and not reply.text:
-            error = failure or reply.error
-            if error:
-                raise error.with_traceback(None)
+        if reply.outcome == "error" and not reply.text and reply.error:
+            raise reply.error.with_traceback(None)
         return reply
 
     @contextmanager

@@ -30,7 +30,6 @@ class Turn:
 
     def __init__(self, make: Callable[[], AsyncIterator[Item]]) -> None:
         self.reply: Reply | None = None
-        self.failure: ChatkitError | None = None
         self.ended = threading.Event()
         self._make = make
         self._loop = get_loop()
@@ -129,9 +128,7 @@ class Turn:
         answers = (Answer(text=self.text),) if self._pieces else ()
         if self._stopped and not fault:
             return Reply(answers, "cancelled")
-        self.failure = fault if isinstance(fault, ChatkitError) else _own_fault(fault)
-        error = self.failure if isinstance(self.failure, EndpointError) else _own_fault(self.failure)
-        return Reply(answers, "error", error=error)
+        return Reply(answers, "error", error=fault if isinstance(fault, ChatkitError) else _own_fault(fault))
 
     def settle(self, reply: Reply | None = None) -> None:
         """End the turn: the listeners hear of it before whoever waits goes on."""

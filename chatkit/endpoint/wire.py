@@ -4,10 +4,12 @@ In: a client (its address, authentication and headers are used, its retries and 
 body. Out: an httpx2 response whose body is still to be read, or `Failed` with an error in words.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx2
 import openai
@@ -15,7 +17,7 @@ import openai
 from chatkit.endpoint import attempts, faults
 from chatkit.endpoint.deadlines import Deadlines
 from chatkit.endpoint.redact import clean_url
-from chatkit.endpoint.refusals import Asked, Refusal, read_refusal, refused
+from chatkit.endpoint.refusals import Asked, Refusal, is_missing_model, read_refusal, refused
 from chatkit.exceptions import ChatkitError, EndpointError, InputError
 
 PATHS = {"chat": "/chat/completions", "responses": "/responses"}
@@ -29,6 +31,7 @@ class Failed(Exception):  # noqa: N818  # an attempt's end, which the engine jud
     error: ChatkitError
     again: bool = False
     silent: bool = False
+    no_model: bool = False
     wait: float | None = None
     exchange: Any = None
     raw: bytes = b""
@@ -61,15 +64,18 @@ async def send(
     except (openai.APIConnectionError, httpx2.HTTPError, httpx2.InvalidURL) as error:
         said, again = faults.no_answer(error, url, deadlines)
         silent = any(isinstance(e, httpx2.ReadTimeout) for e in faults.causes(error))
-        failed = Failed(said, again, silent, exchange=exchange_of(error))
-    except openai.OpenAIError as error:
-        failed = Failed(EndpointError(f"The client could not send: {type(error).__name__}.", kind="auth"))
+        failed = Failed(said, again, silent=silent, exchange=exchange_of(error))
     except UnicodeEncodeError:
         failed = Failed(InputError("The key or the request has characters that cannot be sent.", "Check the API key."))
     except (ValueError, TypeError) as error:
         failed = Failed(InputError(f"The request cannot be sent as JSON: {error}."))
     except RuntimeError:
         failed = Failed(InputError("The client is closed.", "Connect again."))
+    except Exception as error:  # noqa: BLE001  # a key that a function provides may fail in any way
+        said = EndpointError(
+            f"The client could not get its key: {type(error).__name__}.", "Connect again.", kind="auth"
+        )
+        failed = Failed(said)
     raise failed from None  # the SDK's exceptions hold the request with its key
 
 
@@ -79,7 +85,7 @@ def _refused(error: openai.APIStatusError, asked: Asked, number: int) -> Failed:
     raw = response.content
     refusal = read_refusal(raw)
     if 300 <= response.status_code < 400:
-        refusal = Refusal(clean_url(response.headers.get("location", "nowhere")))
+        refusal = Refusal(_base_of(urljoin(asked.url, response.headers.get("location", ""))))
     wait = attempts.asked_wait(response.headers, now)
     said = refused(
         response.status_code,
@@ -90,7 +96,9 @@ def _refused(error: openai.APIStatusError, asked: Asked, number: int) -> Failed:
         tries=number,
     )
     again = attempts.may_retry(response.status_code, refusal.code or refusal.type, response.headers)
-    return Failed(said, again, False, wait, response.extensions.get("chatkit_exchange"), raw)
+    no_model = said.kind == "not_found" and is_missing_model(refusal, asked)
+    exchange = response.extensions.get("chatkit_exchange")
+    return Failed(said, again, no_model=no_model, wait=wait, exchange=exchange, raw=raw)
 
 
 async def list_models(client: openai.AsyncOpenAI, deadlines: Deadlines) -> list[str]:
@@ -106,6 +114,12 @@ async def list_models(client: openai.AsyncOpenAI, deadlines: Deadlines) -> list[
         return [model["id"] for model in listed if isinstance(model["id"], str)]
     except (openai.OpenAIError, httpx2.HTTPError, ValueError, TypeError, LookupError):
         return []  # the names are a courtesy in the sentence about another error
+
+
+def _base_of(url: str) -> str:
+    for path in PATHS.values():
+        url = re.sub(rf"{path}/?(\?.*)?$", "", url)
+    return clean_url(url)
 
 
 def exchange_of(error: BaseException) -> Any:
