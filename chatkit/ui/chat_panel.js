@@ -11,6 +11,8 @@
  */
 
 const INTERRUPT_AFTER = 700;
+// the second click of a double click on Send lands on Stop
+const DOUBLE_CLICK = 600;
 const STOP_AGAIN = 2000;
 const UNHEARD_AFTER = 700;
 const SNAPSHOT_AGAIN = 1500;
@@ -187,6 +189,7 @@ function mount({ model, el }, link) {
   let waiting = false;
   let gone = "";
   let asked = "";
+  let askedAt = 0;
   let stopping = "";
   /** @type {Set<ReturnType<typeof setTimeout>>} */
   const timers = new Set();
@@ -232,6 +235,7 @@ function mount({ model, el }, link) {
     const text = ui.box.value;
     if (busy() || gone || !text.trim()) return;
     asked = request({ type: "ask", text });
+    askedAt = Date.now();
     ui.box.value = "";
     fitBox();
     showState();
@@ -440,7 +444,10 @@ function mount({ model, el }, link) {
     fitBox();
     showState();
   });
-  ui.send.addEventListener("click", () => (busy() ? stop() : ask()));
+  ui.send.addEventListener("click", (/** @type {MouseEvent} */ event) => {
+    if (!busy()) ask();
+    else if (event.detail < 2 || Date.now() - askedAt > DOUBLE_CLICK) stop();
+  });
   ui.retry.addEventListener("click", retry);
   for (const name of /** @type {const} */ (["model", "temperature", "system"])) {
     ui[name].addEventListener("change", () => link.post({ type: "set", view, field: name, value: ui[name].value }));
