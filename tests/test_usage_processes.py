@@ -218,3 +218,32 @@ def test_a_store_is_not_loaded_before_it_is_used() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=LIMIT)
     assert done.stdout.strip() == "False"
+
+
+def test_a_stream_that_is_still_open_at_the_end_is_a_row(file: Path) -> None:
+    script = """
+import httpx2
+from chatkit.usage.meter import Meter, MeteredTransport
+words = b'data: {"choices": [{"delta": {"content": "In"}}]}\\n\\n'
+answer = lambda request: httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=iter([words]))
+client = httpx2.Client(transport=MeteredTransport(httpx2.MockTransport(answer), Meter(UsageStore(path))))
+request = client.build_request("POST", "http://127.0.0.1/v1/chat/completions", json={"model": "m", "stream": True})
+response = client.send(request, stream=True)
+pieces = response.iter_raw()
+assert next(pieces) == words
+"""
+    run(script, file)
+    assert [(row.outcome, row.usage.completion_tokens) for row in UsageStore(file).records()] == [("cancelled", 1)]
+
+
+def test_a_row_is_there_when_the_process_dies_right_after_the_answer(file: Path) -> None:
+    script = """
+import httpx2
+from chatkit.usage.meter import Meter, MeteredTransport
+answer = lambda request: httpx2.Response(200, json={"choices": [{"finish_reason": "stop"}]})
+client = httpx2.Client(transport=MeteredTransport(httpx2.MockTransport(answer), Meter(UsageStore(path))))
+client.post("http://127.0.0.1/v1/chat/completions", json={"model": "m"})
+os._exit(0)
+"""
+    run(script, file)
+    assert [row.outcome for row in UsageStore(file).records()] == ["complete"]

@@ -34,6 +34,9 @@ class Asked:
 
     kind: Kind
     url: str
+    """Scheme, host and path, as the price table knows endpoints."""
+    endpoint: str
+    """Host, port and path: what remembers that it refuses an option."""
     host: str
     path: str
     model: str | None
@@ -68,6 +71,7 @@ def read_request(request: httpx2.Request) -> Asked | None:
     return Asked(
         kind=kind,
         url=f"https://{host}{path}",
+        endpoint=f"{request.url.netloc.decode()}{path}",
         host=host,
         path=path,
         model=model[:300] if isinstance(model, str) else None,

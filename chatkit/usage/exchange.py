@@ -10,6 +10,7 @@ only the meter asked for) and one record. What it rests on when no usage came:
 """
 
 import os
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -63,10 +64,10 @@ class Exchange:
         self._kept = bytearray()
         self._splitter = Splitter()
         self._reading = Reading(asked.kind, asked.choices)
-        self._ended = False
+        self._once = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"Exchange({self._asked!r}, {'ended' if self._ended else 'open'})"
+        return f"Exchange({self._asked!r}, {'ended' if self.record else 'open'})"
 
     def answered(self, response: httpx2.Response) -> None:
         """The head of the answer came."""
@@ -121,9 +122,8 @@ class Exchange:
 
     def end(self, cause: BaseException | Literal["end", "close"]) -> None:
         """The attempt is over: make the record and store it. Only the first end counts."""
-        if self._ended:
+        if not self._once.acquire(blocking=False):
             return
-        self._ended = True
         latency = time.perf_counter() - self._start
         if self.finalizer:
             self.finalizer.detach()

@@ -36,7 +36,7 @@ class Meter:
     def __init__(self, store: UsageStore | None = None, *, free: bool = False) -> None:
         self.free = free
         self._store = store
-        self._refusing: set[tuple[str, str]] = set()
+        self._refusing: set[str] = set()
         self._ready = False
 
     def write(self, record: UsageRecord, patience: float = PATIENCE) -> None:
@@ -49,11 +49,11 @@ class Meter:
 
     def asks(self, asked: Asked) -> bool:
         """Whether the meter is to ask for the usage that the caller did not ask for."""
-        return asked.hides_usage and (asked.host, asked.path) not in self._refusing
+        return asked.hides_usage and asked.endpoint not in self._refusing
 
     def refuses(self, asked: Asked) -> None:
         """Remember that this endpoint rejects `stream_options`."""
-        self._refusing.add((asked.host, asked.path))
+        self._refusing.add(asked.endpoint)
 
     def warm_up(self) -> None:
         """Load the store and the price table beside the first request, so that its answer need not wait for them."""
