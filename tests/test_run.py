@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
+from pathlib import Path
 
 import pytest
 from faultserver import GATE, FaultServer, cut, say
@@ -18,6 +19,7 @@ from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
 from chatkit.endpoint.run import Run, start
 from chatkit.endpoint.turn import FOLD_AT, Item
 from chatkit.exceptions import EndpointError, InputError
+from chatkit.usage.store import UsageStore
 
 WHOLE = Reply((Answer(text="abc"),), "complete")
 PATIENCE = 10
@@ -468,12 +470,13 @@ def test_a_forked_child_has_a_loop_of_its_own_and_waits_for_nothing_it_inherited
 
 
 LEAVES = """
-import sys, threading, openai
+import sys, threading
 from chatkit.endpoint.engine import Engine
 from chatkit.endpoint.run import start
+from turns import client
 
-client = openai.AsyncOpenAI(api_key="sk-test-12345678", base_url=sys.argv[1])
-runs = [start(lambda: Engine().stream(client, {"model": "m", "messages": []})) for _ in range(3)]
+asking = client(sys.argv[1])
+runs = [start(lambda: Engine().stream(asking, {"model": "m", "messages": []})) for _ in range(3)]
 came = threading.Semaphore(0)
 for run in runs:
     run.listen(lambda item: came.release())
@@ -483,11 +486,17 @@ print(*(run.text for run in runs))
 """
 
 
-def test_a_program_that_ends_with_open_streams_ends_quietly_and_closes_them() -> None:
+def test_a_program_that_ends_with_open_streams_ends_quietly_closes_them_and_has_its_rows(tmp_path: Path) -> None:
+    file = tmp_path / "usage.sqlite"
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     with FaultServer(cut(say("a"), GATE)) as server:
         done = subprocess.run(
-            [sys.executable, "-X", "dev", "-c", LEAVES, server.url], capture_output=True, text=True, timeout=30
+            [sys.executable, "-X", "dev", "-c", LEAVES, server.url],
+            env={**os.environ, "CHATKIT_DB": str(file), "PYTHONPATH": paths},
+            capture_output=True,
+            text=True,
+            timeout=30,
         )
         server.wait_until(lambda s: s.open == 0)
-    assert (done.returncode, done.stdout) == (0, "a a a\n")
-    assert done.stderr == ""
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a a a\n", "")
+    assert [row.outcome for row in UsageStore(file).records()] == ["cancelled"] * 3
