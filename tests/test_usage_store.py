@@ -360,6 +360,24 @@ def test_a_missing_driver_says_what_to_install() -> None:
     assert "topsecret" not in str(raised.value) + repr(store)
 
 
+def test_a_server_is_written_to_by_a_thread_where_nothing_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[str, int]] = []
+
+    class Server:
+        gone = False
+
+        def insert(self, rows: list[tuple[object, ...]], _: float) -> None:
+            written.append((threading.current_thread().name, len(rows)))
+
+    monkeypatch.setattr("chatkit.usage.database.open_database", lambda *_: Server())
+    store = UsageStore("postgresql+psycopg://ada@127.0.0.1/usage")
+    assert store.add(RECORD, patience=0.05) is False
+    assert store._relief is not None
+    store._relief.join(20)
+    assert store.add(BARE) is True
+    assert written == [("chatkit-store", 1), ("MainThread", 1)]
+
+
 def test_another_database_is_refused() -> None:
     with pytest.raises(StoreError, match="Use SQLite or PostgreSQL"):
         database._insert(sa.dialects.registry.load("mysql.pymysql")())

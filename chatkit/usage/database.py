@@ -124,7 +124,9 @@ class Database:
     def _create_engine(self) -> sa.Engine:
         if self._place.file is None:
             # many students share the server: no connection is kept between writes
-            return sa.create_engine(self._place.url, poolclass=NullPool)
+            url = sa.make_url(self._place.url)
+            limits = {"connect_timeout": int(OPENING)} if url.get_driver_name().startswith("psycopg") else {}
+            return sa.create_engine(url, poolclass=NullPool, connect_args=limits)
         places.make(self._place.file)
         wal = not places.on_network(self._place.file.resolve())
         if not wal:

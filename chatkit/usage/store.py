@@ -89,6 +89,9 @@ class UsageStore:
 
         self._after_fork()
         self._waiting.append(to_row(record))
+        if self._place.file is None and patience < PATIENCE:
+            self._relieve()  # a server may be far away: who cannot wait leaves it to the thread
+            return False
         return self._write(patience)
 
     def flush(self, patience: float = BACKGROUND) -> None:
