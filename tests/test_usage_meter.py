@@ -608,6 +608,16 @@ def test_a_long_name_is_cut(store: UsageStore) -> None:
     assert (len(bench.row.model or ""), len(bench.row.answered_model or "")) == (300, 300)
 
 
+def test_a_database_that_cannot_be_is_told_of_and_breaks_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chatkit.usage.store._default", None)
+    monkeypatch.setenv("CHATKIT_DB", ":memory:")
+    client = httpx2.Client(transport=MeteredTransport(httpx2.MockTransport(says(json=answer())), Meter()))
+    with pytest.warns(UserWarning, match="a file or a server.*Usage is not kept"):
+        response = client.post(CHAT, json=ASKED)
+    assert response.json() == answer()
+    assert response.extensions["chatkit_exchange"].record.outcome == "complete"
+
+
 def test_a_body_beyond_the_limit_passes_unread(store: UsageStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("chatkit.usage.exchange.MOST", 1000)
     big = json.dumps(answer("x" * 5000)).encode()

@@ -8,13 +8,14 @@ the POSTs that keep house (files, batches, vector stores): they make no row.
 """
 
 import threading
+import warnings
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
 import httpx2
 
-from chatkit.exceptions import StoreError
+from chatkit.exceptions import InputError, StoreError
 from chatkit.usage import prices
 from chatkit.usage.asking import Asked, read_request, with_usage
 from chatkit.usage.exchange import Exchange
@@ -40,8 +41,13 @@ class Meter:
         self._ready = False
 
     def write(self, record: UsageRecord, patience: float = PATIENCE) -> None:
-        """Put the record into the store."""
-        (self._store or default_store()).add(record, patience=patience)
+        """Put the record into the store; a `CHATKIT_DB` that names none is told of, and breaks no call either."""
+        try:
+            store = self._store or default_store()
+        except InputError as fault:
+            warnings.warn(f"{fault} Usage is not kept.", stacklevel=2)
+            return
+        store.add(record, patience=patience)
 
     def write_on_loop(self, record: UsageRecord) -> None:
         """The same, where nothing may wait."""
@@ -63,10 +69,9 @@ class Meter:
                 threading.Thread(target=self._load, name="chatkit-meter").start()
 
     def _load(self) -> None:
-        store = self._store or default_store()
         try:
-            store.open()
-        except StoreError:
+            (self._store or default_store()).open()
+        except (StoreError, InputError):
             return  # the first row will say so
         if not self.free:
             prices.load()
