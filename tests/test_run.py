@@ -491,7 +491,7 @@ def test_a_program_that_ends_with_open_streams_ends_quietly_closes_them_and_has_
     paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     with FaultServer(cut(say("a"), GATE)) as server:
         done = subprocess.run(
-            [sys.executable, "-X", "dev", "-c", LEAVES, server.url],
+            [sys.executable, "-W", "default::ResourceWarning", "-c", LEAVES, server.url],
             env={**os.environ, "CHATKIT_DB": str(file), "PYTHONPATH": paths},
             capture_output=True,
             text=True,
