@@ -16,7 +16,7 @@ from secrets import token_urlsafe
 from typing import IO, Any
 
 from chatkit.exceptions import SetupError
-from chatkit.local import gguf, index, memory, parent, weights
+from chatkit.local import gguf, index, machine, parent, weights
 
 PORT = 8321
 KEY_PREFIX = "chatkit-local-"
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--window", type=int, help="tokens of one conversation; default: the model's own, at most 8192")
     parser.add_argument("--slots", type=int, default=4, help="answers written at once; default: 4")
     parser.add_argument("--queue", type=int, default=32, help="answers that may wait; default: 32")
-    parser.add_argument("--threads", type=int, help="default: one for each processor")
+    parser.add_argument("--threads", type=int, help="default: all processors but one, at most 8")
     parser.add_argument("--verbose", action="store_true", help="show the engine's log on stderr (it can hold prompts)")
     parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
     return parser
@@ -87,14 +87,19 @@ def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], 
     path = weights.find(options.model, lambda text: say({"progress": text}))
     values = gguf.head(path)
     window = min(filter(None, (options.window or 8192, gguf.window(values))))
-    memory.check(path, values, window, options.slots)
+    machine.check(path, values, window, options.slots)
     # the engine and the web server are imported only here, so that a wrong option is told at once
     from chatkit.local import front, gate, language, listen
 
     with _bind(listen.bind, options) as sock:
         alias = weights.SMOLLM2.alias if options.model is None else path.stem
         model = language.Language(
-            path, alias, window=window, slots=options.slots, threads=options.threads, verbose=options.verbose
+            path,
+            alias,
+            window=window,
+            slots=options.slots,
+            threads=options.threads or machine.threads(),
+            verbose=options.verbose,
         )
         port = sock.getsockname()[1]
         app = front.app(model, key, gate.Hosts(options.host, port), queue=options.queue, created=_created(path))

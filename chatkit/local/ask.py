@@ -12,6 +12,9 @@ MOST_ANSWERS = 16
 LONGEST_STOP = 200
 MOST_STOPS = 4
 
+LONGEST_UNASKED = 1024
+"""Tokens of an answer for which no limit was asked: a small model that rambles would fill its whole window."""
+
 TEMPERATURE, TOP_P = 0.2, 0.9
 """Where the request does not say: what the makers of SmolLM2 advise; at 1 so small a model rambles."""
 
@@ -27,6 +30,7 @@ class Ask:
     """What to generate (`bodies`, one for each answer, in the engine's words) and how to send it."""
 
     kind: Literal["chat", "text"]
+    prompt: Literal["messages", "prompt", "input"]
     bodies: list[dict[str, Any]]
     stream: bool = False
     include_usage: bool = False
@@ -75,14 +79,14 @@ def streaming(fields: Fields) -> tuple[bool, bool]:
     return stream, usage
 
 
-def limit(fields: Fields, *names: str, low: int = 1) -> dict[str, int]:
+def limit(fields: Fields, *names: str, low: int = 1, otherwise: int = LONGEST_UNASKED) -> dict[str, int]:
     """The most tokens to write, under whichever of `names` it was given."""
     given = [name for name in names if fields.has(name)]
     if len(given) > 1:
         fields.fault(given[0], f"{' and '.join(map(repr, given))} mean the same; give one of them.")
     limits = [fields.integer(name, low) for name in given]
     # the engine counts in 32 bits; its window is far smaller
-    return {"max_tokens": min(limits[0], 2**30)} if limits and limits[0] is not None else {}
+    return {"max_tokens": otherwise if not limits or limits[0] is None else min(limits[0], 2**30)}
 
 
 def _stop(fields: Fields) -> list[str] | None:

@@ -33,7 +33,7 @@ def read(body: dict[str, Any]) -> Ask:
     bodies = answers(fields, asked)
     stream, usage = streaming(fields)
     fields.end()
-    return Ask("chat", bodies, stream, usage, top)
+    return Ask("chat", "messages", bodies, stream, usage, top)
 
 
 def refuse_tools(fields: Fields) -> None:

@@ -25,7 +25,7 @@ def read(body: dict[str, Any]) -> Ask:
     top = fields.integer("logprobs", 0, 5)
     prompts = _prompts(fields)
     echo = _echo(fields, prompts, top)
-    asked = {"max_tokens": DEFAULT_LIMIT} | sampling(fields) | limit(fields, "max_tokens", low=0)
+    asked = sampling(fields) | limit(fields, "max_tokens", low=0, otherwise=DEFAULT_LIMIT)
     if top is not None:
         asked |= {"logprobs": max(1, top)}
     each = answers(fields, asked)
@@ -37,7 +37,7 @@ def read(body: dict[str, Any]) -> Ask:
     fields.end()
     bodies = [body | {"prompt": prompt} for prompt in prompts for body in each]
     heads = [str(p) for p in prompts for _ in each] if echo else [""] * len(bodies)
-    return Ask("text", bodies, stream, usage, top, prompts=len(prompts), extra={"heads": heads})
+    return Ask("text", "prompt", bodies, stream, usage, top, prompts=len(prompts), extra={"heads": heads})
 
 
 def _prompts(fields: Fields) -> list[Prompt]:

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chatkit.local import chat, completions, responses
 from chatkit.local.api_error import ApiError
@@ -103,9 +103,14 @@ def app(language: Language, key: str, hosts: Hosts, *, queue: int, created: int)
 
 
 def _without_server_errors(inner: Starlette) -> ASGIApp:
-    """Starlette without its outermost layer, which would answer a ApiError with plain text."""
+    """Starlette without its outermost layer, which would answer an ApiError with plain text."""
     stack: Any = inner.build_middleware_stack()
-    return stack.app  # type: ignore[no-any-return]
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = inner
+        await stack.app(scope, receive, send)
+
+    return app
 
 
 def _answering(endpoint: ModuleType, language: Language, line: Line) -> Callable[[Request], Any]:
@@ -127,7 +132,7 @@ class _Queued(EventStream):
         super().__init__(chunks, pieces, {})
         self.line, self.count = line, count
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self.line.place(self.count):
             await super().__call__(scope, receive, send)
 

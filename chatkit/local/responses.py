@@ -36,7 +36,7 @@ def read(body: dict[str, Any]) -> Ask:
         asked |= {"logprobs": True, "top_logprobs": max(1, top)}
     stream, _ = streaming(fields)
     fields.end()
-    return Ask("chat", [asked], stream, top_logprobs=top, extra=_echoed(fields, asked, top))
+    return Ask("chat", "input", [asked], stream, top_logprobs=top, extra=_echoed(fields, asked, top))
 
 
 def _top_logprobs(fields: Fields) -> int | None:
