@@ -16,7 +16,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from chatkit.usage.record import Usage, UsageRecord
-from chatkit.usage.schema import CALLS, MIGRATIONS, NAMES, SERIAL, to_row
+from chatkit.usage.rows import NAMES, to_row
+from chatkit.usage.schema import CALLS, MIGRATIONS, SERIAL
 from chatkit.usage.store import UsageStore
 
 ROUNDS = 7

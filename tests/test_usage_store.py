@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatkit.exceptions import StoreError
-from chatkit.usage import database, schema
+from chatkit.usage import database, rows, schema
 from chatkit.usage.record import NOTHING, Usage, UsageRecord, total
 from chatkit.usage.store import UsageStore, default_store
 
@@ -150,7 +150,7 @@ HOSTILE = [
 def test_hostile_text_is_stored_in_every_column(store: UsageStore, text: str) -> None:
     names = ("session", "path", "host", "model", "answered_model", "error_code", "price_table")
     assert store.add(replace(RECORD, **dict.fromkeys(names, text))) is True
-    (record,) = store.records(session=schema.text(text))
+    (record,) = store.records(session=rows.text(text))
     shown = text.replace("\0", "\\x00").replace("\ud800", "\\ud800")
     assert {getattr(record, name) for name in names} == {shown}
 

@@ -6,6 +6,7 @@ In: an `httpx2.Request`. Out: `Asked`, and for a stream that did not ask for usa
 import json
 import re
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import httpx2
@@ -28,7 +29,7 @@ BOOKKEEPING = re.compile(
 ASK = b'"stream_options":{"include_usage":true}'
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """The facts of one request that its usage record needs; `body` is its JSON, for an estimate only."""
 
@@ -60,8 +61,8 @@ def read_request(request: httpx2.Request) -> Asked | None:
     if request.method != "POST":
         return None
     path = request.url.path
-    kind: Kind = next((kind for end, kind in KINDS if path.endswith(end)), "other")
-    if kind == "other" and BOOKKEEPING.search(path):
+    kind = _kind(path)
+    if kind is None:
         return None
     body = _json(request)
     fields = _form(request) if body is None else body
@@ -81,6 +82,13 @@ def read_request(request: httpx2.Request) -> Asked | None:
         hides_usage=streamed and kind in ("chat", "text") and body is not None and not _asks(body),
         body=body,
     )
+
+
+@lru_cache(maxsize=1024)
+def _kind(path: str) -> Kind | None:
+    if BOOKKEEPING.search(path):
+        return None
+    return next((kind for end, kind in KINDS if path.endswith(end)), "other")
 
 
 def with_usage(request: httpx2.Request, body: dict[str, Any]) -> httpx2.Request:

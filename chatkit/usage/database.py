@@ -22,9 +22,10 @@ from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from chatkit.exceptions import StoreError
 from chatkit.usage import place as places
-from chatkit.usage.place import Place
+from chatkit.usage.place import LockedError, NewerError, NotAStoreError, Place
 from chatkit.usage.record import NOTHING, Known, Usage, UsageRecord
-from chatkit.usage.schema import CALLS, MIGRATIONS, NAMES, SERIAL, dollars, moment, to_record
+from chatkit.usage.rows import NAMES, dollars, moment, to_record
+from chatkit.usage.schema import CALLS, MIGRATIONS, SERIAL
 
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
@@ -32,18 +33,6 @@ OPENING = 30.0
 
 ELSEWHERE = "Name another file in CHATKIT_DB."
 SERVER = "Check the server and its URL in CHATKIT_DB."
-
-
-class LockedError(StoreError):
-    """Another program holds the database; later it can be written."""
-
-
-class NotAStoreError(StoreError):
-    """The file is damaged, or is no database at all."""
-
-
-class NewerError(StoreError):
-    """A newer chatkit wrote the database; it can be read, not written."""
 
 
 class Database:

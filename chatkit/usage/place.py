@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from chatkit.exceptions import InputError
+from chatkit.exceptions import InputError, StoreError
 
 NETWORK = frozenset(
     [
@@ -52,6 +52,18 @@ NETWORK = frozenset(
 
 MOUNTS = Path("/proc/self/mountinfo")
 TRAILS = ("", "-wal", "-shm", "-journal")
+
+
+class LockedError(StoreError):
+    """Another program holds the database; later it can be written."""
+
+
+class NotAStoreError(StoreError):
+    """The file is damaged, or is no database at all."""
+
+
+class NewerError(StoreError):
+    """A newer chatkit wrote the database; it can be read, not written."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ and a day are kept; the sums are those of `genai_prices.calc_price`, to the last
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -44,9 +44,9 @@ def price(counts: Mapping[str, Count], model: str, url: str, at: datetime, tier:
     used = {key: Decimal(repr(count)) if isinstance(count, float) else count for key, count in counts.items()}
     shape = tuple([(key, count > 0) for key, count in used.items()])
     day = at.astimezone(UTC).date()
-    plan = _plan(model.lower(), url, day, tier, shape, id(_snapshot()))
+    plan = _plan(model, url, day, tier, shape, id(_snapshot()))
     cost = plan.cost(used, at) if plan else None
-    return None if cost is None else Price(_rounded(cost), table_name(), day.isoformat())
+    return None if plan is None or cost is None else Price(_rounded(cost), plan.table, plan.day)
 
 
 def load() -> None:
@@ -67,9 +67,14 @@ def table_name() -> str:
 
 
 def _snapshot() -> "DataSnapshot":
+    return _reader()()
+
+
+@cache
+def _reader() -> "Callable[[], DataSnapshot]":
     from genai_prices.data_snapshot import get_snapshot
 
-    return get_snapshot()
+    return get_snapshot
 
 
 def _rounded(cost: Decimal) -> Decimal:
@@ -93,8 +98,10 @@ class _Rate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """The rates of one model on one day, the most special first in `order`."""
+    """The rates of one model on one day, for the keys that were counted; the most special first in `order`."""
 
+    table: str
+    day: str
     rates: tuple[_Rate, ...]
     order: tuple[_Rate, ...]
 
@@ -108,14 +115,15 @@ class _Plan:
                 return None
             alone[rate.key] = left
         tokens = counts.get("input_tokens", 0)
-        charged = [(rate, count) for rate in self.rates if (count := alone[rate.key])]
-        return sum((rate.at(tokens) * Decimal(count) / rate.per for rate, count in charged), Decimal(0))
+        return sum((rate.at(tokens) * Decimal(alone[rate.key]) / rate.per for rate in self.rates), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)
 class _TablesOwn:
     """For prices that depend on the hour or on a rule in the table's code."""
 
+    table: str
+    day: str
     provider: "Provider"
     model: "ModelInfo"
     context: dict[str, str] | None
@@ -141,7 +149,7 @@ def _plan(
     shape: tuple[tuple[str, bool], ...],
     snapshot: int,  # noqa: ARG001 tells an updated table from the one before
 ) -> _Plan | _TablesOwn | None:
-    found = _find(model, url)
+    found = _find(model.lower(), url)
     if found is None:
         return None
     provider, info = found
@@ -151,9 +159,11 @@ def _plan(
     if not _covers(rates, shape):
         return None
     if provider.id == "groq" or _by_the_hour(info):
-        return _TablesOwn(provider, info, context)
-    order = sorted((rate for rate in rates if rate.key != "requests"), key=lambda rate: -len(_dimensions(rate.key)))
-    return _Plan(rates, tuple(order))
+        return _TablesOwn(table_name(), day.isoformat(), provider, info, context)
+    counted = {"requests", *(key for key, positive in shape if positive)}
+    charged = [rate._replace(parts=tuple(counted.intersection(rate.parts))) for rate in rates if rate.key in counted]
+    order = sorted((rate for rate in charged if rate.key != "requests"), key=lambda rate: -len(_dimensions(rate.key)))
+    return _Plan(table_name(), day.isoformat(), tuple(charged), tuple(order))
 
 
 def _find(model: str, url: str) -> "tuple[Provider, ModelInfo] | None":

@@ -17,8 +17,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from chatkit.exceptions import StoreError
-from chatkit.usage.place import place
+from chatkit.usage.place import LockedError, NotAStoreError, place
 from chatkit.usage.record import Usage, UsageRecord
+from chatkit.usage.rows import to_row
 
 if TYPE_CHECKING:
     from chatkit.usage.database import Database
@@ -85,8 +86,6 @@ class UsageStore:
 
         `patience` is for how many seconds another program that holds the database may hold up the caller.
         """
-        from chatkit.usage.schema import to_row
-
         self._after_fork()
         self._waiting.append(to_row(record))
         if self._place.file is None and patience < PATIENCE:
@@ -171,8 +170,6 @@ class UsageStore:
         return not self._waiting  # if another thread is writing, it will take the row along
 
     def _drain(self, patience: float) -> None:
-        from chatkit.usage.database import NotAStoreError
-
         while rows := list(islice(self._waiting, BATCH)):
             try:
                 self._open(patience).insert(rows, patience)
@@ -184,8 +181,6 @@ class UsageStore:
         self._fault = None
 
     def _postpone(self, fault: StoreError) -> None:
-        from chatkit.usage.database import LockedError
-
         self._fault = fault
         while len(self._waiting) > ROOM:
             self._waiting.popleft()

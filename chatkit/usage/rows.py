@@ -1,0 +1,86 @@
+"""A record's way into a row of the store, and back; needs no database.
+
+In: `UsageRecord`s. Out: values for the columns, such that any database takes them, and records again.
+"""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from chatkit.usage.record import Usage, UsageRecord
+
+NAMES = (
+    "id", "at", "session", "path", "host", "model", "answered_model", "streamed", "outcome", "status", "error_code",
+    "attempt", "latency", "first_token", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens",
+    "audio_seconds", "cost_pico", "known", "price_table", "price_date",
+)  # fmt: skip
+
+PICO = Decimal(10) ** 12
+LARGEST = 2**63 - 1
+
+
+def to_row(record: UsageRecord) -> tuple[Any, ...]:
+    """The record's values in the order of `NAMES`, such that any database takes them."""
+    usage = record.usage
+    return (
+        text(record.id), moment(record.at), text(record.session), text(record.path), text(record.host),
+        text(record.model), text(record.answered_model), int(record.streamed), record.outcome, record.status,
+        text(record.error_code), record.attempt, record.latency, record.first_token, whole(usage.prompt_tokens),
+        whole(usage.completion_tokens), whole(usage.cached_tokens), whole(usage.reasoning_tokens),
+        usage.audio_seconds, whole(None if usage.cost is None else int((usage.cost * PICO).to_integral_value())),
+        usage.known, text(record.price_table), record.price_date,
+    )  # fmt: skip
+
+
+def to_record(row: Any) -> UsageRecord:
+    """The record that a row holds; the columns are its attributes."""
+    usage = Usage(
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        cached_tokens=row.cached_tokens,
+        reasoning_tokens=row.reasoning_tokens,
+        audio_seconds=row.audio_seconds,
+        cost=dollars(row.cost_pico),
+        known=row.known,
+    )
+    return UsageRecord(
+        id=row.id,
+        at=datetime.fromisoformat(row.at).astimezone(UTC),
+        session=row.session,
+        path=row.path,
+        host=row.host,
+        model=row.model,
+        answered_model=row.answered_model,
+        streamed=bool(row.streamed),
+        outcome=row.outcome,
+        status=row.status,
+        error_code=row.error_code,
+        attempt=row.attempt,
+        latency=row.latency,
+        first_token=row.first_token,
+        usage=usage,
+        price_table=row.price_table,
+        price_date=row.price_date,
+    )
+
+
+def dollars(pico: int | Decimal | None) -> Decimal | None:
+    """US dollars from `cost_pico`, or from a sum of it."""
+    return None if pico is None else Decimal(int(pico)).scaleb(-12).normalize() + Decimal(0)
+
+
+def moment(at: datetime) -> str:
+    """A time as the store writes it; one without a zone is local time."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+
+
+def whole(number: int | None) -> int | None:
+    """The number, no larger than a column holds."""
+    return None if number is None else max(-LARGEST, min(number, LARGEST))
+
+
+def text(words: str | None) -> str | None:
+    """The text without what a database refuses: lone surrogates and NUL are written out."""
+    if words is None or (words.isascii() and "\0" not in words):
+        return words
+    return words.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
