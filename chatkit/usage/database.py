@@ -44,10 +44,12 @@ class Database:
         self._held: PoolProxiedConnection | None = None
         self._held_patience = -1.0
         self._sqlite = place.file is not None
-        with self._faults():
+        self._faults = _Faults(place)
+        with self._faults:
             self._engine = self._create_engine()
         try:
-            with self._faults():
+            with self._faults:
+                self._faults.add(self._engine.dialect.loaded_dbapi.Error)
                 self._insert, self._named = _insert(self._engine.dialect)
                 self.refusal = _refusal(place, self._migrate())
                 if not self.refusal:
@@ -73,7 +75,7 @@ class Database:
         if self.refusal:
             raise self.refusal
         values: Any = [dict(zip(NAMES, row, strict=True)) for row in rows] if self._named else rows
-        with self._faults(), self._writing(patience) as cursor:
+        with self._faults, self._writing(patience) as cursor:
             if len(values) == 1:
                 cursor.execute(self._insert, values[0])
             else:
@@ -82,7 +84,7 @@ class Database:
     def records(self, session: str | None, since: datetime | None, model: str | None) -> list[UsageRecord]:
         """The records that match, in the order in which they were written."""
         query = sa.select(CALLS).where(*_matching(session, since, model)).order_by(CALLS.c.seq)
-        with self._faults(), self._engine.connect() as connection:
+        with self._faults, self._engine.connect() as connection:
             return [to_record(row) for row in connection.execute(query)]
 
     def total(self, session: str | None, since: datetime | None, model: str | None) -> Usage:
@@ -94,13 +96,13 @@ class Database:
         query = sa.select(
             sa.func.count(), *map(sa.func.sum, summed), *(sa.func.sum(sa.case((doubt, 1), else_=0)) for doubt in doubts)
         ).where(*_matching(session, since, model))
-        with self._faults(), self._engine.connect() as connection:
+        with self._faults, self._engine.connect() as connection:
             return _sum(*connection.execute(query).one())
 
     def sessions(self) -> list[str]:
         """The names of all sessions, in the order of their first calls."""
         query = sa.select(CALLS.c.session).group_by(CALLS.c.session).order_by(sa.func.min(CALLS.c.seq))
-        with self._faults(), self._engine.connect() as connection:
+        with self._faults, self._engine.connect() as connection:
             return list(connection.scalars(query))
 
     def close(self) -> None:
@@ -169,15 +171,22 @@ class Database:
         if missing := set(NAMES) - there:
             raise NotAStoreError(f"is no usage store (it lacks {', '.join(sorted(missing))})")
 
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.Error, SQLAlchemyError, OSError, ImportError) as error:
-            raise _explain(error, self._place) from error
-        except Exception as error:
-            if self._sqlite or not isinstance(error, self._engine.dialect.loaded_dbapi.Error):
-                raise
+
+class _Faults:
+    """Turns what the driver and SQLAlchemy raise into a `StoreError` that says what to do."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._drivers: tuple[type[BaseException], ...] = (sqlite3.Error, SQLAlchemyError, OSError, ImportError)
+
+    def add(self, driver: type[BaseException]) -> None:
+        self._drivers += (driver,)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, self._drivers):
             raise _explain(error, self._place) from error
 
 

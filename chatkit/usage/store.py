@@ -118,9 +118,8 @@ class UsageStore:
         self._after_fork()
         self._write(PATIENCE)
         with self._alone(BACKGROUND) as mine:
-            if mine and self._database:
-                self._database.close()
-                self._database = None
+            if mine:
+                self._let_go()
 
     def _reading(self) -> "Database":
         self._after_fork()
@@ -133,13 +132,17 @@ class UsageStore:
 
     def _open(self, patience: float) -> "Database":
         if self._database and self._database.gone:
-            self._database.close()
-            self._database = None
+            self._let_go()
         if self._database is None:
             from chatkit.usage.database import open_database
 
             self._database = open_database(self._place, patience)
         return self._database
+
+    def _let_go(self) -> None:
+        if self._database:
+            self._database.close()
+        self._database = None
 
     def _after_fork(self) -> None:
         if self._pid != os.getpid():
@@ -174,7 +177,7 @@ class UsageStore:
             try:
                 self._open(patience).insert(rows, patience)
             except NotAStoreError:
-                self._database = None  # opening it again sets it aside
+                self._let_go()  # opening it again sets it aside
                 self._open(patience).insert(rows, patience)
             for _ in rows:
                 self._waiting.popleft()
