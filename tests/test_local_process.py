@@ -210,9 +210,16 @@ def test_too_little_memory_is_told_before_loading(monkeypatch, tmp_path):
 def test_a_container_share_of_processors_counts(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "CGROUP", tmp_path)
     (tmp_path / "cpu.max").write_text("100000 100000\n")
-    assert (machine.processors(), machine.threads()) == (1, 1)
+    assert (machine.processors(), machine.threads(shared=True), machine.threads(shared=False)) == (1, 1, 1)
     (tmp_path / "cpu.max").write_text("max 100000\n")
     assert machine.processors() >= 1
+
+
+def test_one_processor_is_left_to_the_notebook(monkeypatch):
+    monkeypatch.setattr(machine, "processors", lambda: 4)
+    assert (machine.threads(shared=True), machine.threads(shared=False)) == (3, 4)
+    monkeypatch.setattr(machine, "processors", lambda: 64)
+    assert machine.threads(shared=True) == 8
 
 
 def test_the_memory_of_a_container_counts(monkeypatch, tmp_path):

@@ -19,6 +19,8 @@ from chatkit.exceptions import SetupError
 from chatkit.local import gguf, index, machine, parent, weights
 
 PORT = 8321
+SLOTS, SLOTS_BESIDE_A_KERNEL = 4, 2
+"""A window of SmolLM2 takes 190 MB, used or not; one kernel rarely asks for more than two answers at once."""
 KEY_PREFIX = "chatkit-local-"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -46,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="chatkit serve",
         description="A small real language model on this machine, behind the OpenAI API. SmolLM2-135M-Instruct has a "
-        "window of 8192 tokens, and each request its own.",
+        "window of 8192 tokens, and each request its own; an answer for which no limit is asked ends after 512.",
     )
     parser.add_argument("command", nargs="?", choices=["serve", "fetch"], default="serve", help="default: serve")
     parser.add_argument("--model", help="a GGUF file, or org/repo:file.gguf on the hub; default: SmolLM2-135M-Instruct")
@@ -56,16 +58,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, help=f"0 finds a free one; default: {PORT}, or a free one if it is taken")
     parser.add_argument("--window", type=int, help="tokens of one conversation; default: the model's own, at most 8192")
-    parser.add_argument("--slots", type=int, default=4, help="answers written at once; default: 4")
+    parser.add_argument("--slots", type=int, help="answers written at once, each with a window of its own; default: 4")
     parser.add_argument("--queue", type=int, default=32, help="answers that may wait; default: 32")
-    parser.add_argument("--threads", type=int, help="default: all processors but one, at most 8")
+    parser.add_argument("--threads", type=int, help="default: one for each processor, at most 8")
     parser.add_argument("--verbose", action="store_true", help="show the engine's log on stderr (it can hold prompts)")
     parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
     return parser
 
 
 def serve(options: argparse.Namespace) -> int:
-    """Serve until told to end: `chatkit serve`."""
+    """Serve until told to end, and the process ends with it: `chatkit serve`. 1 if it could not start."""
     out = _private_output(options.with_parent, options.verbose)
     say: Callable[[dict[str, Any]], None] = (lambda line: _line(out, line)) if options.with_parent else _say
     stopper = _Stopper()
@@ -79,15 +81,16 @@ def serve(options: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         index.stop()
-    return 0
+    return _leave()
 
 
 def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], None], stopper: "_Stopper") -> None:
     _check(options)
+    slots = options.slots or (SLOTS_BESIDE_A_KERNEL if options.with_parent else SLOTS)
     path = weights.find(options.model, lambda text: say({"progress": text}))
     values = gguf.head(path)
     window = min(filter(None, (options.window or 8192, gguf.window(values))))
-    machine.check(path, values, window, options.slots)
+    machine.check(path, values, window, slots)
     # the engine and the web server are imported only here, so that a wrong option is told at once
     from chatkit.local import front, gate, language, listen
 
@@ -97,8 +100,8 @@ def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], 
             path,
             alias,
             window=window,
-            slots=options.slots,
-            threads=options.threads or machine.threads(),
+            slots=slots,
+            threads=options.threads or machine.threads(shared=options.with_parent),
             verbose=options.verbose,
         )
         port = sock.getsockname()[1]
@@ -110,7 +113,6 @@ def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], 
         server = listen.Server(app, lambda: say(ready), verbose=options.verbose)
         stopper.stop = server.end
         server.run(sockets=[sock])
-    _leave()
 
 
 class _Stopper:
@@ -217,7 +219,7 @@ def _welcome(ready: dict[str, Any]) -> str:
 """
 
 
-def _leave() -> None:
+def _leave() -> int:
     # llama.cpp's threads and static objects need no orderly end, and must not hold one up
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -17,13 +17,13 @@ MOST_THREADS = 8
 """More than this gain nothing with a small model: they wait for each other at every layer."""
 
 
-def threads() -> int:
-    """Threads for the engine: one processor is left to the notebook.
+def threads(*, shared: bool) -> int:
+    """Threads for the engine; where a notebook shares the machine, one processor is left to it.
 
     llama.cpp's threads spin while they wait for each other, so a busy cell on one of two processors made two
     threads write 8 to 40 tokens a second where one wrote 90 to 115; on an idle machine two wrote 140, one 115.
     """
-    return max(1, min(processors() - 1, MOST_THREADS))
+    return max(1, min(processors() - shared, MOST_THREADS))
 
 
 def processors() -> int:
