@@ -101,6 +101,13 @@ def test_an_endpoint_that_rejects_stream_options_is_asked_without_and_remembered
     assert [seen.attempt for seen in server.log] == [1, 2, 1]
 
 
+def test_a_metered_client_rejects_stream_options_once_and_books_both_requests() -> None:
+    with FaultServer(refusal(400, "Unknown field: stream_options"), stream(say("x"), stop(), DONE)) as server:
+        taken = ask(server)
+    assert (taken.text, [row.status for row in taken.reply.records]) == ("x", [400, 200])
+    assert ["stream_options" in seen.json for seen in server.log] == [True, False]
+
+
 def test_a_client_without_a_meter_works_and_has_no_records() -> None:
     async def turn(url: str) -> Reply:
         async with bare_client(url) as asking:

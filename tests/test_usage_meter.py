@@ -421,6 +421,20 @@ def test_compressed_answers_pass_as_they_are_and_are_read(store: UsageStore) -> 
     assert [(row.outcome, row.usage.total_tokens) for row in store.records()] == [("complete", 12)] * 2
 
 
+def test_a_refusal_of_what_the_caller_asked_is_passed_on_and_remembered(store: UsageStore) -> None:
+    def refuse(request: httpx2.Request) -> httpx2.Response:
+        if "stream_options" in json.loads(request.content):
+            return httpx2.Response(400, json={"error": {"message": "stream_options is unknown"}})
+        return httpx2.Response(200, content=SENT + DONE)
+
+    bench = Bench(store, refuse)
+    asked = {**STREAMED, "stream_options": {"include_usage": True}}
+    refused = bench.client.post(CHAT, json=asked)
+    assert (refused.status_code, refused.json()["error"]["message"]) == (400, "stream_options is unknown")
+    assert bench.client.post(CHAT, json=STREAMED).content == SENT + DONE
+    assert ["stream_options" in json.loads(request.content) for request in bench.requests] == [True, False]
+
+
 @pytest.mark.parametrize(("status", "word"), [(400, "stream_options"), (422, "include_usage")])
 def test_an_endpoint_that_rejects_stream_options_is_tried_again_and_remembered(
     store: UsageStore, status: int, word: str

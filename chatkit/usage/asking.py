@@ -48,6 +48,11 @@ class Asked:
     """A stream of the kind that tells its usage only if asked, and was not asked."""
     body: dict[str, Any] | None = None
 
+    @property
+    def tells_usage(self) -> bool:
+        """A stream of that kind that was asked by its caller."""
+        return self.streamed and self.kind in ("chat", "text") and self.body is not None and not self.hides_usage
+
     def again(self) -> "Asked":
         """The same, as the attempt after this one."""
         return replace(self, attempt=self.attempt + 1)

@@ -57,9 +57,12 @@ class Meter:
         """Whether the meter is to ask for the usage that the caller did not ask for."""
         return asked.hides_usage and asked.endpoint not in self._refusing
 
-    def refuses(self, asked: Asked) -> None:
-        """Remember that this endpoint rejects `stream_options`."""
+    def learns(self, asked: Asked, response: httpx2.Response, body: bytes) -> bool:
+        """Whether this refusal says that the endpoint rejects `stream_options`; it is remembered, whoever asked."""
+        if not _names_the_option(response, body):
+            return False
         self._refusing.add(asked.endpoint)
+        return True
 
     def warm_up(self) -> None:
         """Load the store and the price table beside the first request, so that its answer need not wait for them."""
@@ -95,14 +98,12 @@ class MeteredTransport(httpx2.BaseTransport):
         if asked is None:
             return self._inner.handle_request(request)
         self._meter.warm_up()
-        if not self._meter.asks(asked):
-            return self._send(request, asked, edits=False)
-        response = self._send(with_usage(request, asked.body or {}), asked, edits=True)
-        if response.status_code in REFUSALS:
+        edits = self._meter.asks(asked)
+        response = self._send(with_usage(request, asked.body or {}) if edits else request, asked, edits=edits)
+        if response.status_code in REFUSALS and (edits or asked.tells_usage):
             body = b"".join(response.stream)  # type: ignore[arg-type]  # a sync transport's stream
             response.close()
-            if _names_the_option(response, body):
-                self._meter.refuses(asked)
+            if self._meter.learns(asked, response, body) and edits:
                 return self._send(request, asked.again(), edits=False)
             response = _with_stream(response, httpx2.ByteStream(body))
         return response
@@ -132,14 +133,12 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
         if asked is None:
             return await self._inner.handle_async_request(request)
         self._meter.warm_up()
-        if not self._meter.asks(asked):
-            return await self._send(request, asked, edits=False)
-        response = await self._send(with_usage(request, asked.body or {}), asked, edits=True)
-        if response.status_code in REFUSALS:
+        edits = self._meter.asks(asked)
+        response = await self._send(with_usage(request, asked.body or {}) if edits else request, asked, edits=edits)
+        if response.status_code in REFUSALS and (edits or asked.tells_usage):
             body = b"".join([part async for part in response.stream])  # type: ignore[union-attr]  # an async one's
             await response.aclose()
-            if _names_the_option(response, body):
-                self._meter.refuses(asked)
+            if self._meter.learns(asked, response, body) and edits:
                 return await self._send(request, asked.again(), edits=False)
             response = _with_stream(response, httpx2.ByteStream(body))
         return response

@@ -18,9 +18,6 @@ def current_session() -> str:
     return _current.get(_PROCESS)
 
 
-current = current_session
-
-
 @contextmanager
 def session(name: str) -> Iterator[str]:
     """Book the calls made inside on the session `name`.
