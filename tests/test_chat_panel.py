@@ -521,5 +521,5 @@ def test_captions_say_what_is_free_estimated_and_unknown():
         "cost unknown",
     ]
     assert session_caption(free + guess + Usage()) == (
-        "3 calls · ≈ 20 + 10 tokens and 1 unknown · cost ≈ 0.00123 USD and 1 unknown"
+        "3 calls · ≈ 20 tokens in, 10 out and 1 unknown · cost ≈ 0.00123 USD and 1 unknown"
     )

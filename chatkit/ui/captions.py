@@ -38,7 +38,7 @@ def session_caption(usage: Usage, *, local: bool = False) -> str:
     """What all turns together took.
 
     >>> session_caption(Usage(10, 5, cost=Decimal(0), known="measured"), local=True)
-    '1 call · 10 + 5 tokens · cost 0 (local)'
+    '1 call · 10 tokens in, 5 out · cost 0 (local)'
     """
     if not usage.calls:
         return ""
@@ -50,14 +50,14 @@ def tokens_caption(usage: Usage) -> str:
     """Prompt and completion tokens; ≈ where estimated, and what the sum leaves out.
 
     >>> tokens_caption(Usage(10, 5, known="estimated")), tokens_caption(Usage())
-    ('≈ 10 + 5 tokens', 'tokens unknown')
+    ('≈ 10 tokens in, 5 out', 'tokens unknown')
     """
     if usage.total_tokens is None:
         return "tokens unknown"
     about = "≈ " if usage.estimated_calls else ""
     sent, came = (f"{n:,}" if n is not None else "?" for n in (usage.prompt_tokens, usage.completion_tokens))
     left_out = f" and {usage.unknown_calls} unknown" if usage.unknown_calls and usage.calls > 1 else ""
-    return f"{about}{sent} + {came} tokens{left_out}"
+    return f"{about}{sent} tokens in, {came} out{left_out}"
 
 
 def cost_caption(usage: Usage, *, local: bool = False) -> str:

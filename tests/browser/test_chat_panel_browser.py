@@ -126,8 +126,8 @@ def test_an_answer_streams_is_counted_and_is_in_the_store(panel: Panel, endpoint
     panel.wait_phase("streaming")
     panel.wait_answer(" ".join(str(n) for n in range(1, 31)))
     panel.wait_idle()
-    assert panel.root.locator(".ck-caption").inner_text().startswith("scripted-1 · 7 + 30 tokens · cost ")
-    assert "1 call · 7 + 30 tokens" in panel.root.locator(".ck-session").inner_text()
+    assert panel.root.locator(".ck-caption").inner_text().startswith("scripted-1 · 7 tokens in, 30 out · cost ")
+    assert "1 call · 7 tokens in, 30 out" in panel.root.locator(".ck-session").inner_text()
     assert panel.notebook.python("chat.conversation.messages[-1].text.split()[-1]") == "30"
     row = "[r for r in chatkit.UsageStore().records() if r.path.endswith('/chat/completions')][-1]"
     assert panel.notebook.python(
