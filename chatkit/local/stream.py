@@ -13,6 +13,7 @@ from chatkit.local.api_error import ApiError, server_fault
 from chatkit.local.piece import Piece
 
 T = TypeVar("T")
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 Pieces = AsyncIterator[list[tuple[int, Piece]]]
 
 
@@ -97,4 +98,4 @@ class EventStream(Response):
 
 def _event(chunk: dict[str, Any]) -> bytes:
     name = f"event: {chunk['type']}\n" if "type" in chunk else ""
-    return f"{name}data: {json.dumps(chunk, ensure_ascii=False, separators=(',', ':'))}\n\n".encode()
+    return f"{name}data: {_encode(chunk)}\n\n".encode()
