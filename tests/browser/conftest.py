@@ -37,8 +37,9 @@ def endpoint() -> Iterator[ScriptedEndpoint]:
     server.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
+    # not longer than the module: while Playwright runs, its loop runs on this thread, and asyncio allows no second
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
