@@ -188,7 +188,7 @@ class Chat:
 
     def _keep(self, reply: Reply, before: tuple[Message, ...], question: Message | None) -> None:
         self.usage += reply.usage
-        if not _came_back(reply):
+        if not reply.came_back:
             return
         self._failed = self.pending = None
         answer = _as_message(reply)
@@ -216,12 +216,6 @@ def _check_model(model: str, settings: dict[str, Any]) -> None:
         raise InputError(gone, "Nothing was sent.")
     if refusals := known.refusals(settings):
         raise InputError(" ".join(refusals), "Nothing was sent.")
-
-
-def _came_back(reply: Reply) -> bool:
-    if reply.outcome in ("complete", "length", "filtered"):
-        return True
-    return any(a.text or a.refusal or a.tool_calls for a in reply.answers)
 
 
 def _as_message(reply: Reply) -> Message:

@@ -76,6 +76,13 @@ class Reply:
         return self.answers[0].finish_reason if self.answers else None
 
     @property
+    def came_back(self) -> bool:
+        """Whether there is anything to keep: an answer that ended, or any part of one."""
+        if self.outcome in ("complete", "length", "filtered"):
+            return True
+        return any(a.text or a.refusal or a.tool_calls for a in self.answers)
+
+    @property
     def usage(self) -> Usage:
         """What all attempts of the turn used together."""
         return total(self.records)

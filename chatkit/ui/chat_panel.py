@@ -259,7 +259,7 @@ class ChatPanel(anywidget.AnyWidget):
         self._turn = None
         self._own_runs.discard(turn.run.id)
         self._stage.laid_out = (turn.text, "".join(turn.live.blocks))
-        if not _came_back(reply):
+        if not reply.came_back:
             self._put_back(turn.question)
         if (words := _trouble(reply)) is not None:
             self._error = {"text": words, "retry": True}
@@ -277,16 +277,10 @@ class ChatPanel(anywidget.AnyWidget):
             self.send(patch)
 
 
-def _came_back(reply: Reply) -> bool:
-    if reply.outcome in ("complete", "length", "filtered"):
-        return True
-    return any(answer.text or answer.refusal or answer.tool_calls for answer in reply.answers)
-
-
 def _trouble(reply: Reply) -> str | None:
     """What went wrong in a turn, in a sentence; None if nothing did."""
     if reply.outcome == "cancelled":
-        return None if _came_back(reply) else "Stopped before anything came."
+        return None if reply.came_back else "Stopped before anything came."
     if reply.error is not None:
         return str(reply.error)
     return "The answer broke off; what came is kept." if reply.outcome in ("incomplete", "error") else None
