@@ -33,9 +33,6 @@ BATCH = 64
 """Tokens of prompt read at a time. A stop waits for up to two batches of 0.35 s on one slow processor; at 32 a
 prompt costs half as much again, at 128 and more it costs 7 % less."""
 
-GATHER_SECONDS = 0.012
-"""A token waits at most so long for the next ones, to be sent with them."""
-
 FINISHES = {"stop": "stop", "length": "length"}
 
 Put = Callable[[str], bool]
@@ -104,7 +101,6 @@ class Language:
         call.add_done_callback(self._free)
         try:
             await asyncio.shield(call)
-            self._mail.deliver()
         finally:
             stop.set()
 
@@ -122,33 +118,24 @@ class Language:
 
 
 class _Mail:
-    """Carries chunks from the slots' threads to the event loop: the first at once, those that follow gathered.
-
-    Each wake-up takes a processor from the engine, whose threads then wait for each other.
-    """
+    """Carries chunks from the slots' threads to the event loop, which is woken once for all that have come."""
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[_Inbox, int, str]] = deque()
-        self._awake = False
+        self._woken = False
 
     def send(self, loop: asyncio.AbstractEventLoop, inbox: "_Inbox", index: int, chunk: str) -> None:
         self._waiting.append((inbox, index, chunk))
-        if not self._awake:
-            self._awake = True
-            loop.call_soon_threadsafe(self._round, loop)
+        if not self._woken:
+            self._woken = True
+            loop.call_soon_threadsafe(self._deliver)
 
-    def deliver(self) -> None:
+    def _deliver(self) -> None:
+        # first the flag, then the mail: what comes in between wakes the loop once more, and is not left lying
+        self._woken = False
         while self._waiting:
             inbox, index, chunk = self._waiting.popleft()
             inbox.put(index, chunk)
-
-    def _round(self, loop: asyncio.AbstractEventLoop) -> None:
-        # first the flag, then the look: a chunk that comes in between wakes the loop itself
-        self._awake = False
-        if self._waiting:
-            self._awake = True
-            self.deliver()
-            loop.call_later(GATHER_SECONDS, self._round, loop)
 
 
 class _Inbox:
