@@ -205,7 +205,7 @@ class Chat:
         printer.text(repr(self) if cycle else "\n".join([repr(self), *map(_line, self.conversation)]))
 
     def _repr_html_(self) -> str:
-        from chatkit.render import conversation_html
+        from chatkit.render.static import conversation_html
 
         return conversation_html(self.conversation.messages)
 

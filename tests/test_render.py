@@ -5,13 +5,15 @@ from html.parser import HTMLParser
 
 import pytest
 
-from chatkit import render as module
 from chatkit.conversation import Message
-from chatkit.render import BLANK_LIMIT, BLOCK_LIMIT, TEXT_LIMIT, Growing, blocks, conversation_html, plain, render, tame
+from chatkit.render import markdown
+from chatkit.render.blocks import BLANK_LIMIT, BLOCK_LIMIT, TEXT_LIMIT, Growing, blocks, render
+from chatkit.render.plain_text import plain, tame
+from chatkit.render.static import STYLE, conversation_html
 
 LINK = 'target="_blank" rel="noopener noreferrer"'
-ALLOWED = module.TEXT_TAGS | module.MATH_TAGS
-ATTRIBUTES = {"href", "target", "rel", "class", "start", "tabindex"} | module.MATH_ATTRIBUTES
+ALLOWED = markdown.TEXT_TAGS | markdown.MATH_TAGS
+ATTRIBUTES = {"href", "target", "rel", "class", "start", "tabindex"} | markdown.MATH_ATTRIBUTES
 
 
 class Reader(HTMLParser):
@@ -157,7 +159,7 @@ def test_hostile_text_leaves_nothing_that_acts(text: str):
             if name == "href":
                 assert re.match(r"(https?://|mailto:)", value or "")
             if name == "class":
-                assert set((value or "").split()) <= module.CODE_CLASSES | {
+                assert set((value or "").split()) <= markdown.CODE_CLASSES | {
                     *("ck-code", "ck-plain", "ck-host", "ck-mark", "ck-math", "ck-scroll", "ck-center", "ck-right")
                 }
 
@@ -217,9 +219,9 @@ def test_a_link_whose_address_comes_last_is_mended_at_the_end():
 def parsed(monkeypatch: pytest.MonkeyPatch, text: str) -> int:
     """How many characters of a text were given to the parser of markdown."""
     given: list[int] = []
-    original = module._MARKDOWN.parse
+    original = markdown._MARKDOWN.parse
     monkeypatch.setattr(
-        module._MARKDOWN, "parse", lambda source, env: given.append(len(source)) or original(source, env)
+        markdown._MARKDOWN, "parse", lambda source, env: given.append(len(source)) or original(source, env)
     )
     render(text)
     return sum(given)
@@ -291,8 +293,8 @@ def test_a_conversation_becomes_clean_html():
         Message("assistant", "In *Brazil*", id="a", outcome="cancelled"),
     ]
     html = conversation_html(messages, captions={"a": "7 + 2 tokens"}, title='A "talk"')
-    assert html.startswith(f"<style>{module.STYLE}</style>")
-    assert html.removeprefix(f"<style>{module.STYLE}</style>") == (
+    assert html.startswith(f"<style>{STYLE}</style>")
+    assert html.removeprefix(f"<style>{STYLE}</style>") == (
         '<section class="ck-conversation" aria-label="A &quot;talk&quot;">'
         '<article class="ck-message ck-system"><header class="ck-role">system</header>'
         '<div class="ck-text" dir="auto"><pre class="ck-plain">Be &lt;b&gt;brief&lt;/b&gt;.</pre></div></article>'

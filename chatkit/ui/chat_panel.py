@@ -19,7 +19,7 @@ from chatkit.chat import Chat
 from chatkit.endpoint.reply import Reply
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
-from chatkit.render import STYLE
+from chatkit.render.static import STYLE
 from chatkit.ui import cells, control, flush
 from chatkit.ui.feed import Feed
 from chatkit.ui.stage import Stage

@@ -11,7 +11,8 @@ from typing import Any
 
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
-from chatkit.render import Growing, plain
+from chatkit.render.blocks import Growing
+from chatkit.render.plain_text import plain
 from chatkit.ui.captions import wait_caption
 from chatkit.ui.feed import Live
 
