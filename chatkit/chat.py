@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -163,7 +164,7 @@ class Chat:
             yield Reply((), "error", error=error)
 
     async def _ask(self, sent: list[dict[str, Any]], settings: dict[str, Any]) -> AsyncIterator[Delta | Wait | Reply]:
-        if self.endpoint is None:
+        if self.endpoint is None or self.endpoint.local:
             async for word in self._find_endpoint():
                 yield word
         assert self.endpoint is not None
@@ -180,7 +181,8 @@ class Chat:
         def tell(word: str | None) -> None:
             loop.call_soon_threadsafe(words.put_nowait, word)
 
-        finding = asyncio.create_task(asyncio.to_thread(connect.resolve, tell=tell))
+        find = connect.resolve if self.endpoint is None else partial(connect.refresh, self.endpoint)
+        finding = asyncio.create_task(asyncio.to_thread(find, tell=tell))
         finding.add_done_callback(lambda _: words.put_nowait(None))
         while (word := await words.get()) is not None:
             yield Wait(0, 1, 1, word)

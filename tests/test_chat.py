@@ -206,6 +206,19 @@ def test_a_local_model_takes_every_name_and_parameter():
         assert chat.usage.cost == 0
 
 
+def test_a_local_server_that_has_died_is_replaced_at_the_next_turn(monkeypatch):
+    with FaultServer(answer("1")) as first, FaultServer(answer("2")) as second:
+        monkeypatch.setattr(launch, "_models", {first.url: None})
+        standing = launch.LocalServer(first.url, "tiny", 8192, "chatkit-local-1", process=None)
+        monkeypatch.setattr(launch, "local_server", lambda model, tell=None: standing)
+        chat = Chat()
+        chat.endpoint = Endpoint(first.url, "chatkit-local-1", "tiny", "local", local=True)
+        assert chat.send("One?").text == "1"
+        standing = launch.LocalServer(second.url, "tiny", 8192, "chatkit-local-2", process=None)
+        assert chat.send("Two?").text == "2"
+    assert second.log[0].headers["authorization"] == "Bearer chatkit-local-2"
+
+
 def test_without_key_and_engines_the_first_turn_says_both_ways_out(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(launch, "has_engines", lambda: False)

@@ -6,7 +6,7 @@ is only ever sent to the endpoint that it came with.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import urlsplit
@@ -120,6 +120,14 @@ def resolve(
     if base_url or api_key:
         return _from_arguments(base_url, api_key, model)
     return _from_environment(model) or _local(model, tell)
+
+
+def refresh(endpoint: Endpoint, tell: Callable[[str], None] | None = None) -> Endpoint:
+    """The same endpoint; of a local server that has died, the one that is started in its place."""
+    server = launch.successor(endpoint.base_url, tell) if endpoint.local else None
+    if server is None or server.base_url == endpoint.base_url:
+        return endpoint
+    return replace(endpoint, base_url=server.base_url, api_key=server.key)
 
 
 def _from_arguments(base_url: str | None, api_key: str | None, model: str | None) -> Endpoint:

@@ -25,6 +25,7 @@ SILENCE = 300.0
 """Seconds without a word (ready, progress, error) after which a start is given up."""
 
 _servers: dict[tuple[int, str | None], "LocalServer"] = {}
+_models: dict[str, str | None] = {}  # which model stood behind an address, that of a server that has died included
 _lock = threading.Lock()
 
 
@@ -55,7 +56,13 @@ def local_server(model: str | None = None, tell: Callable[[str], None] | None = 
         running = _servers.get((os.getpid(), model))
         if running is None or not running.alive:
             running = _servers[os.getpid(), model] = _start(model, tell or (lambda _: None))
+            _models[running.base_url] = model
         return running
+
+
+def successor(base_url: str, tell: Callable[[str], None] | None = None) -> LocalServer | None:
+    """The server that answers for the one at `base_url`: itself, or a new one if it has died; None if it is not ours."""
+    return local_server(_models[base_url], tell) if base_url in _models else None
 
 
 def is_ours(base_url: str) -> bool:
