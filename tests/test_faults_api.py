@@ -50,7 +50,7 @@ def failed(taken: Taken) -> EndpointError:
     return taken.reply.error
 
 
-# A1 to A4: too many requests
+# too many requests
 
 
 def test_a_429_is_waited_out_as_long_as_it_asks_and_tried_again() -> None:
@@ -130,7 +130,7 @@ def test_a_429_that_cannot_get_better_is_sent_once(code: str) -> None:
     assert "Trying again does not help" in taken.message
 
 
-# A6, A7, A11: failing servers
+# failing servers
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 529])
@@ -183,7 +183,7 @@ def test_the_number_of_attempts_can_be_set() -> None:
     assert [seen.attempt for seen in server.log] == [1, 2, 3, 4, 5]
 
 
-# A8: too long a conversation
+# too long a conversation
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_a_conversation_that_is_too_long_says_by_how_much(message: str, fields: 
     assert "Drop the oldest turns or start a new chat" in taken.message
 
 
-# A9, A10: who may ask for what
+# who may ask for what
 
 
 @pytest.mark.parametrize(
@@ -279,7 +279,7 @@ def test_a_404_without_a_list_of_models_still_names_the_model() -> None:
     assert taken.message == "The endpoint has no model 'asked' (404). Choose a model that it lists at /models."
 
 
-# A12, A13: no connection
+# no connection
 
 
 def test_each_way_to_have_no_connection_has_its_own_sentence(free_port: int) -> None:
@@ -378,7 +378,7 @@ def test_a_key_that_no_header_can_carry_is_not_quoted() -> None:
     assert "é" not in taken.message
 
 
-# A14, A19: accepts, and never answers
+# accepts, and never answers
 
 
 def test_a_server_that_never_answers_is_asked_once_more_and_then_given_up() -> None:
@@ -409,7 +409,7 @@ def test_no_wait_goes_beyond_the_turns_deadline() -> None:
     assert (len(server.log), taken.naps) == (1, [])
 
 
-# A15 to A17: 200, and yet no answer
+# 200, and yet no answer
 
 
 @pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "text/event-stream", "application/json"])
@@ -458,7 +458,7 @@ def test_a_json_answer_to_a_stream_request_is_used() -> None:
     assert (taken.text, taken.reply.outcome) == ("Hello", "length")
 
 
-# A21: elsewhere
+# elsewhere
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
