@@ -48,7 +48,7 @@ def ended(taken: Taken) -> tuple[str, str, str | None]:
     return taken.reply.outcome, taken.reply.text, taken.kind
 
 
-# B1, B4: cut and stalled
+# cut and stalled
 
 
 @pytest.mark.parametrize("end", [CLOSE, RESET])
@@ -110,7 +110,7 @@ def test_the_turns_deadline_ends_a_stream_that_never_stops() -> None:
     assert set(taken.reply.text) == {"x"}
 
 
-# B3, B15 to B19, B21: how it ends
+# how it ends
 
 
 def test_done_without_a_reason_is_complete_with_a_note() -> None:
@@ -216,7 +216,7 @@ def test_a_server_that_keeps_talking_after_done_does_not_hold_up_the_reply() -> 
         server.wait_until(lambda s: s.open == 0)
 
 
-# B6, B7, B9, B10: events that are none
+# events that are none
 
 
 def test_a_bad_event_in_the_middle_is_an_error_that_keeps_the_partial() -> None:
@@ -278,7 +278,7 @@ def test_a_stream_that_begins_with_an_error_is_an_error() -> None:
         assert ended(ask(server)) == ("error", "", "server")
 
 
-# B8, B11, B12, B14, B22: forms of the wire
+# forms of the wire
 
 
 @pytest.mark.parametrize(
@@ -391,7 +391,7 @@ def test_the_text_is_the_same_when_each_byte_comes_alone() -> None:
     assert taken.reply.raw == WIRE
 
 
-# B23: too long
+# too long
 
 
 def test_an_endless_stream_is_stopped_at_the_cap() -> None:
@@ -435,7 +435,7 @@ def test_the_raw_body_is_kept_only_up_to_its_cap() -> None:
     assert reply.notes == ("the raw body is kept only in part",)
 
 
-# B25, B26, B28: many turns
+# many turns
 
 
 def test_a_stopped_answer_and_the_next_one_do_not_mix() -> None:
