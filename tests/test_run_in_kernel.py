@@ -30,6 +30,9 @@ WAYS = {
     "for": "for delta in ask(): pass",
     "await": "await ask()",
     "async for": "async for delta in ask(): pass",
+    "the body of a for": "for delta in ask():\n    threading.Event().wait()",
+    "the body of an async for": "async for delta in ask():\n    threading.Event().wait()",
+    "a cell that only started it": "ask()\nthreading.Event().wait()",
 }
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a kernel is interrupted in another way there")
@@ -70,3 +73,23 @@ def test_an_interrupt_of_the_cell_ends_the_run_and_keeps_the_partial(
         output_hook=lambda message: said.append(message["content"].get("text", "")),
     )
     assert re.search(r"cancelled False", "".join(said))
+
+
+def test_an_interrupt_of_another_cell_leaves_the_run_of_an_earlier_one_alone(
+    kernel: tuple[KernelManager, BlockingKernelClient, FaultServer],
+) -> None:
+    manager, client, server = kernel
+    asked = len(server.log)
+    assert run(client, "handle = ask(); mark.wait()")["status"] == "ok"
+    server.wait_until(lambda s: len(s.log) == asked + 1)
+    client.execute("print('busy', flush=True)\nthreading.Event().wait()", stop_on_error=False)
+    wait_for_output(client, "busy")
+    manager.interrupt_kernel()
+    assert client.get_shell_msg(timeout=PATIENCE)["content"]["status"] == "error"
+    assert run(client, "assert not handle.done, handle; handle.cancel(); handle.wait(5)")["status"] == "ok"
+    server.wait_until(lambda s: s.open == 0)
+
+
+def wait_for_output(client: BlockingKernelClient, text: str) -> None:
+    while text not in str(client.get_iopub_msg(timeout=PATIENCE)["content"].get("text", "")):
+        pass

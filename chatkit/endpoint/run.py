@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
 
+from chatkit.endpoint import interrupts
 from chatkit.endpoint.handover import TICK, Bell, Box
 from chatkit.endpoint.loop import on_loop_thread
 from chatkit.endpoint.reply import Delta, Reply
@@ -116,6 +117,7 @@ class Run:
             end()
 
     async def __aiter__(self) -> AsyncIterator[Delta]:
+        interrupts.note(self)
         box, bell = Box(), Bell()
         box.notify = bell.ring_from_afar
         end = self.listen(box.put)
@@ -169,6 +171,7 @@ class Run:
             raise InputError(
                 "A run cannot be waited for on the thread that runs it.", "Use `await`, or wait on another thread."
             )
+        interrupts.note(self)
         main = threading.current_thread() is threading.main_thread()
         self.blocking = main or self.blocking
         try:
@@ -183,7 +186,9 @@ class Run:
 
 def start(make: Callable[[], AsyncIterator[Item]]) -> Run:
     """Start the turn that `make` streams, on the loop's thread, with the caller's context variables."""
-    return Run(make)
+    run = Run(make)
+    interrupts.note(run)
+    return run
 
 
 def _tick(until: float | None) -> float:
