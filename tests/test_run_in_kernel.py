@@ -22,6 +22,10 @@ def ask():
     run = start(lambda: Engine().stream(client, {{"model": "m", "messages": []}}))
     run.listen(lambda item: mark.set())
     return run
+def stay():
+    print("here", flush=True)
+    threading.Event().wait()
+
 import threading
 mark = threading.Event()
 """
@@ -30,9 +34,10 @@ WAYS = {
     "for": "for delta in ask(): pass",
     "await": "await ask()",
     "async for": "async for delta in ask(): pass",
-    "the body of a for": "for delta in ask():\n    threading.Event().wait()",
-    "the body of an async for": "async for delta in ask():\n    threading.Event().wait()",
-    "a cell that only started it": "ask()\nthreading.Event().wait()",
+}
+BESIDE = {
+    "the body of a for": "for delta in ask():\n    stay()",
+    "a cell that only started it": "ask()\nstay()",
 }
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="a kernel is interrupted in another way there")
@@ -54,15 +59,17 @@ def run(client: BlockingKernelClient, code: str) -> dict:
     return client.execute_interactive(code, timeout=PATIENCE, output_hook=lambda _: None)["content"]
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", [*WAYS, *BESIDE])
 def test_an_interrupt_of_the_cell_ends_the_run_and_keeps_the_partial(
     way: str, kernel: tuple[KernelManager, BlockingKernelClient, FaultServer]
 ) -> None:
     manager, client, server = kernel
     asked = len(server.log)
-    client.execute(WAYS[way], stop_on_error=False)
+    client.execute((WAYS | BESIDE)[way], stop_on_error=False)
     server.wait_until(lambda s: len(s.log) == asked + 1)
     server.wait_until(lambda s: s.open == 1)
+    if way in BESIDE:
+        wait_for_output(client, "here")
     manager.interrupt_kernel()
     assert client.get_shell_msg(timeout=PATIENCE)["content"]["status"] == "error"
     server.wait_until(lambda s: s.open == 0)
@@ -82,8 +89,8 @@ def test_an_interrupt_of_another_cell_leaves_the_run_of_an_earlier_one_alone(
     asked = len(server.log)
     assert run(client, "handle = ask(); mark.wait()")["status"] == "ok"
     server.wait_until(lambda s: len(s.log) == asked + 1)
-    client.execute("print('busy', flush=True)\nthreading.Event().wait()", stop_on_error=False)
-    wait_for_output(client, "busy")
+    client.execute("stay()", stop_on_error=False)
+    wait_for_output(client, "here")
     manager.interrupt_kernel()
     assert client.get_shell_msg(timeout=PATIENCE)["content"]["status"] == "error"
     assert run(client, "assert not handle.done, handle; handle.cancel(); handle.wait(5)")["status"] == "ok"

@@ -42,6 +42,8 @@ class Run:
         self.blocking = False
         self._turn = turn = Turn(make)
         weakref.finalize(self, turn.call, turn.abandon).atexit = False
+        interrupts.note(self)  # before it begins: an interrupt may come at any step from here on
+        turn.begin()
 
     def __repr__(self) -> str:
         return f"<Run: {self.reply.outcome if self.reply else 'running'}>"
@@ -186,9 +188,7 @@ class Run:
 
 def start(make: Callable[[], AsyncIterator[Item]]) -> Run:
     """Start the turn that `make` streams, on the loop's thread, with the caller's context variables."""
-    run = Run(make)
-    interrupts.note(run)
-    return run
+    return Run(make)
 
 
 def _tick(until: float | None) -> float:

@@ -41,6 +41,9 @@ class Turn:
         self._task: asyncio.Task[Reply | None] | None = None
         self._stopped = self._driving = self._orphaned = False
         self._at_end: list[Callable[[], object]] = []
+
+    def begin(self) -> None:
+        """Start it on the loop's thread."""
         _live.add(self)
         self._loop.call_soon_threadsafe(self._begin)
 
