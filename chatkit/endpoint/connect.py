@@ -5,7 +5,7 @@ is only ever sent to the endpoint that it came with.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -186,8 +186,12 @@ class _Settings:
 
 def _settings() -> _Settings:
     """What the environment and a `.env` file say; where both speak, the environment counts."""
-    key, key_source = _setting("OPENAI_API_KEY")
-    url, url_source = _setting("OPENAI_BASE_URL")
+    from dotenv import dotenv_values, find_dotenv
+
+    path = find_dotenv(usecwd=True)
+    file = dotenv_values(path, interpolate=False) if path else {}
+    key, key_source = _setting("OPENAI_API_KEY", file)
+    url, url_source = _setting("OPENAI_BASE_URL", file)
     return _Settings(
         clean_key(key, str(key_source)) if key else None,
         key_source,
@@ -196,13 +200,10 @@ def _settings() -> _Settings:
     )
 
 
-def _setting(name: str) -> tuple[str | None, str | None]:
-    from dotenv import dotenv_values, find_dotenv
-
+def _setting(name: str, file: Mapping[str, str | None]) -> tuple[str | None, str | None]:
     if value := os.environ.get(name, "").strip():
         return value, name
-    path = find_dotenv(usecwd=True)
-    value = (dotenv_values(path, interpolate=False).get(name) or "").strip() if path else ""
+    value = (file.get(name) or "").strip()
     return (value, f"{name} in .env") if value else (None, None)
 
 

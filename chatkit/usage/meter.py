@@ -173,9 +173,7 @@ class MeteredStream(httpx2.SyncByteStream):
             if rest := _rest_of_the_broken(exchange, error):
                 yield rest
             raise
-        rest = exchange.rest()
-        exchange.end("end")
-        if rest:
+        if rest := _rest_of_the_whole(exchange):
             yield rest
 
     def close(self) -> None:
@@ -202,9 +200,7 @@ class AsyncMeteredStream(httpx2.AsyncByteStream):
             if rest := _rest_of_the_broken(exchange, error):
                 yield rest
             raise
-        rest = exchange.rest()
-        exchange.end("end")
-        if rest:
+        if rest := _rest_of_the_whole(exchange):
             yield rest
 
     async def aclose(self) -> None:
@@ -215,6 +211,12 @@ class AsyncMeteredStream(httpx2.AsyncByteStream):
 
 
 REFUSALS = (400, 422)
+
+
+def _rest_of_the_whole(exchange: Exchange) -> bytes:
+    rest = exchange.rest()
+    exchange.end("end")
+    return rest
 
 
 def _rest_of_the_broken(exchange: Exchange, error: BaseException) -> bytes:
