@@ -20,8 +20,8 @@ import httpx2
 import openai
 
 from chatkit.endpoint.engine import Engine
-from chatkit.usage.meter import AsyncMeteredTransport, Meter
-from chatkit.usage.store import UsageStore
+from chatkit.ledger.meter import AsyncMeteredTransport, Meter
+from chatkit.ledger.store import UsageStore
 
 TOKENS = 2000
 ROUNDS = 15

@@ -16,8 +16,8 @@ from typing import Any
 import httpx2
 import openai
 
-from chatkit.usage.meter import Meter, MeteredTransport
-from chatkit.usage.store import UsageStore
+from chatkit.ledger.meter import Meter, MeteredTransport
+from chatkit.ledger.store import UsageStore
 
 ROUNDS = 9
 CALLS = 200

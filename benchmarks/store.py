@@ -15,10 +15,10 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
-from chatkit.usage.record import Usage, UsageRecord
-from chatkit.usage.rows import NAMES, to_row
-from chatkit.usage.schema import CALLS, MIGRATIONS, SERIAL
-from chatkit.usage.store import UsageStore
+from chatkit.ledger.record import Usage, UsageRecord
+from chatkit.ledger.rows import NAMES, to_row
+from chatkit.ledger.schema import CALLS, MIGRATIONS, SERIAL
+from chatkit.ledger.store import UsageStore
 
 ROUNDS = 7
 RECORD = UsageRecord(

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from chatkit.conversation import Message as Message
     from chatkit.endpoint.connect import connect as connect
     from chatkit.exceptions import ChatkitError as ChatkitError
+    from chatkit.ledger.record import Usage as Usage
+    from chatkit.ledger.record import UsageRecord as UsageRecord
+    from chatkit.ledger.session import current_session as current_session
+    from chatkit.ledger.session import session as session
+    from chatkit.ledger.store import UsageStore as UsageStore
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
-    from chatkit.usage.record import Usage as Usage
-    from chatkit.usage.record import UsageRecord as UsageRecord
-    from chatkit.usage.session import current_session as current_session
-    from chatkit.usage.session import session as session
-    from chatkit.usage.store import UsageStore as UsageStore
 
 __version__ = "0.1.0"
 
@@ -29,12 +29,12 @@ _HOMES = {
     "ChatkitError": "chatkit.exceptions",
     "Conversation": "chatkit.conversation",
     "Message": "chatkit.conversation",
-    "Usage": "chatkit.usage.record",
-    "UsageRecord": "chatkit.usage.record",
-    "UsageStore": "chatkit.usage.store",
+    "Usage": "chatkit.ledger.record",
+    "UsageRecord": "chatkit.ledger.record",
+    "UsageStore": "chatkit.ledger.store",
     "connect": "chatkit.endpoint.connect",
-    "current_session": "chatkit.usage.session",
-    "session": "chatkit.usage.session",
+    "current_session": "chatkit.ledger.session",
+    "session": "chatkit.ledger.session",
 }
 
 __all__ = sorted(_HOMES)

@@ -19,7 +19,7 @@ from chatkit.endpoint.engine import Engine
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
-from chatkit.usage.record import NOTHING, Usage
+from chatkit.ledger.record import NOTHING, Usage
 
 if TYPE_CHECKING:
     import openai

@@ -12,7 +12,7 @@ from chatkit.conversation import Conversation
 from chatkit.endpoint import connect, launch
 from chatkit.endpoint.address import Endpoint
 from chatkit.exceptions import EndpointError, InputError, SetupError
-from chatkit.usage.session import session
+from chatkit.ledger.session import session
 
 
 def answer(text, prompt=5, completion=2, reason="stop"):

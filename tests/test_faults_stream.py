@@ -37,7 +37,7 @@ from chatkit.endpoint.engine import Engine
 from chatkit.endpoint.reading_chat import ChatReading
 from chatkit.endpoint.reply import Answer, Delta, Reply
 from chatkit.endpoint.run import Run, start
-from chatkit.usage.sse import Splitter
+from chatkit.ledger.sse import Splitter
 
 HASTY = Deadlines(first_content=10, idle=0.1, tail=0.1)
 

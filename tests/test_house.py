@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "chatkit"
 FLOORS = {
     "conversation": 0, "exceptions": 0,
-    "usage": 1, "endpoint": 1, "render": 1,
+    "ledger": 1, "endpoint": 1, "render": 1,
     "chat": 2, "speech": 2, "compare": 2,
     "plots": 3,
     "ui": 4, "magics": 4,
@@ -26,9 +26,9 @@ FLOORS = {
 }  # fmt: skip
 DOORS = {
     "openai": ("endpoint",),
-    "httpx2": ("usage", "endpoint", "local"),
-    "sqlalchemy": ("usage",),
-    "genai_prices": ("usage",),
+    "httpx2": ("ledger", "endpoint", "local"),
+    "sqlalchemy": ("ledger",),
+    "genai_prices": ("ledger",),
     "dotenv": ("endpoint",),
     "markdown_it": ("render",),
     "mdit_py_plugins": ("render",),
@@ -85,7 +85,7 @@ def rooms_of(imports: set[str]) -> set[str]:
 
 def may_import(room: str, other: str) -> bool:
     if FLOORS[room] == FLOORS[other]:
-        return (room, other) in (("endpoint", "usage"), ("conversation", "exceptions"))
+        return (room, other) in (("endpoint", "ledger"), ("conversation", "exceptions"))
     return FLOORS[room] > FLOORS[other]
 
 

@@ -19,7 +19,7 @@ from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
 from chatkit.endpoint.run import Run, start
 from chatkit.endpoint.turn import FOLD_AT, Item
 from chatkit.exceptions import EndpointError, InputError
-from chatkit.usage.store import UsageStore
+from chatkit.ledger.store import UsageStore
 
 WHOLE = Reply((Answer(text="abc"),), "complete")
 PATIENCE = 10

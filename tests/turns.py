@@ -12,10 +12,10 @@ from faultserver import FaultServer
 
 from chatkit.endpoint.engine import Engine
 from chatkit.endpoint.reply import Delta, Reply, Wait
-from chatkit.usage.meter import AsyncMeteredTransport, Meter
-from chatkit.usage.record import UsageRecord
-from chatkit.usage.session import session
-from chatkit.usage.store import default_store
+from chatkit.ledger.meter import AsyncMeteredTransport, Meter
+from chatkit.ledger.record import UsageRecord
+from chatkit.ledger.session import session
+from chatkit.ledger.store import default_store
 
 KEY = "sk-test-abcdefghijkl-wxyz"
 BODY = {"model": "asked", "messages": [{"role": "user", "content": "Hello"}]}

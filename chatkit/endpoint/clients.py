@@ -12,7 +12,7 @@ import httpx2
 import openai
 
 from chatkit.endpoint.address import Endpoint
-from chatkit.usage.meter import AsyncMeteredTransport, Meter, MeteredTransport
+from chatkit.ledger.meter import AsyncMeteredTransport, Meter, MeteredTransport
 
 LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 

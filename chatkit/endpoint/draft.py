@@ -15,7 +15,7 @@ from chatkit.endpoint.redact import scrub, scrub_bytes
 from chatkit.endpoint.refusals import Asked
 from chatkit.endpoint.reply import Reply
 from chatkit.exceptions import ChatkitError, EndpointError
-from chatkit.usage.record import Outcome, UsageRecord
+from chatkit.ledger.record import Outcome, UsageRecord
 
 RAW_CUT = "the raw body is kept only in part"
 

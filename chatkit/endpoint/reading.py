@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from chatkit.endpoint.refusals import Refusal
 from chatkit.endpoint.reply import Answer, Delta
-from chatkit.usage.record import Outcome
-from chatkit.usage.sse import Event
+from chatkit.ledger.record import Outcome
+from chatkit.ledger.sse import Event
 
 Kind = Literal["text", "reasoning", "refusal", "tool_call"]
 

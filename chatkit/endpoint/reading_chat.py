@@ -1,6 +1,6 @@
 """The endpoint door's reading of Chat Completions: events of the stream, or the one body, into answers.
 
-In: events as usage/sse.py splits them. Out: `Delta`s; the answers grow in `Reading`.
+In: events as ledger/sse.py splits them. Out: `Delta`s; the answers grow in `Reading`.
 Form: https://platform.openai.com/docs/api-reference/chat-streaming, and what other servers make of it.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 from chatkit.endpoint.reading import BadEvent, ErrorEvent, Reading
 from chatkit.endpoint.refusals import Refusal, from_object, read_refusal
 from chatkit.endpoint.reply import Delta
-from chatkit.usage.sse import Event
+from chatkit.ledger.sse import Event
 
 
 class ChatReading(Reading):

@@ -1,6 +1,6 @@
 """The endpoint door's reading of the Responses API: typed, numbered events, or the one body, into an answer.
 
-In: events as usage/sse.py splits them. Out: `Delta`s; the answer grows in `Reading`.
+In: events as ledger/sse.py splits them. Out: `Delta`s; the answer grows in `Reading`.
 Form: https://platform.openai.com/docs/api-reference/responses-streaming
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 from chatkit.endpoint.reading import BadEvent, ErrorEvent, Kind, Reading
 from chatkit.endpoint.refusals import Refusal, from_object
 from chatkit.endpoint.reply import Delta
-from chatkit.usage.sse import Event
+from chatkit.ledger.sse import Event
 
 PIECES: dict[str, Kind] = {
     "response.output_text.delta": "text",

@@ -19,7 +19,7 @@ from chatkit.endpoint.refusals import Asked, refused
 from chatkit.endpoint.reply import Delta
 from chatkit.endpoint.wire import request_id_of
 from chatkit.exceptions import EndpointError
-from chatkit.usage.sse import BOM, Splitter
+from chatkit.ledger.sse import BOM, Splitter
 
 AFTER_DONE = 0.25  # seconds to read what follows [DONE], so that the connection can be used again
 SAMPLE = 4096  # bytes of something that is no answer, for the sentence about it

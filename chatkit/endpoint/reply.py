@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from chatkit.exceptions import ChatkitError
-from chatkit.usage.record import Outcome, Usage, UsageRecord, total
+from chatkit.ledger.record import Outcome, Usage, UsageRecord, total
 
 
 @dataclass(frozen=True, slots=True)

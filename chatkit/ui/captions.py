@@ -1,12 +1,12 @@
 """Faces: what usage, outcomes and waits are called in words.
 
-In: values of the usage and endpoint doors. Out: short sentences that a panel shows as they are.
+In: values of the ledger and endpoint doors. Out: short sentences that a panel shows as they are.
 """
 
 from decimal import Decimal
 
 from chatkit.endpoint.reply import Reply, Wait
-from chatkit.usage.record import Usage
+from chatkit.ledger.record import Usage
 
 OUTCOMES = {
     "length": "cut off at the token limit",

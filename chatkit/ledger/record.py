@@ -1,4 +1,4 @@
-"""Values of the usage door: `Usage` (what was used, adds up) and `UsageRecord` (one HTTP attempt).
+"""Values of the ledger: `Usage` (what was used, adds up) and `UsageRecord` (one HTTP attempt).
 
 In: what the meter read off the wire. Out: rows for the store, sums for a reading. What is not known
 is None, never 0; a sum adds what is known and counts the calls that are not.

@@ -17,12 +17,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from chatkit.exceptions import StoreError
-from chatkit.usage.place import LockedError, NotAStoreError, place
-from chatkit.usage.record import Usage, UsageRecord
-from chatkit.usage.rows import to_row
+from chatkit.ledger.place import LockedError, NotAStoreError, place
+from chatkit.ledger.record import Usage, UsageRecord
+from chatkit.ledger.rows import to_row
 
 if TYPE_CHECKING:
-    from chatkit.usage.database import Database
+    from chatkit.ledger.database import Database
 
 PATIENCE = 5.0
 """Seconds that a caller is held up when another program holds the database; then the rows wait."""
@@ -134,7 +134,7 @@ class UsageStore:
         if self._database and self._database.gone:
             self._let_go()
         if self._database is None:
-            from chatkit.usage.database import open_database
+            from chatkit.ledger.database import open_database
 
             self._database = open_database(self._place, patience)
         return self._database

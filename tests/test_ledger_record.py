@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkit.usage.record import NOTHING, Usage
+from chatkit.ledger.record import NOTHING, Usage
 
 TOKENS = st.none() | st.integers(0, 10**9)
 USAGES = st.builds(

@@ -14,9 +14,9 @@ import openai
 import pytest
 from faultserver import DONE, GATE, RESET, FaultServer, completion, cut, refusal, reply, say, stop, stream, usage
 
-from chatkit.usage.meter import AsyncMeteredTransport, Meter, MeteredTransport
-from chatkit.usage.record import Usage, UsageRecord
-from chatkit.usage.store import UsageStore
+from chatkit.ledger.meter import AsyncMeteredTransport, Meter, MeteredTransport
+from chatkit.ledger.record import Usage, UsageRecord
+from chatkit.ledger.store import UsageStore
 
 HELLO: list[Any] = [{"role": "user", "content": "Where was it held?"}]
 PATIENCE = 10

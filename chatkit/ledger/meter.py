@@ -16,11 +16,11 @@ from contextlib import suppress
 import httpx2
 
 from chatkit.exceptions import InputError, StoreError
-from chatkit.usage import prices
-from chatkit.usage.asking import Asked, read_request, with_usage
-from chatkit.usage.exchange import Exchange
-from chatkit.usage.record import UsageRecord
-from chatkit.usage.store import PATIENCE, UsageStore, default_store
+from chatkit.ledger import prices
+from chatkit.ledger.asking import Asked, read_request, with_usage
+from chatkit.ledger.exchange import Exchange
+from chatkit.ledger.record import UsageRecord
+from chatkit.ledger.store import PATIENCE, UsageStore, default_store
 
 PATIENCE_ON_LOOP = 0.05
 """Seconds that an event loop may be held up by another program that holds the store; then a thread takes over."""

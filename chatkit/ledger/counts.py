@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from chatkit.usage.record import Known, Usage
+from chatkit.ledger.record import Known, Usage
 
 Counts = Mapping[str, int | float]
 

@@ -20,12 +20,12 @@ from typing import Literal
 
 import httpx2
 
-from chatkit.usage import counts, prices, session, tokens
-from chatkit.usage.asking import Asked
-from chatkit.usage.counts import Counts
-from chatkit.usage.reading import Reading
-from chatkit.usage.record import Known, Outcome, UsageRecord
-from chatkit.usage.sse import Splitter
+from chatkit.ledger import counts, prices, session, tokens
+from chatkit.ledger.asking import Asked
+from chatkit.ledger.counts import Counts
+from chatkit.ledger.reading import Reading
+from chatkit.ledger.record import Known, Outcome, UsageRecord
+from chatkit.ledger.sse import Splitter
 
 MOST = 16 * 1024 * 1024
 """Bytes of a body, or of one event, that are kept for reading; beyond them the usage is unknown."""

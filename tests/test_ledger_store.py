@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 import stat
 import threading
 import warnings
@@ -10,7 +11,6 @@ from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatkit.exceptions import StoreError
-from chatkit.usage import database, rows, schema
-from chatkit.usage.record import NOTHING, Usage, UsageRecord, total
-from chatkit.usage.store import UsageStore, default_store
+from chatkit.ledger import database, rows, schema
+from chatkit.ledger.record import NOTHING, Usage, UsageRecord, total
+from chatkit.ledger.store import UsageStore, default_store
 
 USAGE = Usage(10, 5, 4, 3, 2.5, Decimal("0.000012345678"), "measured")
 RECORD = UsageRecord(
@@ -195,7 +195,7 @@ def test_the_database_is_set_up_as_it_should(store: UsageStore, file: Path) -> N
 
 
 def test_there_is_no_wal_on_a_network_file_system(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatkit.usage.place.MOUNTS", file.parent / "mountinfo")
+    monkeypatch.setattr("chatkit.ledger.place.MOUNTS", file.parent / "mountinfo")
     (file.parent / "mountinfo").write_text("22 1 8:1 / / rw - nfs4 server:/ rw\n")
     with pytest.warns(UserWarning, match="network file system.*CHATKIT_DB"):
         assert UsageStore(file).add(RECORD)
@@ -252,7 +252,7 @@ def test_a_folder_that_cannot_be_made_is_told_once_and_rows_wait(tmp_path: Path)
 
 
 def test_no_more_rows_wait_than_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatkit.usage.store.ROOM", 10)
+    monkeypatch.setattr("chatkit.ledger.store.ROOM", 10)
     (tmp_path / "file").write_text("in the way")
     store = UsageStore(tmp_path / "file" / "usage.sqlite")
     with pytest.warns(UserWarning, match="kept in memory"):
@@ -352,8 +352,8 @@ def test_the_insert_and_the_table_compile_for_postgresql() -> None:
     assert set(schema.SERIAL) == {"sqlite", "postgresql"}
 
 
-@pytest.mark.skipif(find_spec("psycopg") is not None, reason="the driver is installed")
-def test_a_missing_driver_says_what_to_install() -> None:
+def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # importing it raises, as where it is not installed
     store = UsageStore("postgresql+psycopg://ada:topsecret@127.0.0.1:1/usage")
     with pytest.raises(StoreError, match=r"127.0.0.1:1/usage needs a driver.*pip install") as raised:
         store.records()
@@ -369,7 +369,7 @@ def test_a_server_is_written_to_by_a_thread_where_nothing_may_wait(monkeypatch: 
         def insert(self, rows: list[tuple[object, ...]], _: float) -> None:
             written.append((threading.current_thread().name, len(rows)))
 
-    monkeypatch.setattr("chatkit.usage.database.open_database", lambda *_: Server())
+    monkeypatch.setattr("chatkit.ledger.database.open_database", lambda *_: Server())
     store = UsageStore("postgresql+psycopg://ada@127.0.0.1/usage")
     assert store.add(RECORD, patience=0.05) is False
     assert store._relief is not None

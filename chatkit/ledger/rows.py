@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from chatkit.usage.record import Usage, UsageRecord
+from chatkit.ledger.record import Usage, UsageRecord
 
 NAMES = (
     "id", "at", "session", "path", "host", "model", "answered_model", "streamed", "outcome", "status", "error_code",

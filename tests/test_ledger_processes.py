@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chatkit.usage.store import UsageStore
+from chatkit.ledger.store import UsageStore
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to have many processes soon")
 
@@ -21,9 +21,9 @@ COMMON = """
 import json, os, resource, signal, sys, threading, time
 from dataclasses import replace
 from datetime import UTC, datetime
-from chatkit.usage import database, schema
-from chatkit.usage.record import Usage, UsageRecord
-from chatkit.usage.store import UsageStore
+from chatkit.ledger import database, schema
+from chatkit.ledger.record import Usage, UsageRecord
+from chatkit.ledger.store import UsageStore
 
 path = sys.argv[1]
 
@@ -213,9 +213,7 @@ def test_rows_that_cannot_be_written_at_the_end_are_told_of(tmp_path: Path) -> N
 
 
 def test_a_store_is_not_loaded_before_it_is_used() -> None:
-    script = (
-        "import sys, chatkit.usage.meter, chatkit.usage.store as s; s.UsageStore(); print('sqlalchemy' in sys.modules)"
-    )
+    script = "import sys, chatkit.ledger.meter, chatkit.ledger.store as s; s.UsageStore(); print('sqlalchemy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=LIMIT)
     assert done.stdout.strip() == "False"
 
@@ -223,7 +221,7 @@ def test_a_store_is_not_loaded_before_it_is_used() -> None:
 def test_a_stream_that_is_still_open_at_the_end_is_a_row(file: Path) -> None:
     script = """
 import httpx2
-from chatkit.usage.meter import Meter, MeteredTransport
+from chatkit.ledger.meter import Meter, MeteredTransport
 words = b'data: {"choices": [{"delta": {"content": "In"}}]}\\n\\n'
 answer = lambda request: httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=iter([words]))
 transport = MeteredTransport(httpx2.MockTransport(answer), Meter(UsageStore(path)))
@@ -238,7 +236,7 @@ assert next(pieces) == words
 def test_a_row_is_there_when_the_process_dies_right_after_the_answer(file: Path) -> None:
     script = """
 import httpx2
-from chatkit.usage.meter import Meter, MeteredTransport
+from chatkit.ledger.meter import Meter, MeteredTransport
 answer = lambda request: httpx2.Response(200, json={"choices": [{"finish_reason": "stop"}]})
 client = httpx2.Client(transport=MeteredTransport(httpx2.MockTransport(answer), Meter(UsageStore(path))))
 client.post("http://127.0.0.1/v1/chat/completions", json={"model": "m"})

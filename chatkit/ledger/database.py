@@ -21,11 +21,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from chatkit.exceptions import StoreError
-from chatkit.usage import place as places
-from chatkit.usage.place import LockedError, NewerError, NotAStoreError, Place
-from chatkit.usage.record import NOTHING, Known, Usage, UsageRecord
-from chatkit.usage.rows import NAMES, dollars, moment, to_record
-from chatkit.usage.schema import CALLS, MIGRATIONS, SERIAL
+from chatkit.ledger import place as places
+from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
+from chatkit.ledger.record import NOTHING, Known, Usage, UsageRecord
+from chatkit.ledger.rows import NAMES, dollars, moment, to_record
+from chatkit.ledger.schema import CALLS, MIGRATIONS, SERIAL
 
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Double, MetaData, SmallInteger, Table, Text
 
-from chatkit.usage.rows import NAMES
+from chatkit.ledger.rows import NAMES
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chatkit.exceptions import InputError
-from chatkit.usage.place import Place, make, on_network, place, set_aside
+from chatkit.ledger.place import Place, make, on_network, place, set_aside
 
 MOUNTS = [
     "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw",

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatkit.usage import counts, tokens
-from chatkit.usage.reading import Reading
-from chatkit.usage.sse import Event, Splitter
+from chatkit.ledger import counts, tokens
+from chatkit.ledger.reading import Reading
+from chatkit.ledger.sse import Event, Splitter
 
 KEYS = ["choices", "delta", "content", "usage", "finish_reason", "error", "code", "model", "response", "status", "type",
         "output", "text", "message", "prompt_tokens", "input_tokens_details", "cached_tokens", "incomplete_details",

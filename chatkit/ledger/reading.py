@@ -8,11 +8,11 @@ import json
 import re
 from typing import Any, Literal
 
-from chatkit.usage import counts, tokens
-from chatkit.usage.asking import Kind
-from chatkit.usage.counts import Counts
-from chatkit.usage.record import Outcome
-from chatkit.usage.sse import Event
+from chatkit.ledger import counts, tokens
+from chatkit.ledger.asking import Kind
+from chatkit.ledger.counts import Counts
+from chatkit.ledger.record import Outcome
+from chatkit.ledger.sse import Event
 
 ENDS: dict[str, Outcome] = {
     "length": "length",

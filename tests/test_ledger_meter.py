@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkit.usage.meter import AsyncMeteredTransport, Meter, MeteredTransport
-from chatkit.usage.record import Usage, UsageRecord
-from chatkit.usage.session import session
-from chatkit.usage.store import UsageStore
+from chatkit.ledger.meter import AsyncMeteredTransport, Meter, MeteredTransport
+from chatkit.ledger.record import Usage, UsageRecord
+from chatkit.ledger.session import session
+from chatkit.ledger.store import UsageStore
 
 CHAT = "https://api.openai.com/v1/chat/completions"
 ASKED = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Where was it held?"}]}
@@ -623,7 +623,7 @@ def test_a_long_name_is_cut(store: UsageStore) -> None:
 
 
 def test_a_database_that_cannot_be_is_told_of_and_breaks_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatkit.usage.store._default", None)
+    monkeypatch.setattr("chatkit.ledger.store._default", None)
     monkeypatch.setenv("CHATKIT_DB", ":memory:")
     client = httpx2.Client(transport=MeteredTransport(httpx2.MockTransport(says(json=answer())), Meter()))
     with pytest.warns(UserWarning, match="a file or a server.*Usage is not kept"):
@@ -633,7 +633,7 @@ def test_a_database_that_cannot_be_is_told_of_and_breaks_no_call(monkeypatch: py
 
 
 def test_a_body_beyond_the_limit_passes_unread(store: UsageStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatkit.usage.exchange.MOST", 1000)
+    monkeypatch.setattr("chatkit.ledger.exchange.MOST", 1000)
     big = json.dumps(answer("x" * 5000)).encode()
     kind = {"content-type": "application/json"}
     bench = Bench(store, lambda _: httpx2.Response(200, headers=kind, stream=Body(big[:3000], big[3000:])))
