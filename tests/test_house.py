@@ -17,9 +17,9 @@ import chatkit
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "chatkit"
 FLOORS = {
-    "conversation": 0, "exceptions": 0,
+    "conversation": 0, "conversation_file": 0, "branches": 0, "worddiff": 0, "message": 0, "exceptions": 0,
     "ledger": 1, "endpoint": 1, "render": 1,
-    "chat": 2, "speech": 2, "compare": 2,
+    "chat": 2, "context": 2, "speech": 2, "compare": 2,
     "plots": 3,
     "ui": 4, "magics": 4,
     "__init__": 5, "__main__": 5,
@@ -85,7 +85,8 @@ def rooms_of(imports: set[str]) -> set[str]:
 
 def may_import(room: str, other: str) -> bool:
     if FLOORS[room] == FLOORS[other]:
-        return (room, other) in (("endpoint", "ledger"), ("conversation", "exceptions"))
+        # on the ground floor the values make each other up; that none goes round in a circle has its own test
+        return FLOORS[room] == 0 or (room, other) in (("endpoint", "ledger"), ("chat", "context"))
     return FLOORS[room] > FLOORS[other]
 
 
@@ -99,7 +100,7 @@ def test_imports_go_down_the_floors_only():
 
 
 def test_floor_0_is_the_standard_library_alone():
-    for name in ("conversation", "exceptions"):
+    for name in (room for room, floor in FLOORS.items() if floor == 0):
         outside = (
             {i.split(".")[0] for i in imports_of(HOUSE / f"{name}.py")} - set(sys.stdlib_module_names) - {"chatkit"}
         )
