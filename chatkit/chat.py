@@ -8,28 +8,26 @@ import asyncio
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from chatkit import context, conversation_file
+from chatkit import answers, context, conversation_file
 from chatkit.branches import Branch, Line
-from chatkit.context import Preview, Selection, Trim
+from chatkit.context import Selection, Trim
 from chatkit.conversation import Conversation
-from chatkit.endpoint import bodies, catalog, connect, parameters, run
+from chatkit.endpoint import bodies, connect, parameters, run
 from chatkit.endpoint.engine import Api, Engine
-from chatkit.endpoint.reading import FILTERED, LENGTH
 from chatkit.endpoint.redact import MARK, SECRET
-from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
+from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
-from chatkit.ledger import tokens
 from chatkit.ledger.record import NOTHING, Usage
 from chatkit.message import HEADS, Message
+from chatkit.request import Preview, Request
 from chatkit.worddiff import Diff
 
 if TYPE_CHECKING:
@@ -38,28 +36,6 @@ if TYPE_CHECKING:
 CONTINUE = "Continue."
 CUT_OFF = ("length", "incomplete", "cancelled")
 """Outcomes of an answer that could go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A turn: the messages it goes on from, on which branch, its question if it is new, and all it is asked with.
-
-    `cut` is the id of the first message that its answer replaces.
-    """
-
-    basis: Line
-    branch: str
-    question: Message | None
-    cut: str | None
-    model: str | None
-    api: Api
-    trim: Trim
-    settings: Mapping[str, Any]
-
-    @property
-    def line(self) -> Line:
-        """The messages that the answer follows."""
-        return self.basis if self.question is None else (*self.basis, self.question)
 
 
 class Chat:
@@ -101,8 +77,8 @@ class Chat:
         self.endpoint = connect.endpoint_of(client) if client is not None else None
         self._replies: dict[str, Reply] = {}
         self._answers: tuple[str, ...] = ()
-        self._asked: _Asked | None = None
-        self._failed: _Asked | None = None
+        self._asked: Request | None = None
+        self._failed: Request | None = None
         self._selection = Selection((), MappingProxyType({}), 0)
         self._counts = context.Counts()
         self._listeners: list[Callable[[Run], None]] = []
@@ -286,7 +262,7 @@ class Chat:
         droppable = on if self.pending else on[:-1]
         if not droppable:
             raise InputError("There is no older turn to leave out.", "Shorten the message, or start a new chat.")
-        count = self._too_many(messages, droppable) if turns is None else turns
+        count = self._too_many(droppable) if turns is None else turns
         if not 0 < count <= len(droppable):
             raise InputError(f"turns is {count!r}; it must be from 1 to {len(droppable)}.")
         gone = {message.id for turn in droppable[:count] for message in turn}
@@ -296,21 +272,7 @@ class Chat:
     def preview(self, text: str | None = None) -> Preview:
         """What would be sent now, with `text` as the next question: the request, an estimate, what is wrong with it."""
         question = Message("user", text) if text and text.strip() else None
-        asked, model = self._ask_for(question, None), self._model()
-        selection = self._select(asked, model)
-        messages = tuple(message.to_api() for message in selection.messages)
-        faults = parameters.faults(model, asked.settings)
-        body: Mapping[str, Any] = {"model": model, "messages": list(messages), **asked.settings}
-        if not faults:
-            try:
-                body = bodies.build(asked.api, model, messages, asked.settings)
-            except InputError as error:
-                faults = [str(error)]
-        window = self._window(model)
-        faults += self._doubts(selection, asked, model, window)
-        return Preview(
-            messages, selection.left_out, selection.trimmed, selection.tokens, window, asked.api, body, tuple(faults)
-        )
+        return self._request(question, None).preview(self.endpoint, self._counts)
 
     def listen(self, listener: Callable[[Run], None]) -> Callable[[], None]:
         """Have `listener` called when a run starts, on the thread that started it; returns the way to stop."""
@@ -367,33 +329,21 @@ class Chat:
         held = [endpoint.api_key, *(str(value) for _, value in endpoint.azure)] if endpoint else []
         return [key for key in held if len(key) >= SECRET]
 
-    def _model(self) -> str:
-        return self.model or (self.endpoint.model if self.endpoint else catalog.HOSTED_DEFAULT)
-
-    def _window(self, model: str) -> int | None:
-        if self.endpoint is not None and self.endpoint.local:
-            return self.endpoint.window
-        return catalog.find(model).window if self.model or self.endpoint else None
-
     def _check_idle(self) -> None:
         if self.run is not None and not self.run.done:
             raise InputError("An answer is still coming.", "Wait for it, or stop it: chat.run.cancel().")
 
-    def _ask_for(self, question: Message | None, cut: str | None) -> _Asked:
+    def _request(self, question: Message | None, cut: str | None) -> Request:
         settings = {k: v for k, v in self.parameters.items() if v is not None}
         present = next(branch for branch in self.branches if branch.current)
-        line = present.messages
-        if cut is not None:
-            line = tuple(takewhile(lambda message: message.id != cut, line))
-        return _Asked(line, present.name, question, cut, self.model, self.api, self.trim, settings)
+        basis = tuple(takewhile(lambda message: message.id != cut, present.messages))
+        return Request(basis, present.name, question, cut, self.model, self.api, self.trim, settings)
 
     def _start(self, question: Message | None, cut: str | None = None) -> Run:
         with self._lock:
             self._check_idle()
-            asked = self._ask_for(question, cut)
-            model = self.model or catalog.HOSTED_DEFAULT
-            parameters.check(model, asked.settings)
-            bodies.build(asked.api, model, [m.to_api() for m in asked.line if m.enabled], asked.settings)
+            asked = self._request(question, cut)
+            asked.check()
             self._asked = self._failed = asked
             self.pending = question.text if question else None
             self.run = started = run.start(lambda: self._turn(asked), self._tell)
@@ -405,7 +355,7 @@ class Chat:
         for callback in list(self._on_reply):
             callback(reply)
 
-    async def _turn(self, asked: _Asked) -> AsyncIterator[Delta | Wait | Reply]:
+    async def _turn(self, asked: Request) -> AsyncIterator[Delta | Wait | Reply]:
         try:
             async for item in self._ask(asked):
                 if isinstance(item, Reply):
@@ -414,16 +364,14 @@ class Chat:
         except ChatkitError as error:
             yield Reply((), "error", error=error)
 
-    async def _ask(self, asked: _Asked) -> AsyncIterator[Delta | Wait | Reply]:
+    async def _ask(self, asked: Request) -> AsyncIterator[Delta | Wait | Reply]:
         if self.endpoint is None or self.endpoint.local:
             async for word in self._find_endpoint():
                 yield word
         assert self.endpoint is not None
-        model = asked.model or self.endpoint.model
-        if not self.endpoint.local:
-            _check_model(model, asked.settings)
-        self._selection = chosen = self._select(asked, model)
-        body = bodies.build(asked.api, model, [m.to_api() for m in chosen.messages], asked.settings)
+        asked.check_model(self.endpoint)
+        self._selection = chosen = asked.select(self.endpoint, self._counts)
+        body = asked.body(self.endpoint, chosen)
         client = await asyncio.to_thread(connect.shared_client, self.endpoint)
         async for item in Engine().stream(client, body, api=asked.api):
             if isinstance(item, Reply) and chosen.trimmed:
@@ -443,13 +391,12 @@ class Chat:
             yield Wait(0, 1, 1, word)
         self.endpoint = finding.result()
 
-    def _keep(self, reply: Reply, asked: _Asked) -> None:
+    def _keep(self, reply: Reply, asked: Request) -> None:
         self.usage += reply.usage
         if not reply.came_back:
             return
         self._failed = self.pending = None
-        came = [answer for answer in reply.answers if _has_words(answer)] or reply.answers[:1] or (Answer(),)
-        messages = [_as_message(answer, reply) for answer in came]
+        messages = answers.messages(reply)
         self._answers = tuple(message.id for message in messages)
         self._replies |= dict.fromkeys(self._answers, reply)
         said = (*asked.line[len(asked.basis) :], messages[0])
@@ -459,48 +406,13 @@ class Chat:
             present = self.conversation.current == asked.branch
             self.conversation.branch(messages=(*asked.basis, *said), checkout=present)
 
-    # --- what is sent
-
-    def _select(self, asked: _Asked, model: str) -> Selection:
-        spoken = {k: v for k, v in asked.settings.items() if k in ("tools", "response_format") and v != "text"}
-        return context.select(
-            asked.line,
-            asked.trim,
-            counts=self._counts,
-            model=model,
-            window=self._window(model),
-            answer=bodies.answer_limit(asked.settings),
-            around=tokens.of_prompt(spoken) if spoken else 0,
-        )
-
-    def _too_many(self, messages: Line, droppable: list[Line]) -> int:
-        window, model = self._window(self._model()), self._model()
-        if window is None:
+    def _too_many(self, droppable: list[Line]) -> int:
+        question = Message("user", self.pending) if self.pending else None
+        request = replace(self._request(question, None), trim="oldest")
+        if request.window(self.endpoint) is None:
             return -(-len(droppable) // 2)
-        pending = (Message("user", self.pending),) if self.pending else ()
-        limit = bodies.answer_limit(self.parameters)
-        fit = context.select(
-            (*messages, *pending), "oldest", counts=self._counts, model=model, window=window, answer=limit
-        )
-        return max(1, sum(turn[0].id in fit.left_out for turn in droppable))
-
-    def _doubts(self, selection: Selection, asked: _Asked, model: str, window: int | None) -> list[str]:
-        """What an endpoint may find wrong with a request that can be sent."""
-        found: list[str] = []
-        if self.endpoint is not None and not self.endpoint.local:
-            known = catalog.find(model)
-            found += [*filter(None, [known.gone(datetime.now(UTC).date())]), *known.refusals(asked.settings)]
-        if not any(message.role not in HEADS for message in selection.messages):
-            found.append("There is no message to answer yet.")
-        as_json = asked.settings.get("response_format") in ("json", {"type": "json_object"})
-        if as_json and not any("json" in message.text.lower() for message in selection.messages):
-            found.append("response_format is JSON and no message says the word JSON; OpenAI refuses that.")
-        fits = context.room(window, bodies.answer_limit(asked.settings))
-        if window is not None and fits is not None and selection.tokens > fits:
-            found.append(
-                f"About {selection.tokens:,} tokens are to be sent and the model takes {window:,}, answer included."
-            )
-        return found
+        left_out = request.select(self.endpoint, self._counts).left_out
+        return max(1, sum(left_out.get(turn[0].id, context.OFF) != context.OFF for turn in droppable))
 
     def __repr__(self) -> str:
         return f"Chat({len(self.conversation)} messages, model={self.model or 'default'})"
@@ -525,37 +437,6 @@ def _refuse_connection(given: Mapping[str, Any]) -> None:
     for name in parameters.CONNECTION:
         if name in given:
             raise InputError(f"{name} is not a parameter of a chat.", "Chat(client=chatkit.connect(...)) says where.")
-
-
-def _check_model(model: str, settings: Mapping[str, Any]) -> None:
-    known = catalog.find(model)
-    if gone := known.gone(datetime.now(UTC).date()):
-        raise InputError(gone, "Nothing was sent.")
-    if refusals := known.refusals(settings):
-        raise InputError(" ".join(refusals), "Nothing was sent.")
-
-
-def _has_words(answer: Answer) -> bool:
-    return bool(answer.text or answer.refusal or answer.tool_calls)
-
-
-def _as_message(answer: Answer, reply: Reply) -> Message:
-    extra: dict[str, Any] = {}
-    if answer.tool_calls:
-        extra["tool_calls"] = [dict(call) for call in answer.tool_calls]
-    if answer.refusal:
-        extra["refusal"] = answer.refusal
-    outcome = _outcome(answer, reply)
-    message = Message("assistant", answer.text, outcome=outcome, extra=extra)
-    return replace(message, enabled=outcome != "filtered" and bool(answer.text or extra))
-
-
-def _outcome(answer: Answer, reply: Reply) -> str:
-    """How one answer ended: by its own reason; one that has none ended as the whole reply did."""
-    reason = answer.finish_reason
-    if reason is None and reply.outcome not in ("length", "filtered"):
-        return reply.outcome
-    return "length" if reason in LENGTH else "filtered" if reason in FILTERED else "complete"
 
 
 def _line(message: Message) -> str:

@@ -1,11 +1,11 @@
 """Floor 2: what of a conversation is sent: the messages that are switched on, and of those what fits by rule.
 
-In: messages, a window, a rule (`trim`). Out: a `Selection` that says what was left out and why, and the `Preview`
-of a request. Whole turns are left out, the oldest first; no message is ever cut, and nothing is left out unsaid.
+In: messages, a window, a rule (`trim`). Out: a `Selection` that says what was left out and why. Whole turns are left
+out, the oldest first; no message is ever cut, and nothing is left out unsaid.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Literal
@@ -59,30 +59,6 @@ class Selection:
     left_out: Mapping[str, str]
     tokens: int
     trimmed: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a request would be, before it is sent.
-
-    `messages` is what would be sent, in the API's form; `left_out` the reason for each message that would not, by id;
-    `trimmed` that in a sentence, if a rule left it out. `tokens` is an estimate of the prompt, `window` what the model
-    takes (None: unknown). `body` is the whole request for `api`. `problems` are sentences: what is wrong with it.
-    """
-
-    messages: tuple[Mapping[str, Any], ...]
-    left_out: Mapping[str, str]
-    trimmed: str
-    tokens: int
-    window: int | None
-    api: str
-    body: Mapping[str, Any]
-    problems: tuple[str, ...] = field(default=())
-
-    def __repr__(self) -> str:
-        window = f" of {self.window:,}" if self.window else ""
-        lines = [f"Preview({len(self.messages)} messages, about {self.tokens:,} tokens{window}, api={self.api!r})"]
-        return "\n".join([*lines, *([f"  {self.trimmed}"] if self.trimmed else []), *(f"  {p}" for p in self.problems)])
 
 
 def select(
