@@ -19,6 +19,8 @@ from chatkit.exceptions import InputError
 from chatkit.ledger import tokens
 from chatkit.message import HEADS, Message
 
+MUCH = 100_000
+"""Tokens of a prompt from which on a person is asked to think twice."""
 _BESIDE = ("tools", "response_format")
 """Parameters whose text the model reads."""
 
@@ -137,6 +139,8 @@ class Request:
         as_json = self.settings.get("response_format") in ("json", {"type": "json_object"})
         if as_json and not any("json" in message.text.lower() for message in chosen.messages):
             found.append("response_format is JSON and no message says the word JSON; OpenAI refuses that.")
+        if window is None and chosen.tokens > MUCH:
+            found.append(f"About {chosen.tokens:,} tokens are to be sent; how many the model takes is not known.")
         room = context.room(window, bodies.answer_limit(self.settings))
         if window is not None and room is not None and chosen.tokens > room:
             found.append(
