@@ -5,6 +5,7 @@ nothing came back leaves the conversation as it was; a turn that is taken again 
 """
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -32,6 +33,8 @@ from chatkit.worddiff import Diff
 
 if TYPE_CHECKING:
     import openai
+
+logger = logging.getLogger(__name__)
 
 CONTINUE = "Continue."
 CUT_OFF = ("length", "incomplete", "cancelled")
@@ -353,7 +356,10 @@ class Chat:
 
     def _tell(self, reply: Reply) -> None:
         for callback in list(self._on_reply):
-            callback(reply)
+            try:
+                callback(reply)
+            except Exception:
+                logger.exception("A callback of on_reply failed; the chat goes on.")
 
     async def _turn(self, asked: Request) -> AsyncIterator[Delta | Wait | Reply]:
         try:

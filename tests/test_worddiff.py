@@ -1,6 +1,7 @@
 """The word diff: what two texts or conversations have in common, at a bounded cost."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -41,7 +42,7 @@ def test_the_segments_are_both_texts(left, right):
     found = words(left, right)
     assert "".join(s.text for s in found if s.kind != "insert") == left
     assert "".join(s.text for s in found if s.kind != "delete") == right
-    assert all(a.kind != b.kind for a, b in zip(found, found[1:], strict=False))
+    assert all(a.kind != b.kind for a, b in pairwise(found))
 
 
 def prose(vocabulary, count, seed):
