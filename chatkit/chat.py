@@ -20,6 +20,7 @@ from chatkit import answers, context, conversation_file
 from chatkit.branches import Branch, Line
 from chatkit.context import Selection, Trim
 from chatkit.conversation import Conversation
+from chatkit.conversation_file import Kept
 from chatkit.endpoint import bodies, connect, parameters, run
 from chatkit.endpoint.engine import Api, Engine
 from chatkit.endpoint.redact import MARK, SECRET
@@ -147,6 +148,11 @@ class Chat:
         return self._asked.basis if self._asked else ()
 
     @property
+    def rejected(self) -> Mapping[str, str]:
+        """Which parameters the present API or model would refuse, and why, a sentence each."""
+        return self._request(None, None).rejected(self.endpoint)
+
+    @property
     def left_out(self) -> Mapping[str, str]:
         """Which messages the last turn did not send, by id, and why."""
         return self._selection.left_out
@@ -255,27 +261,28 @@ class Chat:
         return self.conversation[chosen]
 
     def drop_oldest(self, turns: int | None = None) -> tuple[Message, ...]:
-        """Switch off the oldest turns, so that what is sent gets shorter; gives back what was switched off.
+        """Switch off the oldest turns that would be sent; gives back what was switched off.
 
         Without a number: as many as do not fit the model's window; the older half where it is unknown, and one at
         least. They are kept and can be switched on again; `retry` then asks a question that was too long once more.
         """
         messages = self.conversation.messages
-        on = context.turns(m for m in messages if m.enabled)
-        droppable = on if self.pending else on[:-1]
-        if not droppable:
+        request = self._request(_draft(self.pending), None)
+        on = context.turns(m for m in request.line if m.enabled)[:-1]
+        trimmed = len(request.select(self.endpoint, self._counts).trimmed_turns)
+        if len(on) <= trimmed:
             raise InputError("There is no older turn to leave out.", "Shorten the message, or start a new chat.")
-        count = self._too_many(droppable) if turns is None else turns
-        if not 0 < count <= len(droppable):
-            raise InputError(f"turns is {count!r}; it must be from 1 to {len(droppable)}.")
-        gone = {message.id for turn in droppable[:count] for message in turn}
+        count = self._too_many(request, len(on) - trimmed, trimmed) if turns is None else turns
+        if not 0 < count <= len(on) - trimmed:
+            raise InputError(f"turns is {count!r}; it must be from 1 to {len(on) - trimmed}.")
+        # those that the rule leaves out go too, or they would come back into the room that is made
+        gone = {message.id for turn in on[: trimmed + count] for message in turn}
         self.conversation.replace_all(replace(m, enabled=False) if m.id in gone else m for m in messages)
         return tuple(message for message in self.conversation if message.id in gone)
 
     def preview(self, text: str | None = None) -> Preview:
         """What would be sent now, with `text` as the next question: the request, an estimate, what is wrong with it."""
-        question = Message("user", text) if text and text.strip() else None
-        return self._request(question, None).preview(self.endpoint, self._counts)
+        return self._request(_draft(text), None).preview(self.endpoint, self._counts)
 
     def listen(self, listener: Callable[[Run], None]) -> Callable[[], None]:
         """Have `listener` called when a run starts, on the thread that started it; returns the way to stop."""
@@ -293,21 +300,29 @@ class Chat:
 
     # --- keeping
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the conversation with its branches, the model, the parameters and rules to a file; never a key."""
+    def to_json(self) -> str:
+        """The conversation with its branches, the model, the parameters and rules as JSON; never a key."""
         kept = {k: v for k, v in self.parameters.items() if k not in parameters.CONNECTION}
         settings = {"model": self.model, "parameters": kept, "api": self.api, "trim": self.trim}
         text = self.conversation.to_json(settings)
         for key in self._keys():
             text = text.replace(key, MARK)
-        return conversation_file.write(path, text)
+        return text
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write `to_json` to a file, whole or not at all."""
+        return conversation_file.write(path, self.to_json())
 
     @classmethod
     def load(
         cls, path: str | os.PathLike[str], *, client: "openai.OpenAI | openai.AsyncOpenAI | None" = None
     ) -> "Chat":
         """A chat from a file that `save` wrote; raises InputError for any other file."""
-        kept = conversation_file.read(path)
+        return cls.from_kept(conversation_file.read(path), client=client)
+
+    @classmethod
+    def from_kept(cls, kept: Kept, *, client: "openai.OpenAI | openai.AsyncOpenAI | None" = None) -> "Chat":
+        """A chat from what a file, or a text (`conversation_file.parse`), holds."""
         settings = {k: v for k, v in kept.settings.items() if k in ("model", "parameters", "api", "trim")}
         model, given = settings.pop("model", None), settings.pop("parameters", {})
         if not isinstance(model, str | None):
@@ -329,8 +344,9 @@ class Chat:
 
     def _keys(self) -> list[str]:
         endpoint = self.endpoint
-        held = [endpoint.api_key, *(str(value) for _, value in endpoint.azure)] if endpoint else []
-        return [key for key in held if len(key) >= SECRET]
+        azure = dict(endpoint.azure) if endpoint else {}
+        held = (endpoint and endpoint.api_key, azure.get("api_key"), azure.get("azure_ad_token"))
+        return [key for key in held if isinstance(key, str) and len(key) >= SECRET]
 
     def _check_idle(self) -> None:
         if self.run is not None and not self.run.done:
@@ -338,8 +354,9 @@ class Chat:
 
     def _request(self, question: Message | None, cut: str | None) -> Request:
         settings = {k: v for k, v in self.parameters.items() if v is not None}
-        present = next(branch for branch in self.branches if branch.current)
+        present = self.conversation.present
         basis = tuple(takewhile(lambda message: message.id != cut, present.messages))
+        cut = cut if len(basis) < len(present.messages) else None
         return Request(basis, present.name, question, cut, self.model, self.api, self.trim, settings)
 
     def _start(self, question: Message | None, cut: str | None = None) -> Run:
@@ -412,13 +429,12 @@ class Chat:
             present = self.conversation.current == asked.branch
             self.conversation.branch(messages=(*asked.basis, *said), checkout=present)
 
-    def _too_many(self, droppable: list[Line]) -> int:
-        question = Message("user", self.pending) if self.pending else None
-        request = replace(self._request(question, None), trim="oldest")
+    def _too_many(self, request: Request, most: int, trimmed: int) -> int:
+        """How many turns are to be left out beside those that the rule leaves out."""
         if request.window(self.endpoint) is None:
-            return -(-len(droppable) // 2)
-        left_out = request.select(self.endpoint, self._counts).left_out
-        return max(1, sum(left_out.get(turn[0].id, context.OFF) != context.OFF for turn in droppable))
+            return -(-most // 2)
+        fitting = replace(request, trim="oldest").select(self.endpoint, self._counts)
+        return max(1, len(fitting.trimmed_turns) - trimmed)
 
     def __repr__(self) -> str:
         return f"Chat({len(self.conversation)} messages, model={self.model or 'default'})"
@@ -437,6 +453,11 @@ def _question(text: str) -> Message:
     if not question.text.strip():
         raise InputError("The message is empty.", "Write something first.")
     return question
+
+
+def _draft(text: str | None) -> Message | None:
+    """A question that is not asked yet; always of one id, so that its estimates do not pile up."""
+    return Message("user", text, id="draft") if text and text.strip() else None
 
 
 def _refuse_connection(given: Mapping[str, Any]) -> None:

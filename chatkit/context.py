@@ -41,7 +41,7 @@ class Counts:
         """About how many prompt tokens the message takes."""
         key = (message.id, model)
         known = self._known.get(key)
-        if known is None or known[0] is not message:
+        if known is None or not known[0].is_same(message):
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             known = self._known[key] = (message, tokens.of_prompt({"model": model, "messages": [message.to_api()]}))
@@ -52,13 +52,27 @@ class Counts:
 class Selection:
     """Which messages are sent. `left_out` has the reason for each other one, by id; `tokens` is an estimate.
 
-    `trimmed` says in a sentence what the rule left out; it is empty where it left out nothing.
+    `trimmed_turns` are those that the rule left out, the oldest first, and about `trimmed_tokens` of the prompt.
     """
 
     messages: tuple[Message, ...]
     left_out: Mapping[str, str]
     tokens: int
-    trimmed: str = ""
+    trimmed_turns: tuple[Turn, ...] = ()
+    trimmed_tokens: int = 0
+
+    @property
+    def trimmed(self) -> str:
+        """What the rule left out, in words; empty where it left out nothing.
+
+        >>> turn = (Message("user", "Why?"),)
+        >>> Selection((), {}, 0, (turn, turn, turn), 2100).trimmed
+        '3 oldest turns left out (about 2,100 tokens)'
+        """
+        count = len(self.trimmed_turns)
+        if not count:
+            return ""
+        return f"{count} oldest turn{'s' if count > 1 else ''} left out (about {self.trimmed_tokens:,} tokens)"
 
 
 def select(
@@ -89,10 +103,8 @@ def select(
     gone = {message.id for turn in dropped for message in turn}
     about = sum(counts.of(message, model) for turn in dropped for message in turn)
     left_out |= dict.fromkeys(gone, f"trimmed: the oldest turns do not fit {rule}")
-    return Selection(
-        tuple(message for message in on if message.id not in gone), MappingProxyType(left_out), total,
-        sentence(len(dropped), about),
-    )  # fmt: skip
+    sent = tuple(message for message in on if message.id not in gone)
+    return Selection(sent, MappingProxyType(left_out), total, tuple(dropped), about)
 
 
 def turns(messages: Iterable[Message]) -> list[Turn]:
@@ -105,17 +117,6 @@ def turns(messages: Iterable[Message]) -> list[Turn]:
     said = [message for message in messages if message.role not in HEADS]
     starts = [i for i, message in enumerate(said) if i == 0 or message.role == "user"]
     return [tuple(said[start:end]) for start, end in pairwise([*starts, len(said)])]
-
-
-def sentence(count: int, about: int) -> str:
-    """What was left out, in words.
-
-    >>> sentence(3, 2100)
-    '3 oldest turns left out (about 2,100 tokens)'
-    """
-    if not count:
-        return ""
-    return f"{count} oldest turn{'s' if count > 1 else ''} left out (about {about:,} tokens)"
 
 
 def room(window: int | None, answer: int | None) -> int | None:

@@ -20,6 +20,7 @@ from chatkit.message import ROLES as ROLES
 from chatkit.message import Content as Content
 from chatkit.message import Message as Message
 from chatkit.message import Role as Role
+from chatkit.message import new_id
 from chatkit.message import repair as repair
 from chatkit.worddiff import Diff
 
@@ -40,9 +41,8 @@ class Conversation:
     """
 
     def __init__(self, messages: Iterable[Message | Mapping[str, Any]] = ()) -> None:
-        line = tuple(_as_message(m, f"messages[{i}]") for i, m in enumerate(messages))
         self._lock = threading.RLock()
-        self._lines: dict[str, Line] = {FIRST: line}
+        self._lines: dict[str, Line] = {FIRST: _checked(messages)}
         self._current = FIRST
         self._recent: list[str] = [FIRST]  # by use, the present one last
         self._forks: dict[int, Variants] | None = None
@@ -122,9 +122,9 @@ class Conversation:
         self._change(without)
         return taken[0]
 
-    def replace_all(self, messages: Iterable[Message]) -> None:
+    def replace_all(self, messages: Iterable[Message | Mapping[str, Any]]) -> None:
         """Put other messages in the place of all of them, as one change."""
-        line = tuple(messages)
+        line = _checked(messages)
         self._change(lambda _: line)
 
     # --- branches
@@ -136,20 +136,30 @@ class Conversation:
             return tuple(Branch(name, line, name == self._current) for name, line in self._lines.items())
 
     @property
+    def present(self) -> Branch:
+        """The present branch."""
+        with self._lock:
+            return Branch(self._current, self._lines[self._current], True)
+
+    @property
     def current(self) -> str:
         """The name of the present branch."""
         with self._lock:
             return self._current
 
     def branch(
-        self, name: str | None = None, messages: Iterable[Message] | None = None, *, checkout: bool = True
+        self,
+        name: str | None = None,
+        messages: Iterable[Message | Mapping[str, Any]] | None = None,
+        *,
+        checkout: bool = True,
     ) -> Branch:
         """Keep the present line under its name and go on on a new branch, with the same messages or others.
 
         Without a name the branch is called after the present one: main, main-2, main-3. With
         `checkout=False` the new branch is only laid beside the present one.
         """
-        line = None if messages is None else tuple(messages)
+        line = None if messages is None else _checked(messages)
         with self._changing():
             return self._grow(name, self.messages if line is None else line, checkout)
 
@@ -183,18 +193,18 @@ class Conversation:
             self._recent.remove(name)
         return Branch(name, line)
 
-    def go_on_with(self, messages: Iterable[Message]) -> Branch:
+    def go_on_with(self, messages: Iterable[Message | Mapping[str, Any]]) -> Branch:
         """Go on with these messages instead of the present line; that one is kept as a branch if it would be lost.
 
         It would not be if the new line, or another branch, begins with all of it: then the present branch changes.
         """
-        line = tuple(messages)
+        line = _checked(messages)
         with self._changing():
             return self._turn_to(self._current, line)
 
     def extend(
         self,
-        messages: Iterable[Message],
+        messages: Iterable[Message | Mapping[str, Any]],
         *,
         on: str | None = None,
         instead_of: str | None = None,
@@ -206,12 +216,12 @@ class Conversation:
         if it would be lost. Each of `others` becomes a variant of the last message, on a branch of its own. A branch
         that is not the present one does not become it.
         """
-        more = tuple(messages)
+        more = _checked(messages)
         with self._changing():
             name = self._current if on is None else on
             line = self._line(name)
             start = line[: None if instead_of is None else _index(line, instead_of)]
-            made = self._turn_to(name, start + more)
+            made = self._turn_to(name, _unique(start + more))
             for other in others:
                 self._grow(None, (*made.messages[:-1], other), False, after=made.name)
             return made
@@ -349,7 +359,7 @@ class Conversation:
 
     def _change(self, make: Callable[[Line], Line]) -> None:
         with self._changing():
-            self._lines[self._current] = make(self._lines[self._current])
+            self._lines[self._current] = _unique(make(self._lines[self._current]))
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -370,6 +380,18 @@ def _index(line: Line, which: int | str) -> int:
         if message.id == which:
             return index
     raise InputError(f"There is no message with the id {which!r}.", "conversation.messages lists them.")
+
+
+def _checked(messages: Iterable[Message | Mapping[str, Any]]) -> Line:
+    return _unique(tuple(_as_message(m, f"messages[{i}]") for i, m in enumerate(messages)))
+
+
+def _unique(line: Line) -> Line:
+    """The line, in which a message that stands twice gets an id of its own."""
+    if len({message.id for message in line}) == len(line):
+        return line
+    ids = [message.id for message in line]
+    return tuple(replace(m, id=new_id()) if m.id in ids[:place] else m for place, m in enumerate(line))
 
 
 def _as_message(message: Message | Mapping[str, Any], where: str) -> Message:

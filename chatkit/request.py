@@ -19,6 +19,7 @@ from chatkit.exceptions import InputError
 from chatkit.ledger import tokens
 from chatkit.message import HEADS, Message
 
+_EFFORT = ("reasoning", "reasoning_effort")
 MUCH = 100_000
 """Tokens of a prompt from which on a person is asked to think twice."""
 _BESIDE = ("tools", "response_format")
@@ -123,6 +124,18 @@ class Request:
         return Preview(
             messages, chosen.left_out, chosen.trimmed, chosen.tokens, window, self.api, body, tuple(problems)
         )
+
+    def rejected(self, endpoint: Endpoint | None) -> Mapping[str, str]:
+        """Which parameters would be refused, whatever their value, and why; a local model takes them all."""
+        found: dict[str, str] = {}
+        if self.api == "responses":
+            found |= {name: f"The Responses API has no {name}." for name in bodies.CHAT_ONLY}
+        if endpoint is not None and not endpoint.local:
+            known = catalog.find(self.name(endpoint))
+            effort = {name: self.settings[name] for name in _EFFORT if name in self.settings}
+            reasons = {name: known.refusals({**effort, name: 0.5}) for name in catalog.SAMPLING}
+            found |= {name: " ".join(reason) for name, reason in reasons.items() if reason}
+        return found
 
     def _refusals(self, endpoint: Endpoint | None) -> list[str]:
         if endpoint is None or endpoint.local:

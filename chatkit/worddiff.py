@@ -234,8 +234,9 @@ def _opcodes(a: Sequence[object], b: Sequence[object]) -> list[tuple[str, int, i
     return list(SequenceMatcher(None, a, b, autojunk=False).get_opcodes())
 
 
-def _key(message: Message) -> tuple[str, str, bool]:
-    return message.role, message.text, message.enabled
+def _key(message: Message) -> tuple[str, str, bool, str]:
+    plain = isinstance(message.content, str) and not message.extra
+    return message.role, message.text, message.enabled, "" if plain else repr(message.to_api())
 
 
 def _line(row: Row) -> str:

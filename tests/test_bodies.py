@@ -1,10 +1,13 @@
 """A request's body in the words of either API."""
 
+import pydantic
 import pytest
+from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
 from chatkit.endpoint.bodies import answer_limit, build, response_format
 from chatkit.endpoint.parameters import faults
 from chatkit.exceptions import InputError
+from chatkit.local import responses as local
 
 QUESTION = {"role": "user", "content": "Hi"}
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -162,6 +165,21 @@ def test_tools_are_flat_for_responses():
 def test_a_field_of_a_message_that_responses_has_not_is_named():
     with pytest.raises(InputError, match=r"The Responses API has no messages\[1\].name; nothing was sent"):
         responses([QUESTION, {"role": "user", "content": "x", "name": "Ann"}])
+
+
+BODIES = [
+    responses([{"role": "system", "content": "a"}, QUESTION], max_tokens=5, reasoning_effort="low", temperature=0),
+    responses([QUESTION, {"role": "assistant", "content": "Hi"}, QUESTION], response_format=SCHEMA, verbosity="low"),
+    responses([QUESTION, {"role": "developer", "content": "b"}], response_format="json", top_logprobs=2, logprobs=True),
+]
+
+
+@pytest.mark.parametrize("body", BODIES)
+def test_the_vendors_own_types_and_the_local_server_take_the_body(body):
+    body = {"model": "m", "store": False, **body}
+    checked = pydantic.TypeAdapter(ResponseCreateParamsNonStreaming).validate_python(body)
+    assert set(checked) == set(body)
+    assert local.read(dict(body)).bodies[0]["messages"][-1]["content"] in ("Hi", "b")
 
 
 def test_what_says_where_calls_go_is_no_parameter():

@@ -238,3 +238,25 @@ def test_a_failed_change_changes_nothing_and_tells_nobody(talk):
         with pytest.raises(InputError):
             change()
     assert (heard, list(branches(talk)), len(talk)) == ([], ["main"], 3)
+
+
+def test_a_message_that_is_put_in_twice_gets_an_id_of_its_own(talk):
+    first, *_ = talk.messages
+    talk.replace_all([first, first, *talk.messages[1:]])
+    assert len({m.id for m in talk}) == 4
+    assert talk[0].id == first.id
+    talk.insert(0, "user", "again", id=first.id)
+    assert len({m.id for m in talk}) == 5
+    assert Conversation.from_json(talk.to_json()).messages == talk.messages
+
+
+def test_messages_in_the_apis_form_are_taken_and_checked_everywhere(talk):
+    question = {"role": "user", "content": "Why?"}
+    talk.branch("why", [question])
+    talk.extend([question])
+    talk.go_on_with([question])
+    talk.replace_all([question, question])
+    assert texts(talk) == ["Why?", "Why?"]
+    for act in (talk.extend, talk.go_on_with, talk.replace_all, lambda messages: talk.branch("x", messages)):
+        with pytest.raises(InputError, match=r"messages\[1\]: content is NoneType"):
+            act([question, {"role": "user", "content": None}])

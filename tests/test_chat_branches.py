@@ -10,6 +10,7 @@ from test_chat import answer, open_chat, told
 
 from chatkit.chat import Chat
 from chatkit.conversation import Conversation
+from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.reply import Answer, Reply
 from chatkit.exceptions import EndpointError, InputError
 
@@ -373,6 +374,25 @@ def test_no_key_is_in_a_chats_file(tmp_path):
         text = chat.save(tmp_path / "chat.json").read_text()
     assert "canary" not in text and "sk-other" not in text
     assert Chat.load(tmp_path / "chat.json").conversation[0].text == "Is it [key]?"
+
+
+def test_of_an_azure_client_only_the_keys_are_taken_out(tmp_path):
+    chat = Chat(model="my-deployment-1", conversation=[{"role": "user", "content": "canary-key-1 my-deployment-1"}])
+    azure = (("api_key", "canary-key-1"), ("azure_deployment", "my-deployment-1"))
+    chat.endpoint = Endpoint("http://127.0.0.1:9", "", "m", "Azure", azure=azure)
+    again = Chat.load(chat.save(tmp_path / "chat.json"))
+    assert (again.model, told(again)) == ("my-deployment-1", [("user", "[key] my-deployment-1")])
+
+
+def test_a_retry_whose_old_answer_is_gone_goes_on_from_the_end():
+    with FaultServer(answer("1"), refusal(400), answer("2")) as server:
+        chat = open_chat(server)
+        chat.send("One?")
+        with pytest.raises(EndpointError):
+            chat.retry()
+        chat.conversation.remove(1)
+        chat.retry()
+    assert branches(chat) == {"main": ["One?", "2"]}
 
 
 @pytest.mark.parametrize("name", ["api_key", "base_url", "extra_headers"])

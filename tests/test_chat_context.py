@@ -122,10 +122,11 @@ def test_each_message_is_counted_once_until_it_changes(monkeypatch):
     chat.preview("Next?")
     assert len(counted) == 8
     chat.preview("Next?")
-    assert len(counted) == 9
+    assert len(counted) == 8
     chat.conversation.edit("q1", "other")
     chat.conversation.switch("a1", False)
-    chat.preview()
+    chat.conversation.switch("a1", True)
+    chat.preview("Then?")
     assert len(counted) == 10
 
 
@@ -266,6 +267,36 @@ def test_drop_oldest_takes_the_older_half_where_the_window_is_unknown_and_as_man
 def test_drop_oldest_takes_one_turn_at_least_though_the_estimate_fits():
     chat = local_chat(long_talk(3), window=1000)
     assert ids(chat.drop_oldest()) == ["q0", "a0"]
+
+
+def test_drop_oldest_goes_beyond_what_the_rule_leaves_out_already():
+    chat = local_chat(long_talk(4), window=100, trim="oldest")
+    assert set(chat.preview().left_out) == {"q0", "a0", "q1", "a1"}
+    assert ids(chat.drop_oldest()) == ["q0", "a0", "q1", "a1", "q2", "a2"]
+    assert len(chat.preview().messages) == 3
+    with pytest.raises(InputError, match="There is no older turn to leave out"):
+        chat.drop_oldest()
+
+
+# --- what would be refused
+
+
+def test_parameters_that_the_api_or_the_model_refuses_are_known_with_the_reason():
+    chat = Chat(model="gpt-6-luna")
+    assert chat.rejected == {}
+    chat.endpoint = Endpoint("http://127.0.0.1:9/v1", "sk-x", "m", "test")
+    assert list(chat.rejected) == ["temperature", "top_p", "logprobs", "top_logprobs"]
+    assert chat.rejected["top_p"] == (
+        "top_p is refused by gpt-6-luna while it reasons; leave it out or set reasoning_effort='none'."
+    )
+    chat.parameters["reasoning_effort"] = "none"
+    assert chat.rejected == {}
+    chat.api = "responses"
+    assert list(chat.rejected) == ["n", "presence_penalty", "frequency_penalty", "seed", "stop", "logit_bias"]
+    assert chat.rejected["seed"] == "The Responses API has no seed."
+    chat.api, chat.endpoint = "chat", local()
+    chat.parameters.clear()
+    assert chat.rejected == {}
 
 
 # --- the other API

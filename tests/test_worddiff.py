@@ -148,3 +148,11 @@ def test_thousands_of_messages_are_aligned_at_a_bounded_cost():
     right = [Message("user", f"b{i}") for i in range(2000)]
     found = diff(left, right)
     assert (len(found.rows), found.changes) == (4000, 4000)
+
+
+def test_other_pictures_and_calls_are_a_change_though_the_words_are_the_same():
+    def shown(url):
+        return [Message("user", [{"type": "text", "text": "What?"}, {"type": "image_url", "image_url": {"url": url}}])]
+
+    assert [row.kind for row in diff(shown("a"), shown("b")).rows] == ["changed"]
+    assert [row.kind for row in diff(shown("a"), shown("a")).rows] == ["equal"]
