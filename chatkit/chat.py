@@ -266,8 +266,8 @@ class Chat:
         Without a number: as many as do not fit the model's window; the older half where it is unknown, and one at
         least. They are kept and can be switched on again; `retry` then asks a question that was too long once more.
         """
-        messages = self.conversation.messages
-        request = self._request(_draft(self.pending), None)
+        failed = self._failed
+        request = self._request(failed.question, failed.cut) if failed else self._request(None, None)
         on = context.turns(m for m in request.line if m.enabled)[:-1]
         trimmed = len(request.select(self.endpoint, self._counts).trimmed_turns)
         if len(on) <= trimmed:
@@ -276,9 +276,8 @@ class Chat:
         if not 0 < count <= len(on) - trimmed:
             raise InputError(f"turns is {count!r}; it must be from 1 to {len(on) - trimmed}.")
         # those that the rule leaves out go too, or they would come back into the room that is made
-        gone = {message.id for turn in on[: trimmed + count] for message in turn}
-        self.conversation.replace_all(replace(m, enabled=False) if m.id in gone else m for m in messages)
-        return tuple(message for message in self.conversation if message.id in gone)
+        gone = [message.id for turn in on[: trimmed + count] for message in turn]
+        return self.conversation.switch_all(gone, False)
 
     def preview(self, text: str | None = None) -> Preview:
         """What would be sent now, with `text` as the next question: the request, an estimate, what is wrong with it."""

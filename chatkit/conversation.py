@@ -110,6 +110,12 @@ class Conversation:
         """Switch a message off (kept, not sent) or on again."""
         return self._put(which, enabled=enabled)
 
+    def switch_all(self, ids: Iterable[str], enabled: bool) -> Line:
+        """Switch all messages of these ids off or on, as one change; ids of other branches are let go."""
+        named = set(ids)
+        self._change(lambda line: tuple(replace(m, enabled=enabled) if m.id in named else m for m in line))
+        return tuple(message for message in self.messages if message.id in named)
+
     def remove(self, which: int | str) -> Message:
         """Take a message out."""
         taken: list[Message] = []

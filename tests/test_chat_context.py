@@ -264,6 +264,18 @@ def test_drop_oldest_takes_the_older_half_where_the_window_is_unknown_and_as_man
         Chat(conversation=long_talk(2)).drop_oldest(3)
 
 
+def test_a_rerun_that_was_too_long_drops_what_it_goes_on_from():
+    too_long = refusal(400, "maximum context length is 100 tokens", code="context_length_exceeded")
+    with FaultServer(too_long, answer("1")) as server:
+        chat = local_chat(long_talk(4), window=80, server=server)
+        with pytest.raises(EndpointError):
+            chat.rerun("q2", "Next?")
+        assert ids(chat.drop_oldest()) == ["q0", "a0"]
+        chat.retry()
+    assert [m["content"].strip() for m in server.log[1].json["messages"]][1:] == ["q1", "a1", "Next?"]
+    assert len(chat.branches[0].messages) == 9
+
+
 def test_drop_oldest_takes_one_turn_at_least_though_the_estimate_fits():
     chat = local_chat(long_talk(3), window=1000)
     assert ids(chat.drop_oldest()) == ["q0", "a0"]

@@ -54,6 +54,13 @@ def test_change_role_remove_and_switch(talk):
     assert (removed.text, roles(talk)) == ("The Dodgers.", ["developer", "user"])
 
 
+def test_switch_all_is_one_change(talk):
+    heard = []
+    talk.listen(lambda: heard.append(1))
+    assert [m.text for m in talk.switch_all([talk[2].id, talk[0].id, "zz"], False)] == ["Be brief.", "The Dodgers."]
+    assert ([m.enabled for m in talk], heard) == ([False, True, False], [1])
+
+
 def test_insert_after_and_move(talk):
     added = talk.insert_after(0, "user", "a")
     talk.insert_after(talk[-1].id, "user", "z")
