@@ -83,7 +83,7 @@ class Diff:
             for row in self.rows
         )
         return (
-            '<table class="ck-diff" style="width:100%;table-layout:fixed;border-collapse:collapse">'
+            '<table class="ck-diff" style="width:100%;table-layout:fixed;border-collapse:collapse;color:inherit;font:inherit">'
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
 
@@ -144,7 +144,9 @@ def _between(a: list[str], b: list[str], span: Span, budget: Budget, depth: int)
     size = (high - low) * (stop - start)
     if size <= LEAF:
         if budget.take(size):
-            for i, j, count in SequenceMatcher(None, a[low:high], b[start:stop], autojunk=False).get_matching_blocks():
+            for i, j, count in SequenceMatcher(
+                str.isspace, a[low:high], b[start:stop], autojunk=False
+            ).get_matching_blocks():
                 yield low + i, low + i + count, start + j, start + j + count
         return
     if depth >= DEEPEST or not budget.take(high - low + stop - start):
