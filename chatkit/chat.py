@@ -17,19 +17,21 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from chatkit import answers, context, conversation_file
-from chatkit.branches import Branch, Line
+from chatkit.branches import Branch
 from chatkit.context import Selection, Trim
 from chatkit.conversation import Conversation
 from chatkit.conversation_file import Kept
-from chatkit.endpoint import bodies, connect, parameters, run
+from chatkit.endpoint import connect, run
 from chatkit.endpoint.engine import Api, Engine
 from chatkit.endpoint.redact import MARK, SECRET
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.ledger.record import NOTHING, Usage
+from chatkit.lines import Line
 from chatkit.message import HEADS, Message
 from chatkit.request import Preview, Request
+from chatkit.settings import Settings
 from chatkit.worddiff import Diff
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ class Chat:
         trim: Trim = "none",
         **parameters: Any,
     ) -> None:
-        _refuse_connection(parameters)
+        Settings(parameters=parameters)  # refuses a key, which must not be kept in any attribute
         self.conversation = conversation if isinstance(conversation, Conversation) else Conversation(conversation or ())
         self.model = model
         self.parameters = parameters
@@ -117,9 +119,7 @@ class Chat:
 
     @api.setter
     def api(self, api: Api) -> None:
-        if api not in bodies.APIS:
-            raise InputError(f"api is {api!r}; it must be 'chat' or 'responses'.")
-        self._api: Api = api
+        self._api: Api = Settings(api=api).api
 
     @property
     def trim(self) -> Trim:
@@ -150,7 +150,7 @@ class Chat:
     @property
     def rejected(self) -> Mapping[str, str]:
         """Which parameters the present API or model would refuse, and why, a sentence each."""
-        return self._request(None, None).rejected(self.endpoint)
+        return self._settings().rejected(self.endpoint)
 
     @property
     def left_out(self) -> Mapping[str, str]:
@@ -301,9 +301,7 @@ class Chat:
 
     def to_json(self) -> str:
         """The conversation with its branches, the model, the parameters and rules as JSON; never a key."""
-        kept = {k: v for k, v in self.parameters.items() if k not in parameters.CONNECTION}
-        settings = {"model": self.model, "parameters": kept, "api": self.api, "trim": self.trim}
-        text = self.conversation.to_json(settings)
+        text = self.conversation.to_json(self._settings().kept())
         for key in self._keys():
             text = text.replace(key, MARK)
         return text
@@ -322,19 +320,11 @@ class Chat:
     @classmethod
     def from_kept(cls, kept: Kept, *, client: "openai.OpenAI | openai.AsyncOpenAI | None" = None) -> "Chat":
         """A chat from what a file, or a text (`conversation_file.parse`), holds."""
-        settings = {k: v for k, v in kept.settings.items() if k in ("model", "parameters", "api", "trim")}
-        model, given = settings.pop("model", None), settings.pop("parameters", {})
-        if not isinstance(model, str | None):
-            raise InputError(f"settings.model is {model!r:.60}; it must be text.")
-        if not isinstance(given, dict):
-            raise InputError("settings.parameters must be an object.")
-        try:
-            chat = cls(model=model, client=client, conversation=Conversation.from_kept(kept), **settings)
-            _refuse_connection(given)
-        except InputError as error:
-            raise InputError(f"settings: {error.cause}", error.way_out) from None
-        chat.parameters = given
-        return chat
+        asked = Settings.from_kept(kept.settings)
+        talk = Conversation.from_kept(kept)
+        return cls(
+            model=asked.model, client=client, conversation=talk, api=asked.api, trim=asked.trim, **asked.parameters
+        )
 
     # --- how a turn is taken
 
@@ -347,16 +337,18 @@ class Chat:
         held = (endpoint and endpoint.api_key, azure.get("api_key"), azure.get("azure_ad_token"))
         return [key for key in held if isinstance(key, str) and len(key) >= SECRET]
 
+    def _settings(self) -> Settings:
+        return Settings(self.model, dict(self.parameters), self.api, self.trim)
+
     def _check_idle(self) -> None:
         if self.run is not None and not self.run.done:
             raise InputError("An answer is still coming.", "Wait for it, or stop it: chat.run.cancel().")
 
     def _request(self, question: Message | None, cut: str | None) -> Request:
-        settings = {k: v for k, v in self.parameters.items() if v is not None}
         present = self.conversation.present
         basis = tuple(takewhile(lambda message: message.id != cut, present.messages))
         cut = cut if len(basis) < len(present.messages) else None
-        return Request(basis, present.name, question, cut, self.model, self.api, self.trim, settings)
+        return Request(basis, present.name, question, cut, self._settings())
 
     def _start(self, question: Message | None, cut: str | None = None) -> Run:
         with self._lock:
@@ -395,7 +387,7 @@ class Chat:
         self._selection = chosen = asked.select(self.endpoint, self._counts)
         body = asked.body(self.endpoint, chosen)
         client = await asyncio.to_thread(connect.shared_client, self.endpoint)
-        async for item in Engine().stream(client, body, api=asked.api):
+        async for item in Engine().stream(client, body, api=asked.settings.api):
             if isinstance(item, Reply) and chosen.trimmed:
                 item = replace(item, notes=(*item.notes, chosen.trimmed))
             yield item
@@ -430,9 +422,10 @@ class Chat:
 
     def _too_many(self, request: Request, most: int, trimmed: int) -> int:
         """How many turns are to be left out beside those that the rule leaves out."""
-        if request.window(self.endpoint) is None:
+        if request.settings.window(self.endpoint) is None:
             return -(-most // 2)
-        fitting = replace(request, trim="oldest").select(self.endpoint, self._counts)
+        asked = replace(request.settings, trim="oldest")
+        fitting = replace(request, settings=asked).select(self.endpoint, self._counts)
         return max(1, len(fitting.trimmed_turns) - trimmed)
 
     def __repr__(self) -> str:
@@ -457,12 +450,6 @@ def _question(text: str) -> Message:
 def _draft(text: str | None) -> Message | None:
     """A question that is not asked yet; always of one id, so that its estimates do not pile up."""
     return Message("user", text, id="draft") if text and text.strip() else None
-
-
-def _refuse_connection(given: Mapping[str, Any]) -> None:
-    for name in parameters.CONNECTION:
-        if name in given:
-            raise InputError(f"{name} is not a parameter of a chat.", "Chat(client=chatkit.connect(...)) says where.")
 
 
 def _line(message: Message) -> str:

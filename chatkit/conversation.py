@@ -12,15 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chatkit import conversation_file, worddiff
-from chatkit.branches import FIRST, Branch, Line, Variants, begins, check_name, forks, free_name
+from chatkit import conversation_file, lines, worddiff
+from chatkit.branches import FIRST, Branch, Variants, begins, check_name, forks, free_name
 from chatkit.conversation_file import Kept
 from chatkit.exceptions import InputError
+from chatkit.lines import Line
 from chatkit.message import ROLES as ROLES
 from chatkit.message import Content as Content
 from chatkit.message import Message as Message
 from chatkit.message import Role as Role
-from chatkit.message import new_id
 from chatkit.message import repair as repair
 from chatkit.worddiff import Diff
 
@@ -42,7 +42,7 @@ class Conversation:
 
     def __init__(self, messages: Iterable[Message | Mapping[str, Any]] = ()) -> None:
         self._lock = threading.RLock()
-        self._lines: dict[str, Line] = {FIRST: _checked(messages)}
+        self._lines: dict[str, Line] = {FIRST: lines.checked(messages)}
         self._current = FIRST
         self._recent: list[str] = [FIRST]  # by use, the present one last
         self._forks: dict[int, Variants] | None = None
@@ -64,11 +64,11 @@ class Conversation:
 
     def __getitem__(self, which: int | str) -> Message:
         line = self.messages
-        return line[_index(line, which)]
+        return line[lines.index(line, which)]
 
     def index(self, which: int | str) -> int:
         """The place of a message, counted from 0."""
-        return _index(self.messages, which)
+        return lines.index(self.messages, which)
 
     def add(self, role: Role, content: Content, **more: Any) -> Message:
         """Put a message at the end."""
@@ -78,24 +78,16 @@ class Conversation:
 
     def insert(self, before: int | str, role: Role, content: Content, **more: Any) -> Message:
         """Put a message before another one; `before=len(conversation)` is the end."""
-        return self._put_in(before, 0, Message(role, content, **more))
+        return self._put_in(before, Message(role, content, **more))
 
     def insert_after(self, which: int | str, role: Role, content: Content, **more: Any) -> Message:
         """Put a message after another one."""
-        return self._put_in(which, 1, Message(role, content, **more))
+        return self._put_in(which, Message(role, content, **more), after=True)
 
     def move(self, which: int | str, before: int | str) -> Message:
         """Put a message elsewhere: before another one, or at the end (`before=len(conversation)`)."""
-
-        def moved(line: Line) -> Line:
-            start = _index(line, which)
-            target = len(line) if before == len(line) else _index(line, before)
-            rest = line[:start] + line[start + 1 :]
-            place = target - (start < target)
-            return (*rest[:place], line[start], *rest[place:])
-
         message = self[which]
-        self._change(moved)
+        self._change(lambda line: lines.moved(line, message.id, before))
         return message
 
     def edit(self, which: int | str, content: Content) -> Message:
@@ -121,7 +113,7 @@ class Conversation:
         taken: list[Message] = []
 
         def without(line: Line) -> Line:
-            index = _index(line, which)
+            index = lines.index(line, which)
             taken.append(line[index])
             return line[:index] + line[index + 1 :]
 
@@ -130,7 +122,7 @@ class Conversation:
 
     def replace_all(self, messages: Iterable[Message | Mapping[str, Any]]) -> None:
         """Put other messages in the place of all of them, as one change."""
-        line = _checked(messages)
+        line = lines.checked(messages)
         self._change(lambda _: line)
 
     # --- branches
@@ -165,7 +157,7 @@ class Conversation:
         Without a name the branch is called after the present one: main, main-2, main-3. With
         `checkout=False` the new branch is only laid beside the present one.
         """
-        line = None if messages is None else _checked(messages)
+        line = None if messages is None else lines.checked(messages)
         with self._changing():
             return self._grow(name, self.messages if line is None else line, checkout)
 
@@ -204,7 +196,7 @@ class Conversation:
 
         It would not be if the new line, or another branch, begins with all of it: then the present branch changes.
         """
-        line = _checked(messages)
+        line = lines.checked(messages)
         with self._changing():
             return self._turn_to(self._current, line)
 
@@ -222,12 +214,12 @@ class Conversation:
         if it would be lost. Each of `others` becomes a variant of the last message, on a branch of its own. A branch
         that is not the present one does not become it.
         """
-        more = _checked(messages)
+        more = lines.checked(messages)
         with self._changing():
             name = self._current if on is None else on
             line = self._line(name)
-            start = line[: None if instead_of is None else _index(line, instead_of)]
-            made = self._turn_to(name, _unique(start + more))
+            start = line[: None if instead_of is None else lines.index(line, instead_of)]
+            made = self._turn_to(name, lines.unique(start + more))
             for other in others:
                 self._grow(None, (*made.messages[:-1], other), False, after=made.name)
             return made
@@ -332,16 +324,16 @@ class Conversation:
         made: list[Message] = []
 
         def changed(line: Line) -> Line:
-            index = _index(line, which)
+            index = lines.index(line, which)
             made.append(replace(line[index], **changes))
             return (*line[:index], made[0], *line[index + 1 :])
 
         self._change(changed)
         return made[0]
 
-    def _put_in(self, which: int | str, after: int, message: Message) -> Message:
+    def _put_in(self, which: int | str, message: Message, *, after: bool = False) -> Message:
         def longer(line: Line) -> Line:
-            index = len(line) if which == len(line) and not after else _index(line, which) + after
+            index = lines.index(line, which) + 1 if after else lines.gap(line, which)
             return (*line[:index], message, *line[index:])
 
         self._change(longer)
@@ -365,7 +357,7 @@ class Conversation:
 
     def _change(self, make: Callable[[Line], Line]) -> None:
         with self._changing():
-            self._lines[self._current] = _unique(make(self._lines[self._current]))
+            self._lines[self._current] = lines.unique(make(self._lines[self._current]))
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -375,30 +367,3 @@ class Conversation:
         # not under the lock: a listener may wait for one that a reader of this conversation holds
         for listener in list(self._listeners):
             listener()
-
-
-def _index(line: Line, which: int | str) -> int:
-    if isinstance(which, int):
-        if not -len(line) <= which < len(line):
-            raise InputError(f"There is no message {which}; the conversation has {len(line)}, counted from 0.")
-        return which % len(line)
-    for index, message in enumerate(line):
-        if message.id == which:
-            return index
-    raise InputError(f"There is no message with the id {which!r}.", "conversation.messages lists them.")
-
-
-def _checked(messages: Iterable[Message | Mapping[str, Any]]) -> Line:
-    return _unique(tuple(_as_message(m, f"messages[{i}]") for i, m in enumerate(messages)))
-
-
-def _unique(line: Line) -> Line:
-    """The line, in which a message that stands twice gets an id of its own."""
-    if len({message.id for message in line}) == len(line):
-        return line
-    ids = [message.id for message in line]
-    return tuple(replace(m, id=new_id()) if m.id in ids[:place] else m for place, m in enumerate(line))
-
-
-def _as_message(message: Message | Mapping[str, Any], where: str) -> Message:
-    return message if isinstance(message, Message) else Message.from_api(message, where)

@@ -4,22 +4,21 @@ In: the messages a turn goes on from, a question, a model, parameters, an endpoi
 `Preview`. Values and checks only; chat.py sends it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from chatkit import context
-from chatkit.branches import Line
-from chatkit.context import Counts, Selection, Trim
-from chatkit.endpoint import bodies, catalog, parameters
+from chatkit.context import Counts, Selection
+from chatkit.endpoint import bodies
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.engine import Api
 from chatkit.exceptions import InputError
 from chatkit.ledger import tokens
+from chatkit.lines import Line
 from chatkit.message import HEADS, Message
+from chatkit.settings import Settings
 
-_EFFORT = ("reasoning", "reasoning_effort")
 MUCH = 100_000
 """Tokens of a prompt from which on a person is asked to think twice."""
 _BESIDE = ("tools", "response_format")
@@ -52,19 +51,16 @@ class Preview:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A turn to take: the messages it goes on from, on which branch, its question if it is new, and all it asks with.
+    """A turn to take: the messages it goes on from, on which branch, its question if it is new, and what it asks with.
 
-    `cut` is the id of the first message that its answer replaces; `model` None is the endpoint's.
+    `cut` is the id of the first message that its answer replaces.
     """
 
     basis: Line
     branch: str
     question: Message | None
     cut: str | None
-    model: str | None
-    api: Api
-    trim: Trim
-    settings: Mapping[str, Any]
+    settings: Settings
 
     @property
     def line(self) -> Line:
@@ -73,88 +69,65 @@ class Request:
 
     def check(self) -> None:
         """Raise an InputError for what cannot be sent to any endpoint."""
-        model = self.model or catalog.HOSTED_DEFAULT
-        parameters.check(model, self.settings)
-        bodies.build(self.api, model, [m.to_api() for m in self.line if m.enabled], self.settings)
+        if faults := self.settings.faults():
+            raise InputError(" ".join(faults), "Nothing was sent.")
+        self._build(None, [message for message in self.line if message.enabled])
 
     def check_model(self, endpoint: Endpoint) -> None:
         """Raise an InputError where the model is gone, or refuses a parameter; a local one takes every name."""
-        if refusals := self._refusals(endpoint):
+        if refusals := self.settings.refusals(endpoint):
             raise InputError(" ".join(refusals), "Nothing was sent.")
-
-    def name(self, endpoint: Endpoint | None) -> str:
-        """The model's name that is sent."""
-        return self.model or (endpoint.model if endpoint else catalog.HOSTED_DEFAULT)
-
-    def window(self, endpoint: Endpoint | None) -> int | None:
-        """The tokens that the model takes, answer included; None where that is unknown."""
-        if endpoint is not None and endpoint.local:
-            return endpoint.window
-        return catalog.find(self.name(endpoint)).window if self.model or endpoint else None
 
     def select(self, endpoint: Endpoint | None, counts: Counts) -> Selection:
         """The messages that are sent."""
-        beside = {k: v for k, v in self.settings.items() if k in _BESIDE and not isinstance(v, str)}
+        asked = self.settings
+        beside = {k: v for k, v in asked.parameters.items() if k in _BESIDE and not isinstance(v, str)}
         return context.select(
             self.line,
-            self.trim,
+            asked.trim,
             counts=counts,
-            model=self.name(endpoint),
-            window=self.window(endpoint),
-            answer=bodies.answer_limit(self.settings),
+            model=asked.name(endpoint),
+            window=asked.window(endpoint),
+            answer=bodies.answer_limit(asked.parameters),
             around=tokens.of_prompt(beside) if beside else 0,
         )
 
     def body(self, endpoint: Endpoint | None, chosen: Selection) -> Mapping[str, Any]:
         """The body that asks for it; raises InputError for what the API does not have."""
-        return bodies.build(self.api, self.name(endpoint), [m.to_api() for m in chosen.messages], self.settings)
+        return self._build(endpoint, chosen.messages)
 
     def preview(self, endpoint: Endpoint | None, counts: Counts) -> Preview:
         """What would be sent, and what is wrong with it."""
-        chosen, model, window = self.select(endpoint, counts), self.name(endpoint), self.window(endpoint)
+        asked, chosen = self.settings, self.select(endpoint, counts)
+        window, problems = asked.window(endpoint), asked.faults()
         messages = tuple(message.to_api() for message in chosen.messages)
-        body: Mapping[str, Any] = {"model": model, "messages": list(messages), **self.settings}
-        problems = parameters.faults(model, self.settings)
+        body: Mapping[str, Any] = {"model": asked.name(endpoint), "messages": list(messages), **asked.parameters}
         if not problems:
             try:
                 body = self.body(endpoint, chosen)
             except InputError as error:
                 problems = [str(error)]
-        problems += [*self._refusals(endpoint), *self._doubts(chosen, window)]
+        problems += [*asked.refusals(endpoint), *self._doubts(chosen, window)]
         return Preview(
-            messages, chosen.left_out, chosen.trimmed, chosen.tokens, window, self.api, body, tuple(problems)
+            messages, chosen.left_out, chosen.trimmed, chosen.tokens, window, asked.api, body, tuple(problems)
         )
 
-    def rejected(self, endpoint: Endpoint | None) -> Mapping[str, str]:
-        """Which parameters would be refused, whatever their value, and why; a local model takes them all."""
-        found: dict[str, str] = {}
-        if self.api == "responses":
-            found |= {name: f"The Responses API has no {name}." for name in bodies.CHAT_ONLY}
-        if endpoint is not None and not endpoint.local:
-            known = catalog.find(self.name(endpoint))
-            effort = {name: self.settings[name] for name in _EFFORT if name in self.settings}
-            reasons = {name: known.refusals({**effort, name: 0.5}) for name in catalog.SAMPLING}
-            found |= {name: " ".join(reason) for name, reason in reasons.items() if reason}
-        return found
-
-    def _refusals(self, endpoint: Endpoint | None) -> list[str]:
-        if endpoint is None or endpoint.local:
-            return []
-        known = catalog.find(self.name(endpoint))
-        gone = known.gone(datetime.now(UTC).date())
-        return [gone] if gone else known.refusals(self.settings)
+    def _build(self, endpoint: Endpoint | None, sent: Sequence[Message]) -> Mapping[str, Any]:
+        asked = self.settings
+        return bodies.build(asked.api, asked.name(endpoint), [m.to_api() for m in sent], asked.parameters)
 
     def _doubts(self, chosen: Selection, window: int | None) -> list[str]:
         """What an endpoint may find wrong with a request that can be sent."""
         found: list[str] = []
         if all(message.role in HEADS for message in chosen.messages):
             found.append("There is no message to answer yet.")
-        as_json = self.settings.get("response_format") in ("json", {"type": "json_object"})
+        parameters = self.settings.parameters
+        as_json = parameters.get("response_format") in ("json", {"type": "json_object"})
         if as_json and not any("json" in message.text.lower() for message in chosen.messages):
             found.append("response_format is JSON and no message says the word JSON; OpenAI refuses that.")
         if window is None and chosen.tokens > MUCH:
             found.append(f"About {chosen.tokens:,} tokens are to be sent; how many the model takes is not known.")
-        room = context.room(window, bodies.answer_limit(self.settings))
+        room = context.room(window, bodies.answer_limit(parameters))
         if window is not None and room is not None and chosen.tokens > room:
             found.append(
                 f"About {chosen.tokens:,} tokens are to be sent and the model takes {window:,}, answer included."

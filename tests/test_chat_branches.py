@@ -370,9 +370,8 @@ def test_no_key_is_in_a_chats_file(tmp_path):
         object.__setattr__(chat.endpoint, "api_key", "sk-canary-0123456789")
         chat.parameters["user"] = "sk-canary-0123456789"
         chat.send("Is it sk-canary-0123456789?")
-        chat.parameters["api_key"] = "sk-other"
         text = chat.save(tmp_path / "chat.json").read_text()
-    assert "canary" not in text and "sk-other" not in text
+    assert "canary" not in text
     assert Chat.load(tmp_path / "chat.json").conversation[0].text == "Is it [key]?"
 
 
@@ -393,6 +392,16 @@ def test_a_retry_whose_old_answer_is_gone_goes_on_from_the_end():
         chat.conversation.remove(1)
         chat.retry()
     assert branches(chat) == {"main": ["One?", "2"]}
+
+
+def test_a_key_among_the_parameters_is_neither_sent_nor_kept(tmp_path):
+    chat = Chat()
+    chat.parameters["api_key"] = "sk-other"
+    for act in (lambda: chat.stream("Hi"), lambda: chat.save(tmp_path / "chat.json")):
+        with pytest.raises(InputError, match="api_key is not a parameter of a chat") as caught:
+            act()
+        assert "sk-other" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["api_key", "base_url", "extra_headers"])
