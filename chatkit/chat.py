@@ -192,7 +192,7 @@ class Chat:
         end = len(messages)
         while end and messages[end - 1].role == "assistant":
             end -= 1
-        if not any(m.role == "user" for m in messages[:end]):
+        if not _asks(messages[:end]):
             raise InputError("There is no question to ask again.", "Send one first.")
         return self._start(None, messages[end].id if messages[end:] else None)
 
@@ -217,7 +217,7 @@ class Chat:
                 )
             return self._start(_question(text), message.id)
         place += message.role != "assistant"
-        if not any(m.role == "user" for m in messages[:place]):
+        if not _asks(messages[:place]):
             raise InputError(f"There is no question up to message {which!r}.", "Name a message of the user's.")
         return self._start(None, messages[place].id if messages[place:] else None)
 
@@ -438,6 +438,10 @@ class Chat:
         from chatkit.render.static import conversation_html
 
         return conversation_html(self.conversation.messages)
+
+
+def _asks(line: Line) -> bool:
+    return any(message.role == "user" and message.enabled for message in line)
 
 
 def _question(text: str) -> Message:
