@@ -345,10 +345,10 @@ class Chat:
             raise InputError("An answer is still coming.", "Wait for it, or stop it: chat.run.cancel().")
 
     def _request(self, question: Message | None, cut: str | None) -> Request:
-        present = self.conversation.present
-        basis = tuple(takewhile(lambda message: message.id != cut, present.messages))
-        cut = cut if len(basis) < len(present.messages) else None
-        return Request(basis, present.name, question, cut, self._settings())
+        here = self.conversation.current_branch
+        basis = tuple(takewhile(lambda message: message.id != cut, here.messages))
+        cut = cut if len(basis) < len(here.messages) else None
+        return Request(basis, here.name, question, cut, self._settings())
 
     def _start(self, question: Message | None, cut: str | None = None) -> Run:
         with self._lock:
@@ -417,8 +417,11 @@ class Chat:
         try:
             self.conversation.extend(said, on=asked.branch, instead_of=asked.cut, others=messages[1:])
         except InputError:  # the branch, or the message that is answered anew, was removed while the answer came
-            present = self.conversation.current == asked.branch
-            self.conversation.branch(messages=(*asked.basis, *said), checkout=present)
+            before = (*asked.basis, *said[:-1])
+            if self.conversation.current == asked.branch:
+                self.conversation.go_on_with((*before, messages.pop(0)))
+            for message in messages:
+                self.conversation.branch(messages=(*before, message), checkout=False)
 
     def _too_many(self, request: Request, most: int, trimmed: int) -> int:
         """How many turns are to be left out beside those that the rule leaves out."""

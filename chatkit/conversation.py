@@ -44,7 +44,7 @@ class Conversation:
         self._lock = threading.RLock()
         self._lines: dict[str, Line] = {FIRST: lines.checked(messages)}
         self._current = FIRST
-        self._recent: list[str] = [FIRST]  # by use, the present one last
+        self._recent: list[str] = [FIRST]  # by use, the current one last
         self._forks: dict[int, Variants] | None = None
         self._listeners: list[Callable[[], None]] = []
 
@@ -52,7 +52,7 @@ class Conversation:
 
     @property
     def messages(self) -> Line:
-        """The messages of the present branch, those switched off included."""
+        """The messages of the current branch, those switched off included."""
         with self._lock:
             return self._lines[self._current]
 
@@ -134,14 +134,14 @@ class Conversation:
             return tuple(Branch(name, line, name == self._current) for name, line in self._lines.items())
 
     @property
-    def present(self) -> Branch:
-        """The present branch."""
+    def current_branch(self) -> Branch:
+        """The current branch."""
         with self._lock:
             return Branch(self._current, self._lines[self._current], True)
 
     @property
     def current(self) -> str:
-        """The name of the present branch."""
+        """The name of the current branch."""
         with self._lock:
             return self._current
 
@@ -152,10 +152,10 @@ class Conversation:
         *,
         checkout: bool = True,
     ) -> Branch:
-        """Keep the present line under its name and go on on a new branch, with the same messages or others.
+        """Keep the current line under its name and go on on a new branch, with the same messages or others.
 
-        Without a name the branch is called after the present one: main, main-2, main-3. With
-        `checkout=False` the new branch is only laid beside the present one.
+        Without a name the branch is called after the current one: main, main-2, main-3. With
+        `checkout=False` the new branch is only laid beside the current one.
         """
         line = None if messages is None else lines.checked(messages)
         with self._changing():
@@ -182,19 +182,19 @@ class Conversation:
             self._current = new if self._current == old else self._current
 
     def remove_branch(self, name: str) -> Branch:
-        """Drop a branch and what only it holds; not the present one."""
+        """Drop a branch and what only it holds; not the current one."""
         with self._changing():
             line = self._line(name)
             if name == self._current:
-                raise InputError(f"{name!r} is the present branch.", "Go to another one first: checkout(name).")
+                raise InputError(f"{name!r} is the current branch.", "Go to another one first: checkout(name).")
             del self._lines[name]
             self._recent.remove(name)
         return Branch(name, line)
 
     def go_on_with(self, messages: Iterable[Message | Mapping[str, Any]]) -> Branch:
-        """Go on with these messages instead of the present line; that one is kept as a branch if it would be lost.
+        """Go on with these messages instead of the current line; that one is kept as a branch if it would be lost.
 
-        It would not be if the new line, or another branch, begins with all of it: then the present branch changes.
+        It would not be if the new line, or another branch, begins with all of it: then the current branch changes.
         """
         line = lines.checked(messages)
         with self._changing():
@@ -208,11 +208,11 @@ class Conversation:
         instead_of: str | None = None,
         others: Iterable[Message] = (),
     ) -> Branch:
-        """Put messages at the end of a branch (`on`, or the present one), as one change.
+        """Put messages at the end of a branch (`on`, or the current one), as one change.
 
         `instead_of` is the id of a message that they replace with all that follows; the old line is kept as a branch
         if it would be lost. Each of `others` becomes a variant of the last message, on a branch of its own. A branch
-        that is not the present one does not become it.
+        that is not the current one does not become it.
         """
         more = lines.checked(messages)
         with self._changing():
@@ -235,7 +235,7 @@ class Conversation:
 
     @property
     def forks(self) -> Mapping[int, Variants]:
-        """Where other branches go on with another message: the place in the present branch, and its variants."""
+        """Where other branches go on with another message: the place in the current branch, and its variants."""
         with self._lock:
             if self._forks is None:
                 self._forks = forks(self._lines, self._current)
@@ -341,12 +341,12 @@ class Conversation:
 
     def _turn_to(self, name: str, line: Line) -> Branch:
         """Let a branch go on with a line: in its place, unless what it has would be lost."""
-        old, present = self._lines[name], name == self._current
+        old, current = self._lines[name], name == self._current
         others = [other for other_name, other in self._lines.items() if other_name != name]
         if not any(begins(old, other) for other in [line, *others]):
-            return self._grow(None, line, present, after=name)
+            return self._grow(None, line, current, after=name)
         self._lines[name] = line
-        return Branch(name, line, present)
+        return Branch(name, line, current)
 
     def _grow(self, name: str | None, line: Line, checkout: bool, after: str | None = None) -> Branch:
         name = free_name(self._lines, after or self._current) if name is None else check_name(name, self._lines)

@@ -3,6 +3,8 @@
 import threading
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chatkit.branches import check_name
 from chatkit.conversation import Conversation, Message
@@ -67,7 +69,7 @@ def test_branches_are_renamed_in_their_place_and_removed(talk):
     assert [b.name for b in talk.branches] == ["first", "formal"]
     talk.rename_branch("formal", "second")
     assert talk.current == "second"
-    with pytest.raises(InputError, match="'second' is the present branch. Go to another one first"):
+    with pytest.raises(InputError, match="'second' is the current branch. Go to another one first"):
         talk.remove_branch("second")
     assert talk.remove_branch("first").name == "first"
     assert [b.name for b in talk.branches] == ["second"]
@@ -260,3 +262,41 @@ def test_messages_in_the_apis_form_are_taken_and_checked_everywhere(talk):
     for act in (talk.extend, talk.go_on_with, talk.replace_all, lambda messages: talk.branch("x", messages)):
         with pytest.raises(InputError, match=r"messages\[1\]: content is NoneType"):
             act([question, {"role": "user", "content": None}])
+
+
+CHANGES = {
+    "add": lambda talk, n: talk.add("user", f"u{n}"),
+    "edit": lambda talk, n: len(talk) and talk.edit(n % len(talk), f"e{n}"),
+    "remove": lambda talk, n: len(talk) and talk.remove(n % len(talk)),
+    "move": lambda talk, n: len(talk) and talk.move(n % len(talk), n * 7 % (len(talk) + 1)),
+    "switch": lambda talk, n: len(talk) and talk.switch(n % len(talk), bool(n % 2)),
+    "branch": lambda talk, n: talk.branch(checkout=bool(n % 2)),
+    "retry": lambda talk, n: (
+        len(talk) and talk.extend([Message("assistant", f"a{n}")], instead_of=talk[n % len(talk)].id)
+    ),
+    "several": lambda talk, n: talk.extend([Message("assistant", f"b{n}")], others=[Message("assistant", f"c{n}")]),
+    "undo": lambda talk, n: talk.go_on_with(talk.messages[: n % (len(talk) + 1)]),
+    "checkout": lambda talk, n: talk.checkout(talk.branches[n % len(talk.branches)].name),
+    "drop": lambda talk, n: (b := talk.branches[n % len(talk.branches)]).current or talk.remove_branch(b.name),
+}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from(sorted(CHANGES)), st.integers(0, 50)), max_size=25))
+def test_whatever_is_done_ids_are_unique_variants_lead_to_what_they_show_and_files_keep_it_all(steps):
+    talk = Conversation([{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}])
+    for change, number in steps:
+        CHANGES[change](talk, number)
+    assert sum(branch.current for branch in talk.branches) == 1
+    for branch in talk.branches:
+        assert len({message.id for message in branch.messages}) == len(branch.messages)
+    again = Conversation.from_json(talk.to_json())
+    assert (again.branches, again.forks) == (talk.branches, talk.forks)
+    for place, variants in talk.forks.items():
+        before, shown = talk.messages[:place], talk.current
+        assert variants.messages[variants.shown] is talk[place]
+        for number, message in enumerate(variants.messages):
+            assert talk.choose(place, number).is_same(message)
+            assert all(one.is_same(other) for one, other in zip(before, talk.messages, strict=False))
+            assert talk.variants(place).shown == number
+            talk.checkout(shown)
