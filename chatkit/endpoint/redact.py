@@ -3,11 +3,16 @@
 In: an endpoint's words (JSON, HTML, anything) and the keys that were sent. Out: text for a person.
 """
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import unescape
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from chatkit.endpoint.keys import find_keys
+
+KEY, AZURE_KEY = "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"
 SHOWN = 300  # characters of an endpoint's words that a sentence quotes
 MARK = "[key]"
 SECRET = 8  # characters from which on a key is one
@@ -50,6 +55,25 @@ def scrub_bytes(raw: bytes, keys: Iterable[str]) -> bytes:
         if len(key) >= SECRET:
             raw = raw.replace(key.encode("utf-8", "replace"), MARK.encode())
     return raw
+
+
+def without_keys(value: Any) -> Any:
+    """What a person wrote, word for word, but `[key]` where a key is: one of today's forms, or the environment's.
+
+    >>> without_keys({"content": ["my key: sk-proj-abcdefghij0123456789", 7]})
+    {'content': ['my key: [key]', 7]}
+    """
+    if isinstance(value, str):
+        for held in filter(None, map(os.environ.get, (KEY, AZURE_KEY))):
+            value = value.replace(held, MARK) if len(held) >= SECRET else value
+        for start, end in reversed(list(find_keys(value))):
+            value = value[:start] + MARK + value[end:]
+        return value
+    if isinstance(value, Mapping):
+        return {without_keys(str(key)): without_keys(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_keys(item) for item in value]
+    return value
 
 
 def plain(text: str, keys: Iterable[str] = (), shown: int = SHOWN) -> str:
