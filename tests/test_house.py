@@ -19,7 +19,7 @@ HOUSE = ROOT / "chatkit"
 FLOORS = {
     "conversation": 0, "exceptions": 0,
     "ledger": 1, "endpoint": 1, "render": 1,
-    "chat": 2, "speech": 2, "compare": 2,
+    "chat": 2, "inspection": 2, "speech": 2, "compare": 2,
     "plots": 3,
     "ui": 4, "magics": 4,
     "__init__": 5, "__main__": 5,

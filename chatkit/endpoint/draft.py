@@ -28,6 +28,7 @@ class Draft:
         self.exchanges: list[Any] = []
         self.status: int | None = None
         self.request_id: str | None = None
+        self.headers: Mapping[str, str] = {}
         self.error: ChatkitError | None = None
         self.outcome: Outcome = "error"
         self.settled = False
@@ -45,6 +46,7 @@ class Draft:
         self.sent = sent
         self._raw.clear()
         self.status = self.request_id = self.error = None
+        self.headers = {}
 
     def keep(self, data: bytes | bytearray) -> None:
         """Keep bytes of the body as they came, as many as fit."""
@@ -93,6 +95,7 @@ class Draft:
             records=tuple(record for record in records if isinstance(record, UsageRecord)),
             notes=(*self.notes, *self.reading.notes),
             error=error,
+            headers=self.headers,
         )
 
     def _kept_raw(self) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from json import dumps
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from chatkit.endpoint import launch
 from chatkit.endpoint.connect import HOSTED
@@ -68,7 +68,7 @@ def curl(request: Mapping[str, Any]) -> str:
       "input": "It'\\''s"
     }'
     """
-    url, body = without_keys(str(request["url"])), request.get("body") or {}
+    url, body = _printable(without_keys(str(request["url"]))), request.get("body") or {}
     key = f"api-key: ${AZURE_KEY}" if _is_azure(url) else f"Authorization: Bearer ${KEY}"
     flags = "-N " * bool(body.get("stream")) + "-g " * bool(re.search(r"[\[\]{}]", url))
     method = str(request.get("method") or "POST").upper()
@@ -154,6 +154,10 @@ def _accepted(path: str) -> frozenset[str]:
     }
     own = {"self", "timeout", "extra_headers", "extra_query", "extra_body"}
     return frozenset(signature(verbs[path].create).parameters) - own
+
+
+def _printable(url: str) -> str:
+    return "".join(c if c.isprintable() else quote(c) for c in url)
 
 
 def _quoted(text: str) -> str:
