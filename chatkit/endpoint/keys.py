@@ -16,7 +16,7 @@ _PLACEHOLDER = re.compile(
 )
 _WORD = "(?=[A-Za-z0-9_-]*[0-9])[A-Za-z0-9_-]"  # a digit somewhere tells a key from a name with hyphens
 FORMS = re.compile(
-    rf"""(?<![A-Za-z0-9_-])(?:
+    rf"""(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))(?:        # a word's beginning, also after an escape such as \\n
         (?:sk|chatkit-local)-{_WORD}{{20,}}         # OpenAI's sk-, sk-proj-, sk-svcacct-, sk-admin-; Anthropic, OpenRouter
       | (?:gsk|hf|ghp|xai|pplx|r8)[-_]{_WORD}{{30,}}  # Groq, Hugging Face, GitHub, xAI, Perplexity, Replicate
       | github_pat_{_WORD}{{30,}}
@@ -25,10 +25,12 @@ FORMS = re.compile(
     re.VERBOSE,
 )
 """What the keys of today look like, whoever gave them."""
-_TYPED = re.compile(
+_TYPED = re.compile(  # bounded everywhere: a line of a million spaces must not take long
     rf"""(?:
-        api[-_]?key["']?\s*[=:,]\s*[fr]?["']                              # api_key="…", "api-key": "…"
-      | ^\s*(?:%(?:set_)?env\s+|!?\s*export\s+)?[A-Z_]*API_KEY[ ]?[= ][ ]?["']?  # %env …, export …, a .env
+        api[-_]?key["']?\]?\s{{0,9}}[=:,]\s{{0,9}}[fr]?["']         # api_key="…", "api-key": "…", environ["API_KEY"] = "…"
+      | \bBearer[ ]
+      | ^[ \t]{{0,80}}(?:%(?:set_)?env[ ]{{1,9}}|!?export[ ]{{1,9}})?  # %env …, export …, a .env
+        [A-Z_]{{0,60}}API_KEY[ ]{{0,9}}[= ][ ]{{0,9}}["']?
     )(?P<key>{_WORD}{{20,}})(?=["'\s]|\Z)""",
     re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )
@@ -66,10 +68,13 @@ def _fault(key: str) -> str | None:
 def find_keys(text: str) -> Iterator[tuple[int, int]]:
     """Where keys stand in a text: what looks like one, and whatever is given as an API key word for word.
 
-    >>> list(find_keys('OpenAI(api_key="sk-proj-abcdefghij0123456789")')), list(find_keys('api_key=os.environ["KEY"]'))
-    ([(16, 44)], [])
+    >>> list(find_keys('OpenAI(api_key="sk-proj-abcdefghij0123456789")'))  # pragma: allowlist secret
+    [(16, 44)]
+    >>> list(find_keys('OpenAI(api_key=os.environ["OPENAI_API_KEY"])'))
+    []
     """
-    found = {match.span() for match in FORMS.finditer(text)} | {match.span("key") for match in _TYPED.finditer(text)}
+    found = {match.span() for match in FORMS.finditer(text)}
+    found |= {match.span("key") for match in _TYPED.finditer(text) if not _PLACEHOLDER.fullmatch(match["key"])}
     end = 0
     for start, stop in sorted(found):
         if start >= end:
