@@ -29,6 +29,7 @@ DOORS = {
     "httpx2": ("ledger", "endpoint", "local"),
     "sqlalchemy": ("ledger",),
     "genai_prices": ("ledger",),
+    "bpe_openai": ("ledger",),
     "dotenv": ("endpoint",),
     "markdown_it": ("render",),
     "mdit_py_plugins": ("render",),

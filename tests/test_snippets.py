@@ -6,13 +6,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from inspect import signature
 from io import StringIO
 from typing import Any
 
+import openai
 import pytest
 from faultserver import DONE, FaultServer, completion, event, reply, say, stop, stream
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from openai.resources import Completions
+from openai.resources.chat import Completions as ChatCompletions
+from openai.resources.responses import Responses
 
 import chatkit
 from chatkit.conversation import Message
@@ -34,7 +39,7 @@ HOSTILE = [
     "\\N{DASH} \\u0041 \\",
     "",
 ]
-QUIET = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=20),
@@ -107,6 +112,15 @@ def test_a_parameter_that_the_sdk_does_not_know_goes_along(server):
     assert server.log[-1].json == request["body"]
 
 
+@pytest.mark.parametrize(
+    ("path", "resource"),
+    [("/chat/completions", ChatCompletions), ("/responses", Responses), ("/completions", Completions)],
+)
+def test_the_sdk_takes_by_name_what_is_given_by_name(path, resource):
+    names = set(snippets._NAMED[path].split())
+    assert {"model", "stream", "temperature"} <= names <= set(signature(resource.create).parameters)
+
+
 def test_a_stream_is_printed_as_it_comes():
     with FaultServer(stream(say("Bra"), say("zil"), stop(), DONE)) as server:
         request = chat(server.url, stream=True, stream_options={"include_usage": True})
@@ -149,6 +163,19 @@ def test_an_azure_deployment_has_azures_client(server, monkeypatch):
     assert server.log[-1].json == request["body"]
     shell(snippets.curl(request))
     assert server.log[-1].headers["api-key"] == "azure-" + "0123456789abcdef"
+
+
+def test_the_python_for_chatkits_own_server_runs_by_connect(server, monkeypatch):
+    asked: list[dict[str, Any]] = []
+
+    def stand_in(**arguments: Any) -> openai.OpenAI:
+        asked.append(arguments)
+        return openai.OpenAI(base_url=server.url, api_key="x")
+
+    monkeypatch.setattr(chatkit, "connect", stand_in)
+    request = chat("http://127.0.0.1:9/v1")
+    assert run(snippets.python(request, local=True)) == "Brazil\n"
+    assert (asked, server.log[-1].json) == ([{"local": True}], request["body"])
 
 
 def test_chatkits_own_server_is_named_by_what_it_is_and_not_by_its_port(server):
@@ -229,9 +256,9 @@ def test_the_curl_sends_any_request_again(server, talk, more):
 
 
 def test_a_body_too_long_for_an_argument_is_a_here_document(server):
-    request = chat(server.url, messages=[{"role": "user", "content": f"{text}! " * 8_000} for text in HOSTILE])
+    request = chat(server.url, messages=[{"role": "user", "content": f"{text}! " * 2_000} for text in HOSTILE])
     command = snippets.curl(request)
-    assert len(command) > 1_000_000 and "!" not in command
+    assert len(command) > 300_000 and "!" not in command
     shell(command)
     assert server.log[-1].json == request["body"]
 
@@ -293,7 +320,7 @@ def rebuilt(source: str) -> chatkit.Chat:
     return space["chat"]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.builds(

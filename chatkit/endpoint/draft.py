@@ -90,12 +90,12 @@ class Draft:
             raw=self._kept_raw(),
             status=self.status,
             request_id=self.request_id,
+            headers=self.headers,
             latency=time.perf_counter() - self._began,
             first_token=self.first_token,
             records=tuple(record for record in records if isinstance(record, UsageRecord)),
             notes=(*self.notes, *self.reading.notes),
             error=error,
-            headers=self.headers,
         )
 
     def _kept_raw(self) -> bytes:

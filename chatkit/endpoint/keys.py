@@ -14,6 +14,8 @@ LOCAL_PREFIX = "chatkit-local-"
 _PLACEHOLDER = re.compile(
     r"(your|my|the|insert|paste|replace)[-_ ].*key.*|<.*>|\.{3,}|sk-(\.{3}|…|x{3,}|\*{3,}).*|.*…", re.I
 )
+SHORTEST = 20
+"""Characters of the shortest key."""
 _WORD = "(?=[A-Za-z0-9_-]*[0-9])[A-Za-z0-9_-]"  # a digit somewhere tells a key from a name with hyphens
 FORMS = re.compile(
     rf"""(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))(?:        # a word's beginning, also after an escape such as \\n
@@ -73,6 +75,8 @@ def find_keys(text: str) -> Iterator[tuple[int, int]]:
     >>> list(find_keys('OpenAI(api_key=os.environ["OPENAI_API_KEY"])'))
     []
     """
+    if len(text) < SHORTEST:
+        return
     found = {match.span() for match in FORMS.finditer(text)}
     found |= {match.span("key") for match in _TYPED.finditer(text) if not _PLACEHOLDER.fullmatch(match["key"])}
     end = 0

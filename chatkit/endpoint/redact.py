@@ -63,16 +63,23 @@ def without_keys(value: Any) -> Any:
     >>> without_keys({"content": ["my key: sk-proj-abcdefghij0123456789", 7]})  # pragma: allowlist secret
     {'content': ['my key: [key]', 7]}
     """
+    held = [key for key in map(os.environ.get, (KEY, AZURE_KEY)) if key and len(key) >= SECRET]
+    return _cleaned(value, held)
+
+
+def _cleaned(value: Any, held: Iterable[str]) -> Any:
     if isinstance(value, str):
-        for held in filter(None, map(os.environ.get, (KEY, AZURE_KEY))):
-            value = value.replace(held, MARK) if len(held) >= SECRET else value
+        if len(value) < SECRET:
+            return value
+        for key in held:
+            value = value.replace(key, MARK)
         for start, end in reversed(list(find_keys(value))):
             value = value[:start] + MARK + value[end:]
         return value
     if isinstance(value, Mapping):
-        return {without_keys(str(key)): without_keys(item) for key, item in value.items()}
+        return {_cleaned(str(key), held): _cleaned(item, held) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [without_keys(item) for item in value]
+        return [_cleaned(item, held) for item in value]
     return value
 
 

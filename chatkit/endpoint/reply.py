@@ -49,7 +49,8 @@ class Reply:
     `outcome` is complete, length, filtered, incomplete, cancelled or error; `error` says what ended a
     turn that is not complete. `request` is what was sent (method, url, body; never a key), `raw` the
     body that came back, byte for byte. `latency` and `first_token` are seconds. `records` has one row
-    for each HTTP attempt; `usage` is their sum. `headers` are those of the answer that tell something.
+    for each HTTP attempt; `usage` is their sum.
+    `headers` are those of the answer that tell something.
     """
 
     answers: tuple[Answer, ...]
@@ -59,12 +60,12 @@ class Reply:
     raw: bytes = field(default=b"", repr=False)
     status: int | None = None
     request_id: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     latency: float = 0.0
     first_token: float | None = None
     records: tuple[UsageRecord, ...] = ()
     notes: tuple[str, ...] = ()
     error: ChatkitError | None = None
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:

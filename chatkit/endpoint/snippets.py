@@ -7,14 +7,13 @@ own from the environment.
 
 import re
 from collections.abc import Mapping
-from functools import cache
 from json import dumps
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from chatkit.endpoint import launch
 from chatkit.endpoint.connect import HOSTED
-from chatkit.endpoint.literals import Source, call, is_name
+from chatkit.endpoint.literals import Source, call
 from chatkit.endpoint.redact import AZURE_KEY, KEY, without_keys
 
 HERE = ("127.0.0.1", "localhost", "::1")
@@ -26,6 +25,24 @@ _VERBS = {
     "/responses": "responses.create",
     "/completions": "completions.create",
 }
+_NAMED = {
+    "/chat/completions": """
+        audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens
+        messages metadata modalities model moderation n parallel_tool_calls prediction presence_penalty
+        prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format
+        safety_identifier seed service_tier stop store stream stream_options temperature tool_choice tools
+        top_logprobs top_p user verbosity web_search_options""",
+    "/responses": """
+        access_programs background background_options context_management conversation image include input
+        instructions max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls
+        previous_response_id prompt prompt_cache_key prompt_cache_options prompt_cache_retention reasoning
+        safety_identifier service_tier store stream stream_options temperature text tool_choice tools
+        top_logprobs top_p truncation user""",
+    "/completions": """
+        best_of echo frequency_penalty logit_bias logprobs max_tokens model n presence_penalty prompt seed
+        stop stream stream_options suffix temperature top_p user""",
+}
+"""The parameters that the SDK takes by name (openai 3.54); others go into `extra_body`."""
 _PRINTED = {
     "/chat/completions": (
         "{}.choices[0].message.content",
@@ -127,7 +144,7 @@ def _client(base: str, query: str, local: bool) -> tuple[str, str]:
 def _sending(path: str, body: Mapping[str, Any]) -> str:
     if path not in _VERBS:
         return f"response = {call('client.post', {'cast_to': Source('object'), 'body': body}, path)}\nprint(response)"
-    known = {name: value for name, value in body.items() if name in _accepted(path) and is_name(name)}
+    known = {name: value for name, value in body.items() if name in _NAMED[path].split()}
     rest = {name: value for name, value in body.items() if name not in known}
     arguments = known | ({"extra_body": rest} if rest else {})
     answer, step, piece = _PRINTED[path]
@@ -136,24 +153,6 @@ def _sending(path: str, body: Mapping[str, Any]) -> str:
     if name == "response":
         return f"{sent}\nprint({answer.format(name)})"
     return f'{sent}\nfor chunk in stream:\n    {step}\n        print({piece}, end="")'
-
-
-@cache
-def _accepted(path: str) -> frozenset[str]:
-    """The parameters that the SDK takes by name; others go into `extra_body`."""
-    from inspect import signature
-
-    from openai.resources import Completions
-    from openai.resources.chat import Completions as ChatCompletions
-    from openai.resources.responses import Responses
-
-    verbs: dict[str, Any] = {
-        "/chat/completions": ChatCompletions,
-        "/responses": Responses,
-        "/completions": Completions,
-    }
-    own = {"self", "timeout", "extra_headers", "extra_query", "extra_body"}
-    return frozenset(signature(verbs[path].create).parameters) - own
 
 
 def _printable(url: str) -> str:

@@ -14,7 +14,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -146,7 +145,9 @@ def _not_seen(body: Mapping[str, Any]) -> tuple[str, ...]:
 
 @cache
 def _counter(name: str) -> Callable[[str], int]:
-    encoding = import_module("bpe_openai").get_encoding(name)
+    import bpe_openai
+
+    encoding = bpe_openai.get_encoding(name)
     return lambda text: sum(len(encoding.encode_ordinary(piece)) for piece in _pieces(text))
 
 
