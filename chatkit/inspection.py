@@ -217,8 +217,8 @@ def _attempt(row: UsageRecord) -> str:
 
 
 def _tokens(usage: Usage) -> str:
-    if usage.total_tokens is None:
-        return "unknown"
+    if not usage.total_tokens:
+        return "unknown" if usage.total_tokens is None else "nothing"
     parts = {
         "tokens in": usage.prompt_tokens,
         "of them cached": usage.cached_tokens,
