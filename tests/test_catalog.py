@@ -98,11 +98,15 @@ def test_what_responses_does_not_have_the_local_server_does_not_take_either():
     ],
 )  # fmt: skip
 def test_a_request_that_would_be_refused_is_told_before(name, parameters, refusals):
-    assert find(name).refusals(parameters) == refusals
+    assert find(name).refusals(parameters, "chat") == refusals
 
 
 def test_a_model_of_the_responses_api_is_not_refused_there():
-    assert find("gpt-5-pro").refusals({}, "responses") == []
+    assert find("gpt-5-pro").refusals({"max_tokens": 5}, "responses") == []
+
+
+def test_what_hangs_on_the_api_is_no_refusal_while_the_api_is_open():
+    assert find("gpt-5-pro").refusals({"max_tokens": 5}) == []
 
 
 def test_a_family_ends_at_a_hyphen():

@@ -87,11 +87,13 @@ class Model:
         by_default = "" if _effort(parameters or {}) else " by default"
         return f"{self.name} reasons{by_default} and rejects {parameter}; set reasoning effort to none."
 
-    def refusals(self, parameters: Mapping[str, Any], api: str = "chat") -> list[str]:
-        """Why the model would refuse a request with these parameters, a sentence each."""
+    def refusals(self, parameters: Mapping[str, Any], api: str | None = None) -> list[str]:
+        """Why the model would refuse a request with these parameters, a sentence each; `api` None: either."""
         given = {name: value for name, value in parameters.items() if value is not None}
         effort = _effort(given)
-        found = [f"{self.name} speaks the {_APIS[self.only_api]} only."] if self.only_api not in (None, api) else []
+        found = (
+            [f"{self.name} speaks the {_APIS[self.only_api]} only."] if api and self.only_api not in (None, api) else []
+        )
         if effort is not None and self.efforts is not None and effort not in self.efforts:
             found.append(
                 f"reasoning_effort {effort!r} is refused by {self.name}; it may be {', '.join(self.efforts)}."

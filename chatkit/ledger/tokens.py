@@ -3,8 +3,9 @@
 In: a request's JSON body, or a text. Out: a number of tokens, or a `Range` with how it was reckoned.
 Two ways: `bpe-openai` where that package is installed (its vocabularies o200k and cl100k, nothing is
 fetched), else four bytes of UTF-8 a token and four tokens around each message: right to within a fifth or
-so for English, low for code and other scripts. A token is never less than one byte: that bounds both.
-Pictures, sound, files and what the endpoint keeps are not reckoned, and named in `unseen`.
+so for English, low for code and other scripts. A token is never less than one byte: that bounds both, with
+room for what a model's template adds. Pictures, sound, files and what the endpoint keeps are not reckoned;
+`unseen` names them.
 
 The meter's rule (`of_prompt`, `of_text`) is the one of four bytes, always: it must not wait for a vocabulary.
 """
@@ -21,7 +22,8 @@ BYTES = 4
 AROUND = 4
 OPENING = 3
 """Tokens that begin the answer and count as the prompt's."""
-MOST_AROUND = 8
+MOST_AROUND, MOST_OPENING = 8, 64
+"""At most around a message, and before the first: some models' templates put a system message of their own there."""
 
 PIECE = 40_000
 """Characters counted at once: the package takes at most 200,000 tokens, and a character may be four."""
@@ -57,7 +59,7 @@ def count_prompt(body: Mapping[str, Any]) -> Counted:
     """How many prompt tokens a request has, by the best way there is for its model.
 
     >>> count_prompt({"model": "my-own", "messages": [{"role": "user", "content": "Where was it held?"}]}).tokens.high
-    29
+    90
     """
     model = str(body.get("model") or "")
     unseen = _not_seen(body)
@@ -72,7 +74,7 @@ def count_prompt(body: Mapping[str, Any]) -> Counted:
         bound = count if name else _size
         rendered = sum(bound(json.dumps(parts[key], ensure_ascii=False)) for key in _RENDERED if key in parts)
         said = sum(bound(text) for key in parts if key not in _RENDERED for text in _texts(parts[key]))
-        high = said + rendered + MOST_AROUND * around + OPENING
+        high = said + rendered + MOST_AROUND * around + (OPENING if name else MOST_OPENING)
     low = found if name else found * 2 // 3
     return Counted(Range(low, found + AROUND * around + OPENING, high), how, unseen)
 
