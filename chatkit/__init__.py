@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from chatkit.conversation import Message as Message
     from chatkit.endpoint.connect import connect as connect
     from chatkit.exceptions import ChatkitError as ChatkitError
-    from chatkit.inspection import Inspection as Inspection
     from chatkit.ledger.record import Usage as Usage
     from chatkit.ledger.record import UsageRecord as UsageRecord
     from chatkit.ledger.session import current_session as current_session
@@ -29,7 +28,6 @@ _HOMES = {
     "ChatPanel": "chatkit.ui.chat_panel",
     "ChatkitError": "chatkit.exceptions",
     "Conversation": "chatkit.conversation",
-    "Inspection": "chatkit.inspection",
     "Message": "chatkit.conversation",
     "Usage": "chatkit.ledger.record",
     "UsageRecord": "chatkit.ledger.record",
