@@ -1,6 +1,6 @@
-"""The command `chatkit`: `chatkit serve`, `chatkit models fetch`. Also `python -m chatkit`.
+"""The command `chatkit`: `chatkit serve`, `chatkit models fetch`, `chatkit check-keys`. Also `python -m chatkit`.
 
-In: the command line. Out: the local server, or the weights it needs.
+In: the command line. Out: the local server, or the weights it needs; where keys lie.
 """
 
 import sys
@@ -12,6 +12,7 @@ USAGE = """chatkit: talk to a language model from a Jupyter notebook
 
   chatkit serve          run the local model as an OpenAI-compatible server (chatkit serve --help)
   chatkit models fetch   fetch and check the weights of the embedded models
+  chatkit check-keys     say where API keys lie in files, notebooks and folders (chatkit check-keys PATH...)
   chatkit version        the version
 """
 
@@ -36,8 +37,25 @@ def _run(words: list[str]) -> int:
         return _local(["fetch", *words[2:]])
     if words[:1] == ["serve"]:
         return _local(words[1:])
+    if words[:1] == ["check-keys"]:
+        return _check_keys(words[1:] or ["."])
     print(USAGE, end="")
     return 0 if words in ([], ["help"], ["--help"], ["-h"]) else 2
+
+
+def _check_keys(paths: list[str]) -> int:
+    from chatkit.endpoint.keyguard import find_leaks
+
+    leaks = list(find_leaks(paths))
+    for leak in leaks:
+        print(leak)
+    if leaks:
+        print(
+            "Take each key out and revoke it where it was made: it may have been seen. "
+            "Keys belong into OPENAI_API_KEY or a .env file that is not committed.",
+            file=sys.stderr,
+        )
+    return int(bool(leaks))
 
 
 def _local(words: list[str]) -> int:

@@ -14,7 +14,7 @@ from chatkit.endpoint import clients, connect, launch
 from chatkit.exceptions import InputError, SetupError
 
 REAL = "sk-real-0123456789abcdef"
-LOCAL = "chatkit-local-0123456789abcdef"
+LOCAL = "chatkit-local-" + "0123456789abcdef"
 
 
 class Endpoint(BaseHTTPRequestHandler):

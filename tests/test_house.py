@@ -19,7 +19,7 @@ HOUSE = ROOT / "chatkit"
 FLOORS = {
     "conversation": 0, "conversation_file": 0, "branches": 0, "lines": 0, "worddiff": 0, "message": 0, "exceptions": 0,
     "ledger": 1, "endpoint": 1, "render": 1,
-    "chat": 2, "request": 2, "settings": 2, "context": 2, "answers": 2, "speech": 2, "compare": 2,
+    "chat": 2, "inspection": 2, "request": 2, "settings": 2, "context": 2, "answers": 2, "speech": 2, "compare": 2,
     "plots": 3,
     "ui": 4, "magics": 4,
     "__init__": 5, "__main__": 5,
@@ -29,6 +29,7 @@ DOORS = {
     "httpx2": ("ledger", "endpoint", "local"),
     "sqlalchemy": ("ledger",),
     "genai_prices": ("ledger",),
+    "bpe_openai": ("ledger",),
     "dotenv": ("endpoint",),
     "markdown_it": ("render",),
     "mdit_py_plugins": ("render",),

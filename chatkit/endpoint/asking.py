@@ -152,6 +152,7 @@ class Asking:
             self.draft.status, self.draft.request_id = error.status, error.request_id
             if failed.no_model and self._asked.model:
                 error = await self._with_names(error, self._asked.model)
+        self.draft.headers = failed.headers
         self.draft.keep(failed.raw)
         self.draft.fail(error)
 

@@ -28,6 +28,7 @@ class Draft:
         self.exchanges: list[Any] = []
         self.status: int | None = None
         self.request_id: str | None = None
+        self.headers: Mapping[str, str] = {}
         self.error: ChatkitError | None = None
         self.outcome: Outcome = "error"
         self.settled = False
@@ -45,6 +46,7 @@ class Draft:
         self.sent = sent
         self._raw.clear()
         self.status = self.request_id = self.error = None
+        self.headers = {}
 
     def keep(self, data: bytes | bytearray) -> None:
         """Keep bytes of the body as they came, as many as fit."""
@@ -88,6 +90,7 @@ class Draft:
             raw=self._kept_raw(),
             status=self.status,
             request_id=self.request_id,
+            headers=self.headers,
             latency=time.perf_counter() - self._began,
             first_token=self.first_token,
             records=tuple(record for record in records if isinstance(record, UsageRecord)),

@@ -1,10 +1,11 @@
-"""API keys as people paste them: cleaned where that is safe, refused in words where it is not.
+"""API keys as people paste them: cleaned where that is safe, refused in words where it is not, found where they lie.
 
-In: what stands in an argument, the environment or a `.env`. Out: a key fit for a header. No part of
-a key is ever in an error.
+In: what stands in an argument, the environment or a `.env`; a text that should hold none. Out: a key fit for
+a header; where keys are. No part of a key is ever in an error.
 """
 
 import re
+from collections.abc import Iterator
 
 from chatkit.exceptions import InputError
 
@@ -12,6 +13,28 @@ LOCAL_PREFIX = "chatkit-local-"
 
 _PLACEHOLDER = re.compile(
     r"(your|my|the|insert|paste|replace)[-_ ].*key.*|<.*>|\.{3,}|sk-(\.{3}|…|x{3,}|\*{3,}).*|.*…", re.I
+)
+SHORTEST = 20
+"""Characters of the shortest key."""
+_WORD = "(?=[A-Za-z0-9_-]*[0-9])[A-Za-z0-9_-]"  # a digit somewhere tells a key from a name with hyphens
+FORMS = re.compile(
+    rf"""(?:(?<![A-Za-z0-9_-])|(?<=\\[nrt]))(?:        # a word's beginning, also after an escape such as \\n
+        (?:sk|chatkit-local)-{_WORD}{{20,}}         # OpenAI's sk-, sk-proj-, sk-svcacct-, sk-admin-; Anthropic, OpenRouter
+      | (?:gsk|hf|ghp|xai|pplx|r8)[-_]{_WORD}{{30,}}  # Groq, Hugging Face, GitHub, xAI, Perplexity, Replicate
+      | github_pat_{_WORD}{{30,}}
+      | AIza{_WORD}{{30,}}                           # Google
+    )""",
+    re.VERBOSE,
+)
+"""What the keys of today look like, whoever gave them."""
+_TYPED = re.compile(  # bounded everywhere: a line of a million spaces must not take long
+    rf"""(?:
+        api[-_]?key["']?\]?\s{{0,9}}[=:,]\s{{0,9}}[fr]?["']         # api_key="…", "api-key": "…", environ["API_KEY"] = "…"
+      | \bBearer[ ]
+      | ^[ \t]{{0,80}}(?:%(?:set_)?env[ ]{{1,9}}|!?export[ ]{{1,9}})?  # %env …, export …, a .env
+        [A-Z_]{{0,60}}API_KEY[ ]{{0,9}}[= ][ ]{{0,9}}["']?
+    )(?P<key>{_WORD}{{20,}})(?=["'\s]|\Z)""",
+    re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 _QUOTES = "\"'`“”‘’"
@@ -42,3 +65,22 @@ def _fault(key: str) -> str | None:
     if not key.isascii() or not key.isprintable():
         return "has a character that no key has"
     return None
+
+
+def find_keys(text: str) -> Iterator[tuple[int, int]]:
+    """Where keys stand in a text: what looks like one, and whatever is given as an API key word for word.
+
+    >>> list(find_keys('OpenAI(api_key="sk-proj-abcdefghij0123456789")'))  # pragma: allowlist secret
+    [(16, 44)]
+    >>> list(find_keys('OpenAI(api_key=os.environ["OPENAI_API_KEY"])'))
+    []
+    """
+    if len(text) < SHORTEST:
+        return
+    found = {match.span() for match in FORMS.finditer(text)}
+    found |= {match.span("key") for match in _TYPED.finditer(text) if not _PLACEHOLDER.fullmatch(match["key"])}
+    end = 0
+    for start, stop in sorted(found):
+        if start >= end:
+            yield start, stop
+        end = max(end, stop)

@@ -17,7 +17,7 @@ from chatkit.endpoint.reading import BadEvent, ErrorEvent
 from chatkit.endpoint.redact import clean_url, plain
 from chatkit.endpoint.refusals import Asked, refused
 from chatkit.endpoint.reply import Delta
-from chatkit.endpoint.wire import request_id_of
+from chatkit.endpoint.wire import request_id_of, telling_headers
 from chatkit.exceptions import EndpointError
 from chatkit.ledger.sse import BOM, Splitter
 
@@ -41,6 +41,7 @@ class Receiving:
         self._started = self._tailing = False
         draft.status = response.status_code
         draft.request_id = request_id_of(response)
+        draft.headers = telling_headers(response.headers)
         draft.url = clean_url(str(response.request.url))
 
     async def batches(self) -> AsyncGenerator[list[Delta]]:

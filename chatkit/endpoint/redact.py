@@ -3,11 +3,16 @@
 In: an endpoint's words (JSON, HTML, anything) and the keys that were sent. Out: text for a person.
 """
 
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from html import unescape
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from chatkit.endpoint.keys import find_keys
+
+KEY, AZURE_KEY = "OPENAI_API_KEY", "AZURE_OPENAI_API_KEY"
 SHOWN = 300  # characters of an endpoint's words that a sentence quotes
 MARK = "[key]"
 SECRET = 8  # characters from which on a key is one
@@ -50,6 +55,32 @@ def scrub_bytes(raw: bytes, keys: Iterable[str]) -> bytes:
         if len(key) >= SECRET:
             raw = raw.replace(key.encode("utf-8", "replace"), MARK.encode())
     return raw
+
+
+def without_keys(value: Any) -> Any:
+    """What a person wrote, word for word, but `[key]` where a key is: one of today's forms, or the environment's.
+
+    >>> without_keys({"content": ["my key: sk-proj-abcdefghij0123456789", 7]})  # pragma: allowlist secret
+    {'content': ['my key: [key]', 7]}
+    """
+    held = [key for key in map(os.environ.get, (KEY, AZURE_KEY)) if key and len(key) >= SECRET]
+    return _cleaned(value, held)
+
+
+def _cleaned(value: Any, held: Iterable[str]) -> Any:
+    if isinstance(value, str):
+        if len(value) < SECRET:
+            return value
+        for key in held:
+            value = value.replace(key, MARK)
+        for start, end in reversed(list(find_keys(value))):
+            value = value[:start] + MARK + value[end:]
+        return value
+    if isinstance(value, Mapping):
+        return {_cleaned(str(key), held): _cleaned(item, held) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_cleaned(item, held) for item in value]
+    return value
 
 
 def plain(text: str, keys: Iterable[str] = (), shown: int = SHOWN) -> str:

@@ -50,6 +50,7 @@ class Reply:
     turn that is not complete. `request` is what was sent (method, url, body; never a key), `raw` the
     body that came back, byte for byte. `latency` and `first_token` are seconds. `records` has one row
     for each HTTP attempt; `usage` is their sum.
+    `headers` are those of the answer that tell something.
     """
 
     answers: tuple[Answer, ...]
@@ -59,6 +60,7 @@ class Reply:
     raw: bytes = field(default=b"", repr=False)
     status: int | None = None
     request_id: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     latency: float = 0.0
     first_token: float | None = None
     records: tuple[UsageRecord, ...] = ()

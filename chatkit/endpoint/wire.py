@@ -6,7 +6,7 @@ body. Out: an httpx2 response whose body is still to be read, or `Failed` with a
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urljoin
@@ -16,12 +16,13 @@ import openai
 
 from chatkit.endpoint import attempts, faults
 from chatkit.endpoint.deadlines import Deadlines
-from chatkit.endpoint.redact import clean_url
+from chatkit.endpoint.redact import clean_url, plain
 from chatkit.endpoint.refusals import Asked, Refusal, is_missing_model, read_refusal, refused
 from chatkit.exceptions import ChatkitError, EndpointError, InputError
 
 PATHS = {"chat": "/chat/completions", "responses": "/responses"}
 REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
+_TELLING = re.compile(r"content-type|retry-after|server|(openai|x-ratelimit)-(?!organization|project)[a-z-]+")
 
 
 @dataclass(eq=False)
@@ -35,6 +36,7 @@ class Failed(Exception):  # noqa: N818  # an attempt's end, which the engine jud
     wait: float | None = None
     exchange: Any = None
     raw: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 async def send(
@@ -97,23 +99,33 @@ def _refused(error: openai.APIStatusError, asked: Asked, number: int) -> Failed:
     )
     again = attempts.may_retry(response.status_code, refusal.code or refusal.type, response.headers)
     no_model = said.kind == "not_found" and is_missing_model(refusal, asked)
-    exchange = response.extensions.get("chatkit_exchange")
-    return Failed(said, again, no_model=no_model, wait=wait, exchange=exchange, raw=raw)
+    exchange, headers = response.extensions.get("chatkit_exchange"), telling_headers(response.headers)
+    return Failed(said, again, no_model=no_model, wait=wait, exchange=exchange, raw=raw, headers=headers)
 
 
 async def list_models(client: openai.AsyncOpenAI, deadlines: Deadlines) -> list[str]:
     """The names that the endpoint lists; none where it does not."""
-    timeout = httpx2.Timeout(deadlines.connect)
     try:
-        response = await client.get(
-            "/models",
-            cast_to=httpx2.Response,
-            options={"max_retries": 0, "follow_redirects": False, "timeout": timeout},
-        )
-        listed = response.json()["data"]
-        return [model["id"] for model in listed if isinstance(model["id"], str)]
-    except (openai.OpenAIError, httpx2.HTTPError, ValueError, TypeError, LookupError):
+        return [model["id"] for model in await models(client, deadlines)]
+    except ChatkitError:
         return []  # the names are a courtesy in the sentence about another error
+
+
+async def models(client: openai.AsyncOpenAI, deadlines: Deadlines) -> list[dict[str, Any]]:
+    """The models that the endpoint lists, each at least with an `id`; raises an EndpointError in words."""
+    url = clean_url(f"{str(client.base_url).rstrip('/')}/models")
+    options: Any = {"max_retries": 0, "follow_redirects": False, "timeout": httpx2.Timeout(deadlines.connect)}
+    try:
+        response = await client.get("/models", cast_to=httpx2.Response, options=options)
+        return [model for model in response.json()["data"] if isinstance(model["id"], str)]
+    except openai.APIStatusError as error:
+        asked = Asked(None, url, (*keys_of(client), *_keys_in(error.response.request.headers)))
+        said: ChatkitError = refused(error.status_code, read_refusal(error.response.content), asked)
+    except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL) as error:
+        said, _ = faults.no_answer(error, url, deadlines)
+    except (ValueError, TypeError, LookupError):
+        said = EndpointError(f"What {url} answers is no list of models.", "Type the model's name.", kind="not_found")
+    raise said from None
 
 
 def _base_of(url: str) -> str:
@@ -147,6 +159,11 @@ def _keys_in(headers: Mapping[str, str]) -> tuple[str, ...]:
 def request_id_of(response: httpx2.Response) -> str | None:
     """The id to name when asking the endpoint's support."""
     return next((response.headers[name] for name in REQUEST_IDS if name in response.headers), None)
+
+
+def telling_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an answer that tell a person something: limits, versions, times; no cookie, no account."""
+    return {name: plain(value, (), 200) for name, value in headers.items() if _TELLING.fullmatch(name)}
 
 
 def _model(body: Mapping[str, Any]) -> str | None:

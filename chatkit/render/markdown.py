@@ -83,7 +83,12 @@ def clean(tokens: list[Token], notes: MutableMapping[str, Any]) -> str:
 def _code(tokens: list[Token], index: int, *_: object) -> str:
     token = tokens[index]
     language = token.info.strip().split(maxsplit=1)[:1]
-    return f'<pre class="ck-code"><code>{_coloured(token.content, *language)}</code></pre>\n'
+    return code_html(token.content, *language) + "\n"
+
+
+def code_html(code: str, language: str = "") -> str:
+    """Code as HTML, escaped, and coloured where the language is one of `LANGUAGES`."""
+    return f'<pre class="ck-code"><code>{_coloured(code, language)}</code></pre>'
 
 
 def _inline_code(tokens: list[Token], index: int, *_: object) -> str:
