@@ -19,6 +19,7 @@ from chatkit.endpoint.engine import Engine
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
+from chatkit.keeping.keeper import Keeper
 from chatkit.ledger.record import NOTHING, Usage
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Chat:
     `system` is the system message, `model` the model asked for (None: the endpoint's default), every
     other parameter (temperature, max_completion_tokens, seed, …) goes to the API as it is, after a
     check. `client` says where calls go (one that `connect` made, or any openai client); without it
-    the same rule as for `connect()` decides at the first turn.
+    the same rule as for `connect()` decides at the first turn. From its first answer on the chat is kept
+    in `chatkit.history()`, unless `history` is False or `CHATKIT_HISTORY=off`.
 
     >>> chat = Chat("Answer in one sentence.", temperature=0)
     >>> chat.conversation.to_api()
@@ -47,6 +49,7 @@ class Chat:
         model: str | None = None,
         client: "openai.OpenAI | openai.AsyncOpenAI | None" = None,
         conversation: Conversation | Iterable[Message | Mapping[str, Any]] | None = None,
+        history: bool = True,
         **parameters: Any,
     ) -> None:
         self.conversation = conversation if isinstance(conversation, Conversation) else Conversation(conversation or ())
@@ -62,6 +65,8 @@ class Chat:
         self._lock = threading.Lock()
         if system is not None:
             self.system = system
+        if history:
+            Keeper(self)
 
     @property
     def system(self) -> str | None:

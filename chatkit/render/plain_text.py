@@ -27,6 +27,15 @@ def tame(text: str) -> str:
     return _CONTROL.sub("", _TERMINAL.sub("", text))
 
 
+def line(text: str) -> str:
+    """The text in one line, without anything that acts on a terminal or turns its direction.
+
+    >>> line("a \x1b[31mred\x1b[0m\nword")
+    'a red word'
+    """
+    return " ".join(_TURNING.sub("", tame(text)).split())
+
+
 def marked(escaped: str, hidden: bool = False) -> str:
     """The escaped text with characters that turn its direction (and, if `hidden`, those without a shape) made visible."""
     shown = _TURNING.sub(_mark, escaped)

@@ -116,7 +116,11 @@ def _own_folders(root: Path) -> dict[str, str]:
         "JUPYTERLAB_SETTINGS_DIR": root / "settings",
         "JUPYTERLAB_WORKSPACES_DIR": root / "workspaces",
     }
-    return os.environ | {name: str(path) for name, path in folders.items()} | {"CHATKIT_DB": str(root / "usage.sqlite")}
+    return os.environ | {name: str(path) for name, path in folders.items()} | _own_files(root)
+
+
+def _own_files(root: Path) -> dict[str, str]:
+    return {"CHATKIT_DB": str(root / "usage.sqlite"), "CHATKIT_HISTORY": str(root / "history.sqlite")}
 
 
 def _quiet_lab(settings: Path) -> None:

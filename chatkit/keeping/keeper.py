@@ -1,0 +1,101 @@
+"""Keeping, the link from a chat to the archive: from its first answer on, each state of it is written down.
+
+In: a chat that changes, on any thread. Out: rows of the archive, by the writer's thread. A history that cannot be
+written breaks no chat: one warning says so.
+"""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Protocol
+from uuid import uuid4
+
+from chatkit.conversation import Conversation
+from chatkit.exceptions import StoreError
+from chatkit.keeping import archive, writer
+from chatkit.keeping.archive import Archive, DeletedError, Entry, OvertakenError
+from chatkit.render.plain_text import line
+
+TITLE = 60
+"""Characters of the first question that make a title."""
+
+_warned = False
+
+
+class Talk(Protocol):
+    """What can be kept: a chat."""
+
+    conversation: Conversation
+    model: str | None
+
+    @property
+    def replies(self) -> Mapping[str, Any]:
+        """What each answer took."""
+
+
+class Keeper:
+    """Keeps one chat in the history under one id; it lives as long as the chat's conversation.
+
+    `id` and `version` are those of an entry that the chat was opened from. Deleted for good, the chat is kept no
+    more; changed elsewhere at the same time, it is kept as a conversation of its own.
+    """
+
+    def __init__(self, talk: Talk, id: str | None = None, version: int = 0) -> None:
+        self.id = id or uuid4().hex[:12]
+        self._talk = talk
+        self._version = version
+        self._began = archive.now()
+        self._unlisten = talk.conversation.listen(self._hear)
+
+    def write(self) -> None:
+        """Write the chat as it is now; never raises."""
+        file = archive.place()
+        if file is None:
+            return
+        try:
+            self._put(Archive(file))
+        except DeletedError:
+            self._unlisten()
+        except StoreError as error:
+            _warn(error)
+
+    def _hear(self) -> None:
+        if self._version or self._talk.replies:
+            writer.writer.touch(self)
+
+    def _put(self, file: Archive) -> None:
+        entry, document, words = self._entry(), self._talk.conversation.to_json(), _words(self._talk.conversation)
+        try:
+            self._version = file.put(entry, document, words, after=self._version)
+        except OvertakenError:
+            self.id, self._version, self._began = uuid4().hex[:12], 0, archive.now()
+            self._version = file.put(self._entry(), document, words)
+
+    def _entry(self) -> Entry:
+        talk = self._talk
+        answered = [model for reply in talk.replies.values() if (model := reply.model)]
+        model = answered[-1] if answered else talk.model
+        return Entry(self.id, title(talk.conversation), model, len(talk.conversation), 1, self._began, archive.now())
+
+
+def title(conversation: Conversation) -> str:
+    """The first words of the first question.
+
+    >>> title(Conversation([{"role": "user", "content": "Where was\\nthe World Cup?"}]))
+    'Where was the World Cup?'
+    """
+    first = next((m for m in conversation if m.role == "user"), None) or next(iter(conversation), None)
+    words = line(first.text if first else "")
+    if len(words) <= TITLE:
+        return words or "(no words)"
+    return words[:TITLE].rsplit(" ", 1)[0].rstrip() + "…"
+
+
+def _words(conversation: Conversation) -> str:
+    return "\n".join(message.text for message in conversation)
+
+
+def _warn(error: StoreError) -> None:
+    global _warned
+    if not _warned:
+        _warned = True
+        warnings.warn(f"{error} The chat goes on and is not kept meanwhile.", stacklevel=2)
