@@ -19,7 +19,7 @@ HOUSE = ROOT / "chatkit"
 FLOORS = {
     "conversation": 0, "exceptions": 0,
     "ledger": 1, "endpoint": 1, "render": 1,
-    "keeping": 2, "chat": 2, "speech": 2, "compare": 2,
+    "captions": 2, "keeping": 2, "chat": 2, "speech": 2, "compare": 2,
     "recall": 3, "plots": 3,
     "ui": 4, "magics": 4,
     "__init__": 5, "__main__": 5,
@@ -85,7 +85,12 @@ def rooms_of(imports: set[str]) -> set[str]:
 
 def may_import(room: str, other: str) -> bool:
     if FLOORS[room] == FLOORS[other]:
-        return (room, other) in (("endpoint", "ledger"), ("conversation", "exceptions"), ("chat", "keeping"))
+        return (room, other) in (
+            ("endpoint", "ledger"),
+            ("conversation", "exceptions"),
+            ("chat", "keeping"),
+            ("chat", "captions"),
+        )
     return FLOORS[room] > FLOORS[other]
 
 

@@ -106,6 +106,11 @@ def _blocks(text: str, notes: MutableMapping[str, Any]) -> Iterator[Block]:
         yield Block(rest, plain(rest))
 
 
+def is_quick(text: str) -> bool:
+    """Whether a text can be parsed as a whole without taking long."""
+    return len(text) <= TEXT_LIMIT and text.count("\n\n") <= BLANK_LIMIT and all(q for q, _ in _pieces(text))
+
+
 def _cut(source: str) -> int:
     """Where a text gets too long to be laid out: by its characters, or by its blank lines."""
     if source.count("\n\n") <= BLANK_LIMIT:

@@ -72,6 +72,20 @@ def parse(source: str, notes: MutableMapping[str, Any]) -> list[Token]:
     return _MARKDOWN.parse(source, notes)
 
 
+def acts(source: str) -> bool:
+    """Whether a reader that lets HTML pass would find HTML or an image in this Markdown.
+
+    >>> acts("`<b>` and ![x](y)"), acts("`<b>`")
+    (True, False)
+    """
+    try:
+        tokens = _LAX.parse(source)
+    except RecursionError:
+        return True
+    inner = [child for token in tokens for child in token.children or ()]
+    return any(token.type in ("html_block", "html_inline", "image") for token in (*tokens, *inner))
+
+
 def clean(tokens: list[Token], notes: MutableMapping[str, Any]) -> str:
     """The tokens' HTML, clean."""
     return _CLEANER.clean(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, notes))
@@ -218,3 +232,4 @@ def _grammar() -> MarkdownIt:
 
 
 _MARKDOWN = _grammar()
+_LAX = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])

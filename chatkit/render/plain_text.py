@@ -28,7 +28,7 @@ def tame(text: str) -> str:
 
 
 def line(text: str) -> str:
-    """The text in one line, without anything that acts on a terminal or turns its direction.
+    r"""The text in one line, without anything that acts on a terminal or turns its direction.
 
     >>> line("a \x1b[31mred\x1b[0m\nword")
     'a red word'

@@ -13,7 +13,7 @@ from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
 from chatkit.render.blocks import Growing
 from chatkit.render.plain_text import plain
-from chatkit.ui.captions import wait_caption
+from chatkit.captions import wait_caption
 from chatkit.ui.feed import Live
 
 HEARTBEAT = 0.5
