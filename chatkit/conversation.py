@@ -1,147 +1,101 @@
-"""Floor 0: the conversation, a list of immutable messages that can be edited in every way.
+"""Floor 0: the conversation: branches of immutable messages that can be edited in every way.
 
-In: what a person, a model or a file says. Out: the API's list of messages (`to_api`), or JSON.
+In: what a person, a model or a file says. Out: the API's list of messages (`to_api`), JSON, a diff. Any thread may
+read and change it: a reader gets a snapshot, and one lock orders the changes.
 """
 
-import json
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal, get_args
-from uuid import uuid4
+from typing import Any
 
+from chatkit import conversation_file, worddiff
+from chatkit.branches import FIRST, Branch, Line, Variants, begins, check_name, forks, free_name
+from chatkit.conversation_file import Kept
 from chatkit.exceptions import InputError
-
-Role = Literal["system", "developer", "user", "assistant", "tool"]
-Content = str | tuple[Mapping[str, Any], ...]
-
-ROLES: tuple[str, ...] = get_args(Role)
-FORMAT = "chatkit.conversation/1"
-
-
-def _new_id() -> str:
-    return uuid4().hex[:12]
-
-
-def repair(text: str) -> tuple[str, str | None]:
-    """Replace what UTF-8 or JSON cannot carry (lone surrogates, NUL) and say so in a note.
-
-    >>> repair("a\\x00b")
-    ('a\\ufffdb', '1 character that cannot be sent was replaced by \\ufffd.')
-    """
-    mended = "".join("\ufffd" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in text)
-    changed = sum(a != b for a, b in zip(text, mended, strict=True))
-    if not changed:
-        return text, None
-    noun = "character that cannot be sent was" if changed == 1 else "characters that cannot be sent were"
-    return mended, f"{changed} {noun} replaced by \ufffd."
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message: who speaks (`role`) and what (`content`: text, or the API's list of parts).
-
-    `enabled` False keeps the message but does not send it. `outcome` says how an answer ended
-    (complete, length, filtered, incomplete, cancelled), `note` what was done to the text. `extra`
-    holds the API's other fields (name, tool_calls, tool_call_id, refusal).
-
-    >>> Message("user", "Hello").to_api()
-    {'role': 'user', 'content': 'Hello'}
-    """
-
-    role: Role
-    content: Content | None
-    id: str = field(default_factory=_new_id, compare=False)
-    enabled: bool = True
-    outcome: str | None = None
-    note: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.role not in ROLES:
-            raise InputError(f"role is {self.role!r}; it must be one of {', '.join(ROLES)}.")
-        object.__setattr__(self, "extra", MappingProxyType(dict(self.extra)))
-        if isinstance(self.content, str):
-            text, note = repair(self.content)
-            object.__setattr__(self, "content", text)
-            object.__setattr__(self, "note", note or self.note)
-        else:
-            object.__setattr__(self, "content", _parts(self.content, self.role, self.extra))
-
-    @property
-    def text(self) -> str:
-        """The message's text; of a list of parts, those that are text."""
-        if isinstance(self.content, str):
-            return self.content
-        return "".join(str(part.get("text", "")) for part in self.content or ())
-
-    def to_api(self) -> dict[str, Any]:
-        """The message as the API takes it."""
-        content = self.content if isinstance(self.content, str | None) else [dict(part) for part in self.content]
-        return {"role": self.role, "content": content, **self.extra}
-
-    @classmethod
-    def from_api(cls, message: Mapping[str, Any], where: str = "message") -> "Message":
-        """A message from the API's form; `where` names it in the errors."""
-        if not isinstance(message, Mapping):
-            raise InputError(f"{where} is {type(message).__name__}; it must be a dict with role and content.")
-        rest = {k: v for k, v in message.items() if k not in ("role", "content")}
-        try:
-            return cls(message.get("role"), message.get("content"), extra=rest)  # type: ignore[arg-type]  # checked there
-        except InputError as error:
-            raise InputError(f"{where}: {error.cause}", error.way_out) from None
-
-
-def _parts(content: object, role: str, extra: Mapping[str, Any]) -> Content | None:
-    if content is None and role == "assistant" and extra:
-        return None
-    if isinstance(content, list | tuple) and content and all(isinstance(part, Mapping) for part in content):
-        return tuple(MappingProxyType(dict(part)) for part in content)
-    raise InputError(
-        f"content is {type(content).__name__}; it must be text or a list of the API's parts.",
-        "Bytes are made text by .decode().",
-    )
+from chatkit.message import ROLES as ROLES
+from chatkit.message import Content as Content
+from chatkit.message import Message as Message
+from chatkit.message import Role as Role
+from chatkit.message import repair as repair
+from chatkit.worddiff import Diff
 
 
 class Conversation:
-    """Messages in order. Every change makes a new message in the old one's place.
+    """Messages in order, on one branch of several. Every change makes a new message in the old one's place.
+
+    What is said of a message (`which`) is its index or its id.
 
     >>> talk = Conversation([{"role": "system", "content": "Be brief."}])
     >>> question = talk.add("user", "Where was the 2014 World Cup?")
     >>> talk.to_api()[-1]
     {'role': 'user', 'content': 'Where was the 2014 World Cup?'}
+    >>> talk.branch("formal")
+    Branch('formal', 2 messages, current)
+    >>> talk.edit(0, "Be formal.").text, talk.checkout("main").messages[0].text
+    ('Be formal.', 'Be brief.')
     """
 
     def __init__(self, messages: Iterable[Message | Mapping[str, Any]] = ()) -> None:
-        self._messages: list[Message] = [_as_message(m, f"messages[{i}]") for i, m in enumerate(messages)]
+        line = tuple(_as_message(m, f"messages[{i}]") for i, m in enumerate(messages))
+        self._lock = threading.RLock()
+        self._lines: dict[str, Line] = {FIRST: line}
+        self._current = FIRST
+        self._recent: list[str] = [FIRST]  # by use, the present one last
+        self._forks: dict[int, Variants] | None = None
         self._listeners: list[Callable[[], None]] = []
 
+    # --- messages
+
     @property
-    def messages(self) -> tuple[Message, ...]:
-        """The messages, those switched off included."""
-        return tuple(self._messages)
+    def messages(self) -> Line:
+        """The messages of the present branch, those switched off included."""
+        with self._lock:
+            return self._lines[self._current]
 
     def __len__(self) -> int:
-        return len(self._messages)
+        return len(self.messages)
 
     def __iter__(self) -> Iterator[Message]:
         return iter(self.messages)
 
     def __getitem__(self, which: int | str) -> Message:
-        return self._messages[self._index(which)]
+        line = self.messages
+        return line[_index(line, which)]
+
+    def index(self, which: int | str) -> int:
+        """The place of a message, counted from 0."""
+        return _index(self.messages, which)
 
     def add(self, role: Role, content: Content, **more: Any) -> Message:
         """Put a message at the end."""
-        return self.insert(len(self), role, content, **more)
+        message = Message(role, content, **more)
+        self._change(lambda line: (*line, message))
+        return message
 
     def insert(self, before: int | str, role: Role, content: Content, **more: Any) -> Message:
-        """Put a message before another one, named by index or id."""
-        message = Message(role, content, **more)
-        index = len(self) if before == len(self) else self._index(before)
-        self._messages.insert(index, message)
-        self._changed()
+        """Put a message before another one; `before=len(conversation)` is the end."""
+        return self._put_in(before, 0, Message(role, content, **more))
+
+    def insert_after(self, which: int | str, role: Role, content: Content, **more: Any) -> Message:
+        """Put a message after another one."""
+        return self._put_in(which, 1, Message(role, content, **more))
+
+    def move(self, which: int | str, before: int | str) -> Message:
+        """Put a message elsewhere: before another one, or at the end (`before=len(conversation)`)."""
+
+        def moved(line: Line) -> Line:
+            start = _index(line, which)
+            target = len(line) if before == len(line) else _index(line, before)
+            rest = line[:start] + line[start + 1 :]
+            place = target - (start < target)
+            return (*rest[:place], line[start], *rest[place:])
+
+        message = self[which]
+        self._change(moved)
         return message
 
     def edit(self, which: int | str, content: Content) -> Message:
@@ -158,50 +112,152 @@ class Conversation:
 
     def remove(self, which: int | str) -> Message:
         """Take a message out."""
-        message = self._messages.pop(self._index(which))
-        self._changed()
-        return message
+        taken: list[Message] = []
+
+        def without(line: Line) -> Line:
+            index = _index(line, which)
+            taken.append(line[index])
+            return line[:index] + line[index + 1 :]
+
+        self._change(without)
+        return taken[0]
 
     def replace_all(self, messages: Iterable[Message]) -> None:
         """Put other messages in the place of all of them, as one change."""
-        self._messages = list(messages)
-        self._changed()
+        line = tuple(messages)
+        self._change(lambda _: line)
+
+    # --- branches
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """All branches, the oldest first."""
+        with self._lock:
+            return tuple(Branch(name, line, name == self._current) for name, line in self._lines.items())
+
+    @property
+    def current(self) -> str:
+        """The name of the present branch."""
+        with self._lock:
+            return self._current
+
+    def branch(
+        self, name: str | None = None, messages: Iterable[Message] | None = None, *, checkout: bool = True
+    ) -> Branch:
+        """Keep the present line under its name and go on on a new branch, with the same messages or others.
+
+        Without a name the branch is called after the present one: main, main-2, main-3. With
+        `checkout=False` the new branch is only laid beside the present one.
+        """
+        line = None if messages is None else tuple(messages)
+        with self._changing():
+            return self._grow(name, self.messages if line is None else line, checkout)
+
+    def checkout(self, name: str) -> Branch:
+        """Go on on another branch."""
+        if name == self.current:
+            return Branch(name, self.messages, True)
+        with self._changing():
+            branch = Branch(name, self._line(name), True)
+            self._current = name
+            self._recent.remove(name)
+            self._recent.append(name)
+        return branch
+
+    def rename_branch(self, old: str, new: str) -> None:
+        """Give a branch another name; its place among the others stays."""
+        with self._changing():
+            self._line(old)
+            new = check_name(new, self._lines.keys() - {old})
+            self._lines = {new if name == old else name: line for name, line in self._lines.items()}
+            self._recent = [new if name == old else name for name in self._recent]
+            self._current = new if self._current == old else self._current
+
+    def remove_branch(self, name: str) -> Branch:
+        """Drop a branch and what only it holds; not the present one."""
+        with self._changing():
+            line = self._line(name)
+            if name == self._current:
+                raise InputError(f"{name!r} is the present branch.", "Go to another one first: checkout(name).")
+            del self._lines[name]
+            self._recent.remove(name)
+        return Branch(name, line)
+
+    def go_on_with(self, messages: Iterable[Message]) -> Branch:
+        """Go on with these messages instead of the present line; that one is kept as a branch if it would be lost.
+
+        It would not be if the new line, or another branch, begins with all of it: then the present branch changes.
+        """
+        line = tuple(messages)
+        with self._changing():
+            others = [other for name, other in self._lines.items() if name != self._current]
+            if not any(begins(self.messages, other) for other in [line, *others]):
+                return self._grow(None, line, True)
+            self._lines[self._current] = line
+            return Branch(self._current, line, True)
+
+    @property
+    def forks(self) -> Mapping[int, Variants]:
+        """Where other branches go on with another message: the place in the present branch, and its variants."""
+        with self._lock:
+            if self._forks is None:
+                self._forks = forks(self._lines, self._current)
+            return dict(self._forks)
+
+    def variants(self, which: int | str) -> Variants:
+        """What all branches have at this message's place after the same messages, and which of it is shown."""
+        with self._lock:
+            place = self.index(which)
+            alone = Variants((self.messages[place],), 0, ((self._current,),))
+            return self.forks.get(place, alone)
+
+    def choose(self, which: int | str, variant: int) -> Message:
+        """Show another variant of a message, on the branch that was used last of those that hold it."""
+        with self._lock:
+            place, found = self.index(which), self.variants(which)
+            if not 0 <= variant < len(found):
+                raise InputError(f"There is no variant {variant}; this message has {len(found)}, counted from 0.")
+            branch = max(found.branches[variant], key=self._recent.index)
+        return self.checkout(branch).messages[place]
+
+    def diff(self, a: "str | Conversation", b: "str | Conversation") -> Diff:
+        """Two branches, by name, or two conversations, side by side; what differs word by word."""
+        (left, left_name), (right, right_name) = self._side(a), self._side(b)
+        return worddiff.diff(left, right, left_name, right_name)
+
+    # --- out and in
 
     def to_api(self) -> list[dict[str, Any]]:
         """The list of messages as the API takes it, without those switched off."""
-        return [message.to_api() for message in self._messages if message.enabled]
+        return [message.to_api() for message in self.messages if message.enabled]
 
-    def to_json(self) -> str:
-        """The whole conversation as JSON, messages switched off and outcomes included."""
-        return json.dumps({"format": FORMAT, "messages": [_dump(m) for m in self]}, ensure_ascii=False, indent=1)
+    def to_json(self, settings: Mapping[str, Any] | None = None) -> str:
+        """The whole conversation as JSON: all branches, messages switched off, outcomes, and a chat's settings."""
+        with self._lock:
+            kept = Kept(dict(self._lines), self._current, settings or {})
+        return conversation_file.dump(kept)
 
     @classmethod
     def from_json(cls, text: str) -> "Conversation":
         """A conversation from `to_json`'s text, or from a JSON list in the API's form."""
-        try:
-            data = json.loads(text)
-        except ValueError as error:
-            raise InputError(
-                f"This is not JSON ({error}).", "Give the text that Conversation.to_json() wrote."
-            ) from None
-        if isinstance(data, list):
-            return cls(data)
-        if not isinstance(data, dict) or data.get("format") != FORMAT or not isinstance(data.get("messages"), list):
-            raise InputError(f"This JSON is not a conversation; its format must be {FORMAT!r} or a list of messages.")
-        return cls(_load(m, f"messages[{i}]") for i, m in enumerate(data["messages"]))
+        return cls.from_kept(conversation_file.parse(text))
+
+    @classmethod
+    def from_kept(cls, kept: Kept) -> "Conversation":
+        """A conversation from what a file holds."""
+        talk = cls()
+        talk._lines, talk._current = dict(kept.lines), kept.current
+        talk._recent = [*(name for name in talk._lines if name != kept.current), kept.current]
+        return talk
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the conversation to a file, whole or not at all."""
-        target = Path(path)
-        draft = target.with_name(f".{target.name}.{_new_id()}")
-        draft.write_text(self.to_json(), encoding="utf-8")
-        draft.replace(target)
-        return target
+        return conversation_file.write(path, self.to_json())
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Conversation":
-        """Read a conversation from a file that `save` wrote."""
-        return cls.from_json(Path(path).read_text(encoding="utf-8"))
+        """Read a conversation from a file that `save` wrote; raises InputError for any other file."""
+        return cls.from_kept(conversation_file.read(path))
 
     def listen(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have `listener` called after each change, on the thread that made it; returns the way to stop."""
@@ -209,46 +265,74 @@ class Conversation:
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
     def __repr__(self) -> str:
-        return f"Conversation({len(self)} messages)"
+        with self._lock:
+            branches = f", {len(self._lines)} branches" if len(self._lines) > 1 else ""
+            return f"Conversation({len(self)} messages{branches})"
 
-    def _index(self, which: int | str) -> int:
-        if isinstance(which, int):
-            if not -len(self) <= which < len(self):
-                raise InputError(f"There is no message {which}; the conversation has {len(self)}, counted from 0.")
-            return which % len(self)
-        for index, message in enumerate(self._messages):
-            if message.id == which:
-                return index
-        raise InputError(f"There is no message with the id {which!r}.", "conversation.messages lists them.")
+    # --- how a change is made
+
+    def _line(self, name: str) -> Line:
+        if not isinstance(name, str) or name not in self._lines:
+            names = ", ".join(map(repr, list(self._lines)[:20]))
+            raise InputError(f"There is no branch {name!r}.", f"There is {names}.")
+        return self._lines[name]
+
+    def _side(self, given: "str | Conversation") -> tuple[Line, str]:
+        if isinstance(given, Conversation):
+            return given.messages, given.current
+        with self._lock:
+            return self._line(given), given
 
     def _put(self, which: int | str, **changes: Any) -> Message:
-        index = self._index(which)
-        self._messages[index] = message = replace(self._messages[index], **changes)
-        self._changed()
+        made: list[Message] = []
+
+        def changed(line: Line) -> Line:
+            index = _index(line, which)
+            made.append(replace(line[index], **changes))
+            return (*line[:index], made[0], *line[index + 1 :])
+
+        self._change(changed)
+        return made[0]
+
+    def _put_in(self, which: int | str, after: int, message: Message) -> Message:
+        def longer(line: Line) -> Line:
+            index = len(line) if which == len(line) and not after else _index(line, which) + after
+            return (*line[:index], message, *line[index:])
+
+        self._change(longer)
         return message
 
-    def _changed(self) -> None:
+    def _grow(self, name: str | None, line: Line, checkout: bool) -> Branch:
+        name = free_name(self._lines, self._current) if name is None else check_name(name, self._lines)
+        self._lines[name] = line
+        self._recent.insert(len(self._recent) if checkout else 0, name)
+        self._current = name if checkout else self._current
+        return Branch(name, line, checkout)
+
+    def _change(self, make: Callable[[Line], Line]) -> None:
+        with self._changing():
+            self._lines[self._current] = make(self._lines[self._current])
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._lock:
+            yield
+            self._forks = None
+        # not under the lock: a listener may wait for one that a reader of this conversation holds
         for listener in list(self._listeners):
             listener()
 
 
+def _index(line: Line, which: int | str) -> int:
+    if isinstance(which, int):
+        if not -len(line) <= which < len(line):
+            raise InputError(f"There is no message {which}; the conversation has {len(line)}, counted from 0.")
+        return which % len(line)
+    for index, message in enumerate(line):
+        if message.id == which:
+            return index
+    raise InputError(f"There is no message with the id {which!r}.", "conversation.messages lists them.")
+
+
 def _as_message(message: Message | Mapping[str, Any], where: str) -> Message:
     return message if isinstance(message, Message) else Message.from_api(message, where)
-
-
-def _dump(message: Message) -> dict[str, Any]:
-    kept = {"id": message.id, "enabled": message.enabled, "outcome": message.outcome, "note": message.note}
-    return message.to_api() | {"chatkit": kept}
-
-
-def _load(data: Mapping[str, Any], where: str) -> Message:
-    if not isinstance(data, Mapping):
-        return Message.from_api(data, where)
-    message = Message.from_api({k: v for k, v in data.items() if k != "chatkit"}, where)
-    kept = data.get("chatkit")
-    known = (
-        {k: v for k, v in kept.items() if k in ("id", "enabled", "outcome", "note")}
-        if isinstance(kept, Mapping)
-        else {}
-    )
-    return replace(message, **known)

@@ -74,7 +74,15 @@ class Keeper:
         talk = self._talk
         answered = [model for reply in talk.replies.values() if (model := reply.model)]
         model = answered[-1] if answered else talk.model
-        return Entry(self.id, title(talk.conversation), model, len(talk.conversation), 1, self._began, archive.now())
+        return Entry(
+            self.id,
+            title(talk.conversation),
+            model,
+            len(talk.conversation),
+            len(talk.conversation.branches),
+            self._began,
+            archive.now(),
+        )
 
 
 def title(conversation: Conversation) -> str:
@@ -91,7 +99,8 @@ def title(conversation: Conversation) -> str:
 
 
 def _words(conversation: Conversation) -> str:
-    return "\n".join(message.text for message in conversation)
+    messages = {id(message): message for branch in conversation.branches for message in branch.messages}
+    return "\n".join(message.text for message in messages.values())
 
 
 def _warn(error: StoreError) -> None:
