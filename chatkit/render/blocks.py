@@ -43,9 +43,12 @@ def render(text: str) -> str:
     return "".join(block.html for block in blocks(text))
 
 
-def blocks(text: str) -> list[Block]:
-    """The text's top-level blocks in order; their sources joined are the text."""
-    return list(_blocks(text, {}))
+def blocks(text: str, notes: MutableMapping[str, Any] | None = None) -> list[Block]:
+    """The text's top-level blocks in order; their sources joined are the text.
+
+    `notes` may ask for math as its source: {"math": "source"}.
+    """
+    return list(_blocks(text, {} if notes is None else notes))
 
 
 class Growing:
