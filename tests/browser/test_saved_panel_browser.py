@@ -1,0 +1,54 @@
+"""A notebook with a panel in it is opened again, and no kernel knows the panel: there is text, and no error."""
+
+import json
+
+from lab import Lab, Notebook
+
+SHOWN = """
+from IPython.display import display
+from chatkit import ChatPanel
+from chatkit.render.transcript import saved, transcript
+said = [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "In *Brazil*, $x^2$."}]
+panel = ChatPanel(conversation=said)
+display(panel)
+display(DATA, raw=True)
+"""
+SENTENCE = "Run this cell to talk."
+TALK = ["Conversation", "user", "Where?", "assistant", "In Brazil, x^2."]
+VISIBLE = """() => [...document.querySelectorAll('.jp-OutputArea')].map((area) =>
+    [...area.querySelectorAll('.jp-OutputArea-output')].filter((node) => node.offsetHeight > 0).map((node) => node.innerText))"""
+
+
+def visible(notebook: Notebook) -> list[list[str]]:
+    """The lines of what is to be seen of each output, by cell."""
+    return [[line for text in cell for line in text.split("\n") if line] for cell in notebook.page.evaluate(VISIBLE)]
+
+
+def test_a_panel_without_its_kernel_leaves_text_and_no_error(notebook: Notebook, lab: Lab):
+    transcript, saved = SHOWN.replace("DATA", "transcript(panel.chat.conversation)"), f"saved({SENTENCE!r})"
+    notebook.open(transcript, SHOWN.replace("DATA", saved))
+    notebook.run(0)
+    notebook.run(1)
+    notebook.page.locator(".ck-panel").nth(1).wait_for()
+    notebook.page.locator(".ck-assistant").first.wait_for()
+    assert notebook.page.locator(".ck-saved").evaluate_all("nodes => nodes.map(node => node.offsetHeight)") == [0, 0]
+    notebook.command("docmanager:save")
+    notebook.shut_down()
+    notebook.page.reload()
+    notebook.wait_for_kernel()
+    gone = notebook.page.get_by_text("Error displaying widget: model not found")
+    gone.nth(1).wait_for(state="attached")
+    assert visible(notebook) == [TALK, [SENTENCE]]
+    notebook.screenshot("saved-panel")
+
+    content = json.loads(notebook.path.read_text(encoding="utf-8"))
+    for cell in content["cells"]:
+        del cell["outputs"][0]["data"]["text/plain"]
+        cell["outputs"][1]["data"]["text/html"] += "<script>document.title = 'owned'</script>"
+    stranger = Notebook(notebook.page, lab, "from-somebody-else")
+    stranger.path.write_text(json.dumps(content), encoding="utf-8")
+    stranger.show()
+    stranger.page.locator(".ck-saved").nth(1).wait_for()
+    assert visible(stranger) == [TALK, [SENTENCE]]
+    assert "owned" not in stranger.page.title()
+    stranger.shut_down()
