@@ -190,11 +190,40 @@ class Conversation:
         """
         line = tuple(messages)
         with self._changing():
-            others = [other for name, other in self._lines.items() if name != self._current]
-            if not any(begins(self.messages, other) for other in [line, *others]):
-                return self._grow(None, line, True)
-            self._lines[self._current] = line
-            return Branch(self._current, line, True)
+            return self._turn_to(self._current, line)
+
+    def extend(
+        self,
+        messages: Iterable[Message],
+        *,
+        on: str | None = None,
+        instead_of: str | None = None,
+        others: Iterable[Message] = (),
+    ) -> Branch:
+        """Put messages at the end of a branch (`on`, or the present one), as one change.
+
+        `instead_of` is the id of a message that they replace with all that follows; the old line is kept as a branch
+        if it would be lost. Each of `others` becomes a variant of the last message, on a branch of its own. A branch
+        that is not the present one does not become it.
+        """
+        more = tuple(messages)
+        with self._changing():
+            name = self._current if on is None else on
+            line = self._line(name)
+            start = line[: None if instead_of is None else _index(line, instead_of)]
+            made = self._turn_to(name, start + more)
+            for other in others:
+                self._grow(None, (*made.messages[:-1], other), False, after=made.name)
+            return made
+
+    def show(self, message_id: str) -> Branch:
+        """Go to the branch that holds the message; to the one used last, if there are several."""
+        with self._lock:
+            held = (n for n in reversed(self._recent) if any(m.id == message_id for m in self._lines[n]))
+            name = next(held, None)
+        if name is None:
+            raise InputError(f"No branch has a message with the id {message_id!r}.")
+        return self.checkout(name)
 
     @property
     def forks(self) -> Mapping[int, Variants]:
@@ -302,8 +331,17 @@ class Conversation:
         self._change(longer)
         return message
 
-    def _grow(self, name: str | None, line: Line, checkout: bool) -> Branch:
-        name = free_name(self._lines, self._current) if name is None else check_name(name, self._lines)
+    def _turn_to(self, name: str, line: Line) -> Branch:
+        """Let a branch go on with a line: in its place, unless what it has would be lost."""
+        old, present = self._lines[name], name == self._current
+        others = [other for other_name, other in self._lines.items() if other_name != name]
+        if not any(begins(old, other) for other in [line, *others]):
+            return self._grow(None, line, present, after=name)
+        self._lines[name] = line
+        return Branch(name, line, present)
+
+    def _grow(self, name: str | None, line: Line, checkout: bool, after: str | None = None) -> Branch:
+        name = free_name(self._lines, after or self._current) if name is None else check_name(name, self._lines)
         self._lines[name] = line
         self._recent.insert(len(self._recent) if checkout else 0, name)
         self._current = name if checkout else self._current

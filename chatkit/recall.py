@@ -64,7 +64,7 @@ class Kept:
     def open(self) -> Chat:
         """A chat that goes on from here, and goes on being kept in the same place."""
         document, version = self._document()
-        chat = Chat(conversation=Conversation.from_json(document), history=False)
+        chat = Chat.from_json(document, history=False)
         Keeper(chat, self.id, version)
         return chat
 
@@ -137,8 +137,8 @@ def history(search: str | None = None, limit: int | None = 20) -> History:
     `search` finds those in which each of its words stands, anywhere in any message; `limit` is how many at most.
     `CHATKIT_HISTORY=off` keeps nothing, `CHATKIT_HISTORY=/path` keeps it there.
 
-    >>> history("words that nobody has said")
-    0 conversations with 'words that nobody has said' in the history.
+    >>> len(history("words that nobody has said"))
+    0
     """
     file = archive.place()
     if file is None:

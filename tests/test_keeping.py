@@ -56,6 +56,11 @@ def send_more(chat: Chat, text: str) -> None:
     writer.writer.flush()
 
 
+def add(chat: Chat, **more) -> None:
+    chat.conversation.add("user", "added", **more)
+    writer.writer.flush()
+
+
 def texts(messages) -> list[str]:
     return [message.text for message in messages]
 
@@ -110,9 +115,11 @@ def test_the_file_lies_in_the_users_data_folder_and_only_its_owner_reads_it(file
 def test_no_word_of_the_talk_is_in_the_usage_store(file, server):
     open_chat(server).send("xyzzy-question")
     usage_file = Path(os.environ["CHATKIT_DB"])
-    assert usage_file.exists()
-    for path in usage_file.parent.glob(usage_file.name + "*"):
-        assert b"xyzzy-question" not in path.read_bytes()
+    files = [path for path in usage_file.parent.iterdir() if path.name.startswith(usage_file.name)]
+    # by another process: to close a file here would drop the locks that SQLite holds on it
+    written = subprocess.run(["cat", *files], capture_output=True, check=True).stdout
+    assert b"answered" in written  # the model's name
+    assert b"xyzzy-question" not in written
 
 
 def test_a_kept_chat_is_opened_and_goes_on_under_the_same_id(file, server):
@@ -125,6 +132,34 @@ def test_a_kept_chat_is_opened_and_goes_on_under_the_same_id(file, server):
     assert chatkit.history().open(kept.id).conversation.messages == kept.messages
     with pytest.raises(InputError, match="no conversation 7 here; there are 1"):
         chatkit.history().open(7)
+
+
+def test_branches_and_settings_are_kept_too(file, server):
+    chat = open_chat(server, temperature=0.5, api="chat", trim="oldest")
+    chat.send("first")
+    chat.rerun(0, "zebra")
+    [kept] = chatkit.history("first")
+    assert (kept.title, kept.branches) == ("zebra", 2)
+    again = kept.open()
+    assert (again.parameters, again.trim, again.system) == ({"temperature": 0.5}, "oldest", None)
+    assert [texts(branch.messages) for branch in again.branches] == [["first", "In Brazil."], ["zebra", "In Brazil."]]
+
+
+def test_a_key_that_was_typed_into_the_chat_is_not_kept(file, server):
+    client = connect.client_for(Endpoint(server.url, "sk-canary-0123456789", "asked", "test"), asynchronous=True)
+    Chat(client=client).send("my key is sk-canary-0123456789")
+    [kept] = chatkit.history()
+    assert kept.title == "my key is [key]"
+    assert b"canary" not in bytes_of(file.parent)
+
+
+def test_a_chat_that_cannot_be_written_down_says_so_and_goes_on(file, server):
+    chat = send(server)
+    with pytest.warns(UserWarning, match="cannot be written as JSON"):
+        add(chat, extra={"number": float("nan")})
+    chat.conversation.remove(2)
+    chat.conversation.add("user", "even")
+    assert len(chatkit.history()[0]) == 3
 
 
 def test_a_kept_chat_changed_in_two_places_loses_nothing(file, server):

@@ -24,14 +24,23 @@ _COUNTS = {
     "top_logprobs": (0, 20),
 }
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_OWN = ("model", "messages", "stream", "stream_options")
+_OWN = ("model", "messages", "input", "instructions", "stream", "stream_options")
+CONNECTION = ("api_key", "base_url", "organization", "project", "default_headers", "extra_headers", "http_client")
+"""What says where calls go and with which key; it is no part of a request's body."""
+SCHEMA_WORDS = frozenset({"properties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const", "items", "$schema"})
+"""Words of a JSON schema, by which one is known that does not say its type."""
 
 
 def check(model: str, parameters: Mapping[str, Any]) -> None:
     """Raise an InputError that names every parameter that cannot be sent, and its rule."""
-    faults = [*_model_faults(model), *_parameter_faults({k: v for k, v in parameters.items() if v is not None})]
-    if faults:
-        raise InputError(" ".join(f"{fault}." for fault in faults), "Nothing was sent.")
+    if found := faults(model, parameters):
+        raise InputError(" ".join(found), "Nothing was sent.")
+
+
+def faults(model: str, parameters: Mapping[str, Any]) -> list[str]:
+    """What cannot be sent of these, a sentence each."""
+    given = {k: v for k, v in parameters.items() if v is not None}
+    return [f"{fault}." for fault in (*_model_faults(model), *_parameter_faults(given))]
 
 
 def _model_faults(model: object) -> list[str]:
@@ -44,6 +53,7 @@ def _model_faults(model: object) -> list[str]:
 
 def _parameter_faults(parameters: Mapping[str, Any]) -> list[str]:
     faults = [f"{name} is set by chatkit itself; leave it out" for name in _OWN if name in parameters]
+    faults += [f"{name} is no parameter of a turn; give it to connect()" for name in CONNECTION if name in parameters]
     for name, value in parameters.items():
         if name in _NUMBERS and not _in_range(value, *_NUMBERS[name]):
             low, high = _NUMBERS[name]
@@ -56,11 +66,26 @@ def _parameter_faults(parameters: Mapping[str, Any]) -> list[str]:
         faults.append(f"seed is {parameters['seed']!r}; it must be a whole number")
     if "stop" in parameters and not _is_stop(parameters["stop"]):
         faults.append("stop must be text, or a list of at most 4 texts")
+    if not _is_format(parameters.get("response_format", "text")):
+        faults.append("response_format must be 'text', 'json', a JSON schema, or the API's own object")
+    if not isinstance(parameters.get("reasoning", {}), Mapping):
+        faults.append(f"reasoning is {parameters['reasoning']!r}; it must be an object such as {{'effort': 'low'}}")
+    if not isinstance(parameters.get("tools", []), list | tuple):
+        faults.append("tools must be a list of the API's objects")
     if parameters.get("reasoning_effort", "none") not in _EFFORTS:
         faults.append(
             f"reasoning_effort is {parameters['reasoning_effort']!r}; it must be one of {', '.join(_EFFORTS)}"
         )
     return faults
+
+
+def _is_format(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return value in ("text", "json")
+    kind = value.get("type")
+    if kind == "json_schema" and "json_schema" in value:
+        return isinstance(value["json_schema"], Mapping)
+    return isinstance(kind, str | list) or bool(SCHEMA_WORDS & value.keys())
 
 
 def _in_range(value: object, low: float, high: float | None) -> bool:

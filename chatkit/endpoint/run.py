@@ -37,10 +37,10 @@ class Run:
     'Hello'
     """
 
-    def __init__(self, make: Callable[[], AsyncIterator[Item]]) -> None:
+    def __init__(self, make: Callable[[], AsyncIterator[Item]], then: Callable[[Reply], object] | None = None) -> None:
         self.id = uuid4().hex[:12]
         self.blocking = False
-        self._turn = turn = Turn(make)
+        self._turn = turn = Turn(make, then)
         weakref.finalize(self, turn.call, turn.abandon).atexit = False
         interrupts.note(self)  # before it begins: an interrupt may come at any step from here on
         turn.begin()
@@ -186,9 +186,13 @@ class Run:
             self.blocking = False if main else self.blocking
 
 
-def start(make: Callable[[], AsyncIterator[Item]]) -> Run:
-    """Start the turn that `make` streams, on the loop's thread, with the caller's context variables."""
-    return Run(make)
+def start(make: Callable[[], AsyncIterator[Item]], then: Callable[[Reply], object] | None = None) -> Run:
+    """Start the turn that `make` streams, on the loop's thread, with the caller's context variables.
+
+    `then` is called there once with the Reply, when the run is done and before whoever waits for it goes on; unlike a
+    listener it does not keep a run alive that nobody holds.
+    """
+    return Run(make, then)
 
 
 def _tick(until: float | None) -> float:

@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from itertools import groupby
+from typing import Any
 
 from chatkit.endpoint.loop import get_loop
 from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
@@ -28,10 +29,10 @@ _live: "set[Turn]" = set()  # asyncio holds its tasks weakly only
 class Turn:
     """What runs on the loop's thread: all its state is written there, and only there."""
 
-    def __init__(self, make: Callable[[], AsyncIterator[Item]]) -> None:
+    def __init__(self, make: Callable[[], AsyncIterator[Item]], then: Callable[[Reply], object] | None = None) -> None:
         self.reply: Reply | None = None
         self.ended = threading.Event()
-        self._make = make
+        self._make, self._then = make, then
         self._loop = get_loop()
         self._context = contextvars.copy_context()
         self._items: list[Item] = []
@@ -137,6 +138,9 @@ class Turn:
         """End the turn: the listeners hear of it before whoever waits goes on."""
         self.reply = reply or self._own_reply(None)
         self._take(self.reply)
+        if self._then:
+            _tell(self._then, self.reply)
+        self._then = None
         self._listeners.clear()
         _live.discard(self)
         self.ended.set()
@@ -146,10 +150,11 @@ class Turn:
     def orphan(self) -> None:
         """End in a forked child, which has no thread that would ever end what it inherited."""
         self.ended, self._stopped, self._orphaned = threading.Event(), True, True
+        self._then = None
         self.settle()
 
 
-def _tell(listener: Listener, item: Item) -> None:
+def _tell(listener: Callable[[Any], object], item: Item) -> None:
     try:
         listener(item)
     except Exception:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from chatkit.conversation import Conversation
-from chatkit.exceptions import StoreError
+from chatkit.exceptions import ChatkitError
 from chatkit.keeping import archive, writer
 from chatkit.keeping.archive import Archive, DeletedError, Entry, OvertakenError
 from chatkit.render.plain_text import line
@@ -30,6 +30,9 @@ class Talk(Protocol):
     @property
     def replies(self) -> Mapping[str, Any]:
         """What each answer took."""
+
+    def to_json(self) -> str:
+        """All of it but keys."""
 
 
 class Keeper:
@@ -52,37 +55,29 @@ class Keeper:
         if file is None:
             return
         try:
-            self._put(Archive(file))
+            self._put(Archive(file), self._talk.to_json())
         except DeletedError:
             self._unlisten()
-        except StoreError as error:
+        except ChatkitError as error:
             _warn(error)
 
     def _hear(self) -> None:
-        if self._version or self._talk.replies:
+        if (self._version or self._talk.replies) and archive.place():
             writer.writer.touch(self)
 
-    def _put(self, file: Archive) -> None:
-        entry, document, words = self._entry(), self._talk.conversation.to_json(), _words(self._talk.conversation)
+    def _put(self, file: Archive, document: str) -> None:
+        # what is said of the document is read from it: it is one state of the chat, and no key is in it
+        talk = Conversation.from_json(document)
         try:
-            self._version = file.put(entry, document, words, after=self._version)
+            self._version = file.put(self._entry(talk), document, _words(talk), after=self._version)
         except OvertakenError:
             self.id, self._version, self._began = uuid4().hex[:12], 0, archive.now()
-            self._version = file.put(self._entry(), document, words)
+            self._version = file.put(self._entry(talk), document, _words(talk))
 
-    def _entry(self) -> Entry:
-        talk = self._talk
-        answered = [model for reply in talk.replies.values() if (model := reply.model)]
-        model = answered[-1] if answered else talk.model
-        return Entry(
-            self.id,
-            title(talk.conversation),
-            model,
-            len(talk.conversation),
-            len(talk.conversation.branches),
-            self._began,
-            archive.now(),
-        )
+    def _entry(self, talk: Conversation) -> Entry:
+        answered = [reply.model for reply in self._talk.replies.values() if reply.model]
+        model = answered[-1] if answered else self._talk.model
+        return Entry(self.id, title(talk), model, len(talk), len(talk.branches), self._began, archive.now())
 
 
 def title(conversation: Conversation) -> str:
@@ -103,7 +98,7 @@ def _words(conversation: Conversation) -> str:
     return "\n".join(message.text for message in messages.values())
 
 
-def _warn(error: StoreError) -> None:
+def _warn(error: ChatkitError) -> None:
     global _warned
     if not _warned:
         _warned = True

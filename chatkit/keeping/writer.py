@@ -6,9 +6,12 @@ daemon: the interpreter's end waits for it; what changes later still is written 
 """
 
 import atexit
+import logging
 import os
 import threading
 from typing import Protocol
+
+_log = logging.getLogger(__name__)
 
 
 class Writing(Protocol):
@@ -66,7 +69,10 @@ class Writer:
                     self._state.notify_all()
                     return
                 del self._due[keeper]
-            keeper.write()
+            try:
+                keeper.write()
+            except Exception:  # noqa: BLE001  # one chat's fault must not keep the others from being written
+                _log.exception("A chat could not be kept.")
 
 
 writer = Writer()

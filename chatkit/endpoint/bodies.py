@@ -1,0 +1,195 @@
+"""The body of a request, in the words of either API: Chat Completions or Responses.
+
+In: a model, messages in the API's chat form, parameters as a person gives them. Out: a JSON body without stream
+flags. A pure function: nothing is sent. What one API does not have is an InputError that names it.
+Form of Responses: https://platform.openai.com/docs/api-reference/responses/create
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from chatkit.endpoint.engine import Api
+from chatkit.endpoint.parameters import SCHEMA_WORDS
+from chatkit.exceptions import InputError
+
+APIS: tuple[Api, ...] = ("chat", "responses")
+
+CHAT_ONLY = {"n": 1, "presence_penalty": 0, "frequency_penalty": 0, "seed": None, "stop": None, "logit_bias": None}
+"""What Responses has not, and the value that asks for nothing."""
+LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
+
+_SCHEMA_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
+_INPUT_PARTS = {"text": "input_text", "image_url": "input_image", "file": "input_file"}
+
+Item = dict[str, Any]
+
+
+def build(api: Api, model: str, messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> Item:
+    """The body that asks `model` to go on after `messages`; parameters that are None are left out.
+
+    >>> build("responses", "m", [{"role": "user", "content": "Hi"}], {"max_completion_tokens": 5})
+    {'model': 'm', 'input': [{'role': 'user', 'content': 'Hi'}], 'max_output_tokens': 5, 'store': False}
+    """
+    given = {name: value for name, value in parameters.items() if value is not None}
+    if api == "chat":
+        return {"model": model, "messages": list(messages), **_chat_parameters(given)}
+    return {"model": model, **_input(messages), **_responses_parameters(given)}
+
+
+def answer_limit(parameters: Mapping[str, Any]) -> int | None:
+    """The most tokens that an answer may have, if the parameters say so."""
+    limits = (parameters.get(name) for name in LIMITS)
+    return next((limit for limit in limits if type(limit) is int), None)
+
+
+def response_format(value: Any) -> Item | None:
+    """The API's form of "text" (None: nothing to ask for), "json", a JSON schema, or that form itself.
+
+    >>> response_format("json"), response_format({"type": "object", "title": "City"})["json_schema"]["name"]
+    ({'type': 'json_object'}, 'City')
+    """
+    if value in (None, "text") or value == {"type": "text"}:
+        return None
+    if value == "json":
+        return {"type": "json_object"}
+    if value.get("type") == "json_schema" and "json_schema" not in value:
+        return {"type": "json_schema", "json_schema": {k: v for k, v in value.items() if k != "type"}}
+    if value.get("type") in ("json_schema", "json_object") and not SCHEMA_WORDS & value.keys():
+        return dict(value)
+    title = value.get("title")
+    name = title if isinstance(title, str) and _SCHEMA_NAME.match(title) else "answer"
+    return {"type": "json_schema", "json_schema": {"name": name, "schema": dict(value)}}
+
+
+def _chat_parameters(given: Item) -> Item:
+    named = {"max_completion_tokens" if name == "max_output_tokens" else name: value for name, value in given.items()}
+    if "response_format" in named:
+        form = response_format(named.pop("response_format"))
+        named |= {"response_format": form} if form else {}
+    return named
+
+
+def _responses_parameters(given: Item) -> Item:
+    lacking = [name for name, nothing in CHAT_ONLY.items() if name in given and given[name] != nothing]
+    if lacking:
+        raise InputError(
+            f"The Responses API has no {', '.join(lacking)}; nothing was sent.", "Leave it out, or use api='chat'."
+        )
+    body: Item = {}
+    for name, value in given.items():
+        if name in _PUT:
+            _PUT[name](body, value)
+        elif name not in CHAT_ONLY:
+            body[name] = value
+    return {**body, "store": given.get("store", False)}
+
+
+def _put_limit(body: Item, limit: Any) -> None:
+    body["max_output_tokens"] = limit
+
+
+def _put_effort(body: Item, effort: Any) -> None:
+    body["reasoning"] = {**body.get("reasoning", {}), "effort": effort}
+
+
+def _put_reasoning(body: Item, reasoning: Any) -> None:
+    body["reasoning"] = {**body.get("reasoning", {}), **reasoning}
+
+
+def _put_format(body: Item, value: Any) -> None:
+    if form := response_format(value):
+        flat = {"type": form["type"], **form.get("json_schema", {})}
+        body["text"] = {**body.get("text", {}), "format": flat}
+
+
+def _put_verbosity(body: Item, value: Any) -> None:
+    body["text"] = {**body.get("text", {}), "verbosity": value}
+
+
+def _put_logprobs(body: Item, value: Any) -> None:
+    if value:
+        body["include"] = [*body.get("include", []), "message.output_text.logprobs"]
+
+
+def _put_tools(body: Item, tools: Any) -> None:
+    body["tools"] = [_flat_function(tool) for tool in tools]
+
+
+def _put_choice(body: Item, choice: Any) -> None:
+    body["tool_choice"] = _flat_function(choice)
+
+
+def _flat_function(tool: Any) -> Any:
+    if isinstance(tool, Mapping) and isinstance(tool.get("function"), Mapping):
+        return {"type": "function", **tool["function"]}
+    return tool
+
+
+_PUT: Mapping[str, Callable[[Item, Any], None]] = {
+    **dict.fromkeys(LIMITS, _put_limit),
+    "reasoning_effort": _put_effort,
+    "reasoning": _put_reasoning,
+    "response_format": _put_format,
+    "verbosity": _put_verbosity,
+    "logprobs": _put_logprobs,
+    "tools": _put_tools,
+    "tool_choice": _put_choice,
+}
+
+
+def _input(messages: Sequence[Mapping[str, Any]]) -> Item:
+    """A first system message as `instructions`, the rest as input items."""
+    first = messages[0] if messages else {}
+    instructs = first.get("role") in ("system", "developer") and isinstance(first.get("content"), str)
+    items = [item for i, message in enumerate(messages) if i or not instructs for item in _items(message, i)]
+    return {"instructions": first["content"], "input": items} if instructs else {"input": items}
+
+
+def _items(message: Mapping[str, Any], number: int) -> list[Item]:
+    role, content, calls = message["role"], message.get("content"), message.get("tool_calls") or ()
+    unknown = set(message) - {"role", "content", "tool_calls", "tool_call_id", "refusal"}
+    if unknown:
+        names = ", ".join(f"messages[{number}].{name}" for name in sorted(unknown))
+        raise InputError(f"The Responses API has no {names}; nothing was sent.", "Take it out, or use api='chat'.")
+    if role == "tool":
+        return [{"type": "function_call_output", "call_id": message.get("tool_call_id"), "output": _text(content)}]
+    if role == "assistant":
+        text = _text(content) or str(message.get("refusal") or "")
+        said = [{"role": "assistant", "content": text}] if text or not calls else []
+        return [*said, *map(_call, calls)]
+    if isinstance(content, str):
+        return [{"role": role, "content": content}]
+    return [{"role": role, "content": [_part(part, number) for part in content or ()]}]
+
+
+def _call(call: Mapping[str, Any]) -> Item:
+    function = call.get("function") or {}
+    return {
+        "type": "function_call",
+        "call_id": call.get("id"),
+        "name": function.get("name"),
+        "arguments": function.get("arguments"),
+    }
+
+
+def _part(part: Mapping[str, Any], number: int) -> Item:
+    kind = part.get("type")
+    if isinstance(kind, str) and kind.startswith("input_") and kind != "input_audio":
+        return dict(part)
+    if kind not in _INPUT_PARTS:
+        raise InputError(
+            f"messages[{number}] has a part of type {kind!r}, which the Responses API does not have; nothing was sent.",
+            "Use api='chat' for it.",
+        )
+    inner = part.get(kind)
+    rest = dict(inner) if isinstance(inner, Mapping) else {kind: inner}
+    if kind == "image_url":
+        rest = {("image_url" if name == "url" else name): value for name, value in rest.items()}
+    return {"type": _INPUT_PARTS[kind], **rest}
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(str(part.get("text") or part.get("refusal") or "") for part in content or ())
