@@ -33,6 +33,7 @@ from chatkit.keeping import keeper
 from chatkit.ledger import tokens
 from chatkit.ledger.record import NOTHING, Usage
 from chatkit.message import HEADS, Message
+from chatkit.render.plain_text import tame
 from chatkit.worddiff import Diff
 
 if TYPE_CHECKING:
@@ -604,4 +605,4 @@ def _outcome(answer: Answer, reply: Reply) -> str:
 
 def _line(message: Message) -> str:
     mark = f" ({message.outcome})" if message.outcome not in (None, "complete") else ""
-    return f"  {message.role}{mark}: {message.text}"
+    return tame(f"  {message.role}{mark}: {message.text}")

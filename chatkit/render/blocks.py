@@ -100,7 +100,7 @@ class Growing:
 
 
 def _blocks(text: str, notes: MutableMapping[str, Any]) -> Iterator[Block]:
-    source = tame(text.replace("\r\n", "\n").replace("\r", "\n"))
+    source = tame(text)
     cut = _cut(source)
     head, rest = source[:cut], source[cut:]
     for quick, piece in _pieces(head):

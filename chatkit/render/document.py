@@ -14,7 +14,9 @@ from chatkit.render.markdown import acts
 from chatkit.render.plain_text import line, tame
 from chatkit.render.static import state_of
 
-_CODE = re.compile(r"^[ >]*(```|~~~).*?(?:^[ >]*\1|\Z)|(?<![\\`])(`+)(?!`).+?(?<!`)\2(?!`)", re.S | re.M)
+_CODE = re.compile(
+    r"^[ >]*(```|~~~).*?(?:^[ >]*\1|\Z)|(?<![\\`])(`+)(?!`)(?:(?!\n[ >]*\n).)+?(?<!`)\2(?!`)", re.S | re.M
+)
 _TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~$&:@])")
 
@@ -100,7 +102,7 @@ def fenced(text: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    return tame(text.replace("\r\n", "\n").replace("\r", "\n")).split("\n")
+    return tame(text).split("\n")
 
 
 def _messages(messages: Iterable[Message], captions: Mapping[str, str]) -> list[str]:

@@ -23,8 +23,8 @@ def plain(text: str) -> str:
 
 
 def tame(text: str) -> str:
-    """The text without terminal escapes and control characters."""
-    return _CONTROL.sub("", _TERMINAL.sub("", text))
+    """The text without terminal escapes and control characters; its lines end in a line feed."""
+    return _CONTROL.sub("", _TERMINAL.sub("", text.replace("\r\n", "\n").replace("\r", "\n")))
 
 
 def line(text: str) -> str:

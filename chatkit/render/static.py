@@ -59,7 +59,7 @@ def state_of(message: Message) -> str:
     """
     sent = "" if message.enabled else "not sent"
     ended = message.outcome if message.outcome not in (None, "complete") else ""
-    return " · ".join(filter(None, [sent, ended]))
+    return line(" · ".join(filter(None, [sent, ended])))
 
 
 def _section(messages: Iterable[Message], captions: Mapping[str, str], title: str) -> str:
