@@ -3,6 +3,7 @@
 import json
 
 from lab import Lab, Notebook
+from scripted_endpoint import ScriptedEndpoint
 
 SHOWN = """
 from IPython.display import display
@@ -12,6 +13,17 @@ said = [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": 
 panel = ChatPanel(conversation=said)
 display(panel)
 display(DATA, raw=True)
+"""
+LIVE = """
+import chatkit
+from chatkit import Chat, ChatPanel
+from chatkit.ui.beside import Beside
+from IPython.display import display
+chat = Chat(client=chatkit.connect(base_url={url!r}, api_key="sk-test", model="scripted", quiet=True))
+panel, beside = ChatPanel(chat), Beside(chat, "Run this cell to talk.", talk=True)
+display(panel)
+beside.show()
+stop = chat.conversation.listen(beside.update)
 """
 SENTENCE = "Run this cell to talk."
 TALK = ["Conversation", "user", "Where?", "assistant", "In Brazil, x^2."]
@@ -52,3 +64,25 @@ def test_a_panel_without_its_kernel_leaves_text_and_no_error(notebook: Notebook,
     assert visible(stranger) == [TALK, [SENTENCE]]
     assert "owned" not in stranger.page.title()
     stranger.shut_down()
+
+
+def test_the_text_beside_a_panel_follows_the_talk_and_the_panel_is_not_drawn_anew(
+    notebook: Notebook, endpoint: ScriptedEndpoint
+):
+    notebook.open(LIVE.format(url=endpoint.base_url))
+    notebook.run(0)
+    panel = notebook.page.locator(".ck-panel")
+    panel.get_by_label("Your message").fill("hello there")
+    panel.evaluate("node => { node.dataset.same = 'yes' }")
+    panel.get_by_label("Your message").press("Enter")
+    notebook.page.get_by_text("You said: hello there").first.wait_for()
+    beside = notebook.page.locator(".ck-saved", has_text="You said: hello there")
+    beside.wait_for(state="attached")
+    assert not beside.is_visible()
+    assert panel.get_attribute("data-same") == "yes"
+    notebook.command("docmanager:save")
+    saved = json.loads(notebook.path.read_text(encoding="utf-8"))
+    widget, talk = saved["cells"][0]["outputs"]
+    assert "application/vnd.jupyter.widget-view+json" in widget["data"]
+    assert "hello there" not in json.dumps(widget)
+    assert "".join(talk["data"]["text/plain"]).startswith("hello there\nuser: hello there\nassistant: You said: hello")
