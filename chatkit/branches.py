@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatkit.exceptions import InputError
+from chatkit.lines import Line
 from chatkit.message import Message, repair
 
 FIRST = "main"
 LONGEST_NAME = 80
-
-Line = tuple[Message, ...]
 
 
 @dataclass(frozen=True, slots=True)

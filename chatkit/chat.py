@@ -5,65 +5,46 @@ nothing came back leaves the conversation as it was; a turn that is taken again 
 """
 
 import asyncio
+import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from chatkit import context, conversation_file
-from chatkit.branches import Branch, Line
+from chatkit import answers, context, conversation_file
+from chatkit.branches import Branch
 from chatkit.captions import reply_caption
-from chatkit.context import Preview, Selection, Trim
+from chatkit.context import Selection, Trim
 from chatkit.conversation import Conversation
 from chatkit.conversation_file import Kept
-from chatkit.endpoint import bodies, catalog, connect, parameters, run
+from chatkit.endpoint import connect, run
 from chatkit.endpoint.engine import Api, Engine
-from chatkit.endpoint.reading import FILTERED, LENGTH
 from chatkit.endpoint.redact import MARK, SECRET
-from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
+from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.keeping import keeper
-from chatkit.ledger import tokens
 from chatkit.ledger.record import NOTHING, Usage
+from chatkit.lines import Line
 from chatkit.message import HEADS, Message
 from chatkit.render.plain_text import tame
+from chatkit.request import Preview, Request
+from chatkit.settings import Settings
 from chatkit.worddiff import Diff
 
 if TYPE_CHECKING:
     import openai
 
+logger = logging.getLogger(__name__)
+
 CONTINUE = "Continue."
 CUT_OFF = ("length", "incomplete", "cancelled")
 """Outcomes of an answer that could go on."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A turn: the messages it goes on from, on which branch, its question if it is new, and all it is asked with.
-
-    `cut` is the id of the first message that its answer replaces.
-    """
-
-    basis: Line
-    branch: str
-    question: Message | None
-    cut: str | None
-    model: str | None
-    api: Api
-    trim: Trim
-    settings: Mapping[str, Any]
-
-    @property
-    def line(self) -> Line:
-        """The messages that the answer follows."""
-        return self.basis if self.question is None else (*self.basis, self.question)
 
 
 class Chat:
@@ -95,7 +76,7 @@ class Chat:
         history: bool = True,
         **parameters: Any,
     ) -> None:
-        _refuse_connection(parameters)
+        Settings(parameters=parameters)  # refuses a key, which must not be kept in any attribute
         self.conversation = conversation if isinstance(conversation, Conversation) else Conversation(conversation or ())
         self.model = model
         self.parameters = parameters
@@ -107,8 +88,8 @@ class Chat:
         self.endpoint = connect.endpoint_of(client) if client is not None else None
         self._replies: dict[str, Reply] = {}
         self._answers: tuple[str, ...] = ()
-        self._asked: _Asked | None = None
-        self._failed: _Asked | None = None
+        self._asked: Request | None = None
+        self._failed: Request | None = None
         self._selection = Selection((), MappingProxyType({}), 0)
         self._counts = context.Counts()
         self._listeners: list[Callable[[Run], None]] = []
@@ -145,9 +126,7 @@ class Chat:
 
     @api.setter
     def api(self, api: Api) -> None:
-        if api not in bodies.APIS:
-            raise InputError(f"api is {api!r}; it must be 'chat' or 'responses'.")
-        self._api: Api = api
+        self._api: Api = Settings(api=api).api
 
     @property
     def trim(self) -> Trim:
@@ -180,6 +159,11 @@ class Chat:
     def basis(self) -> Line:
         """The messages that the last turn goes on from; while it runs, its answer takes the place of any others."""
         return self._asked.basis if self._asked else ()
+
+    @property
+    def rejected(self) -> Mapping[str, str]:
+        """Which parameters the present API or model would refuse, and why, a sentence each."""
+        return self._settings().rejected(self.endpoint)
 
     @property
     def left_out(self) -> Mapping[str, str]:
@@ -221,7 +205,7 @@ class Chat:
         end = len(messages)
         while end and messages[end - 1].role == "assistant":
             end -= 1
-        if not any(m.role == "user" for m in messages[:end]):
+        if not _asks(messages[:end]):
             raise InputError("There is no question to ask again.", "Send one first.")
         return self._start(None, messages[end].id if messages[end:] else None)
 
@@ -246,7 +230,7 @@ class Chat:
                 )
             return self._start(_question(text), message.id)
         place += message.role != "assistant"
-        if not any(m.role == "user" for m in messages[:place]):
+        if not _asks(messages[:place]):
             raise InputError(f"There is no question up to message {which!r}.", "Name a message of the user's.")
         return self._start(None, messages[place].id if messages[place:] else None)
 
@@ -290,41 +274,27 @@ class Chat:
         return self.conversation[chosen]
 
     def drop_oldest(self, turns: int | None = None) -> tuple[Message, ...]:
-        """Switch off the oldest turns, so that what is sent gets shorter; gives back what was switched off.
+        """Switch off the oldest turns that would be sent; gives back what was switched off.
 
         Without a number: as many as do not fit the model's window; the older half where it is unknown, and one at
         least. They are kept and can be switched on again; `retry` then asks a question that was too long once more.
         """
-        messages = self.conversation.messages
-        on = context.turns(m for m in messages if m.enabled)
-        droppable = on if self.pending else on[:-1]
-        if not droppable:
+        failed = self._failed
+        request = self._request(failed.question, failed.cut) if failed else self._request(None, None)
+        on = context.turns(m for m in request.line if m.enabled)[:-1]
+        trimmed = len(request.select(self.endpoint, self._counts).trimmed_turns)
+        if len(on) <= trimmed:
             raise InputError("There is no older turn to leave out.", "Shorten the message, or start a new chat.")
-        count = self._too_many(messages, droppable) if turns is None else turns
-        if not 0 < count <= len(droppable):
-            raise InputError(f"turns is {count!r}; it must be from 1 to {len(droppable)}.")
-        gone = {message.id for turn in droppable[:count] for message in turn}
-        self.conversation.replace_all(replace(m, enabled=False) if m.id in gone else m for m in messages)
-        return tuple(message for message in self.conversation if message.id in gone)
+        count = self._too_many(request, len(on) - trimmed, trimmed) if turns is None else turns
+        if not 0 < count <= len(on) - trimmed:
+            raise InputError(f"turns is {count!r}; it must be from 1 to {len(on) - trimmed}.")
+        # those that the rule leaves out go too, or they would come back into the room that is made
+        gone = [message.id for turn in on[: trimmed + count] for message in turn]
+        return self.conversation.switch_all(gone, False)
 
     def preview(self, text: str | None = None) -> Preview:
         """What would be sent now, with `text` as the next question: the request, an estimate, what is wrong with it."""
-        question = Message("user", text) if text and text.strip() else None
-        asked, model = self._ask_for(question, None), self._model()
-        selection = self._select(asked, model)
-        messages = tuple(message.to_api() for message in selection.messages)
-        faults = parameters.faults(model, asked.settings)
-        body: Mapping[str, Any] = {"model": model, "messages": list(messages), **asked.settings}
-        if not faults:
-            try:
-                body = bodies.build(asked.api, model, messages, asked.settings)
-            except InputError as error:
-                faults = [str(error)]
-        window = self._window(model)
-        faults += self._doubts(selection, asked, model, window)
-        return Preview(
-            messages, selection.left_out, selection.trimmed, selection.tokens, window, asked.api, body, tuple(faults)
-        )
+        return self._request(_draft(text), None).preview(self.endpoint, self._counts)
 
     def listen(self, listener: Callable[[Run], None]) -> Callable[[], None]:
         """Have `listener` called when a run starts, on the thread that started it; returns the way to stop."""
@@ -343,23 +313,14 @@ class Chat:
     # --- keeping
 
     def to_json(self) -> str:
-        """The conversation with its branches, the model, the parameters and rules, as JSON; never a key."""
-        kept = {k: v for k, v in self.parameters.items() if k not in parameters.CONNECTION}
-        settings = {"model": self.model, "parameters": kept, "api": self.api, "trim": self.trim}
-        text = self.conversation.to_json(settings)
+        """The conversation with its branches, the model, the parameters and rules as JSON; never a key."""
+        text = self.conversation.to_json(self._settings().kept())
         for key in self._keys():
             text = text.replace(key, MARK)
         return text
 
-    @classmethod
-    def from_json(
-        cls, text: str, *, client: "openai.OpenAI | openai.AsyncOpenAI | None" = None, history: bool = True
-    ) -> "Chat":
-        """A chat from what `to_json` gave; raises InputError for any other text."""
-        return cls._from_kept(conversation_file.parse(text), client, history)
-
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write what `to_json` gives to a file, whole or not at all."""
+        """Write `to_json` to a file, whole or not at all."""
         return conversation_file.write(path, self.to_json())
 
     @classmethod
@@ -371,7 +332,24 @@ class Chat:
         history: bool = True,
     ) -> "Chat":
         """A chat from a file that `save` wrote; raises InputError for any other file."""
-        return cls._from_kept(conversation_file.read(path), client, history)
+        return cls.from_kept(conversation_file.read(path), client=client, history=history)
+
+    @classmethod
+    def from_kept(
+        cls, kept: Kept, *, client: "openai.OpenAI | openai.AsyncOpenAI | None" = None, history: bool = True
+    ) -> "Chat":
+        """A chat from what a file, or a text (`conversation_file.parse`), holds."""
+        asked = Settings.from_kept(kept.settings)
+        talk = Conversation.from_kept(kept)
+        return cls(
+            model=asked.model,
+            client=client,
+            conversation=talk,
+            api=asked.api,
+            trim=asked.trim,
+            history=history,
+            **asked.parameters,
+        )
 
     def export(self, path: str | os.PathLike[str], *, branches: bool = False) -> Path:
         """Write the conversation to a file for people: .md, .html (stands alone, fetches nothing) or .json.
@@ -385,23 +363,6 @@ class Chat:
         shown = self.conversation.messages
         return export(path, shown, self.to_json(), captions=self.captions, title=title, branches=others)
 
-    @classmethod
-    def _from_kept(cls, kept: Kept, client: "openai.OpenAI | openai.AsyncOpenAI | None", history: bool) -> "Chat":
-        settings = {k: v for k, v in kept.settings.items() if k in ("model", "parameters", "api", "trim")}
-        model, given = settings.pop("model", None), settings.pop("parameters", {})
-        if not isinstance(model, str | None):
-            raise InputError(f"settings.model is {model!r:.60}; it must be text.")
-        if not isinstance(given, dict):
-            raise InputError("settings.parameters must be an object.")
-        try:
-            talk = Conversation.from_kept(kept)
-            chat = cls(model=model, client=client, conversation=talk, history=history, **settings)
-            _refuse_connection(given)
-        except InputError as error:
-            raise InputError(f"settings: {error.cause}", error.way_out) from None
-        chat.parameters = given
-        return chat
-
     # --- how a turn is taken
 
     def _head(self) -> Message | None:
@@ -409,36 +370,28 @@ class Chat:
 
     def _keys(self) -> list[str]:
         endpoint = self.endpoint
-        held = [endpoint.api_key, *(str(value) for _, value in endpoint.azure)] if endpoint else []
-        return [key for key in held if len(key) >= SECRET]
+        azure = dict(endpoint.azure) if endpoint else {}
+        held = (endpoint and endpoint.api_key, azure.get("api_key"), azure.get("azure_ad_token"))
+        return [key for key in held if isinstance(key, str) and len(key) >= SECRET]
 
-    def _model(self) -> str:
-        return self.model or (self.endpoint.model if self.endpoint else catalog.HOSTED_DEFAULT)
-
-    def _window(self, model: str) -> int | None:
-        if self.endpoint is not None and self.endpoint.local:
-            return self.endpoint.window
-        return catalog.find(model).window if self.model or self.endpoint else None
+    def _settings(self) -> Settings:
+        return Settings(self.model, dict(self.parameters), self.api, self.trim)
 
     def _check_idle(self) -> None:
         if self.run is not None and not self.run.done:
             raise InputError("An answer is still coming.", "Wait for it, or stop it: chat.run.cancel().")
 
-    def _ask_for(self, question: Message | None, cut: str | None) -> _Asked:
-        settings = {k: v for k, v in self.parameters.items() if v is not None}
-        present = next(branch for branch in self.branches if branch.current)
-        line = present.messages
-        if cut is not None:
-            line = tuple(takewhile(lambda message: message.id != cut, line))
-        return _Asked(line, present.name, question, cut, self.model, self.api, self.trim, settings)
+    def _request(self, question: Message | None, cut: str | None) -> Request:
+        here = self.conversation.current_branch
+        basis = tuple(takewhile(lambda message: message.id != cut, here.messages))
+        cut = cut if len(basis) < len(here.messages) else None
+        return Request(basis, here.name, question, cut, self._settings())
 
     def _start(self, question: Message | None, cut: str | None = None) -> Run:
         with self._lock:
             self._check_idle()
-            asked = self._ask_for(question, cut)
-            model = self.model or catalog.HOSTED_DEFAULT
-            parameters.check(model, asked.settings)
-            bodies.build(asked.api, model, [m.to_api() for m in asked.line if m.enabled], asked.settings)
+            asked = self._request(question, cut)
+            asked.check()
             self._asked = self._failed = asked
             self.pending = question.text if question else None
             self.run = started = run.start(lambda: self._turn(asked), self._tell)
@@ -448,9 +401,12 @@ class Chat:
 
     def _tell(self, reply: Reply) -> None:
         for callback in list(self._on_reply):
-            callback(reply)
+            try:
+                callback(reply)
+            except Exception:
+                logger.exception("A callback of on_reply failed; the chat goes on.")
 
-    async def _turn(self, asked: _Asked) -> AsyncIterator[Delta | Wait | Reply]:
+    async def _turn(self, asked: Request) -> AsyncIterator[Delta | Wait | Reply]:
         try:
             async for item in self._ask(asked):
                 if isinstance(item, Reply):
@@ -459,18 +415,16 @@ class Chat:
         except ChatkitError as error:
             yield Reply((), "error", error=error)
 
-    async def _ask(self, asked: _Asked) -> AsyncIterator[Delta | Wait | Reply]:
+    async def _ask(self, asked: Request) -> AsyncIterator[Delta | Wait | Reply]:
         if self.endpoint is None or self.endpoint.local:
             async for word in self._find_endpoint():
                 yield word
         assert self.endpoint is not None
-        model = asked.model or self.endpoint.model
-        if not self.endpoint.local:
-            _check_model(model, asked.settings)
-        self._selection = chosen = self._select(asked, model)
-        body = bodies.build(asked.api, model, [m.to_api() for m in chosen.messages], asked.settings)
+        asked.check_model(self.endpoint)
+        self._selection = chosen = asked.select(self.endpoint, self._counts)
+        body = asked.body(self.endpoint, chosen)
         client = await asyncio.to_thread(connect.shared_client, self.endpoint)
-        async for item in Engine().stream(client, body, api=asked.api):
+        async for item in Engine().stream(client, body, api=asked.settings.api):
             if isinstance(item, Reply) and chosen.trimmed:
                 item = replace(item, notes=(*item.notes, chosen.trimmed))
             yield item
@@ -488,64 +442,31 @@ class Chat:
             yield Wait(0, 1, 1, word)
         self.endpoint = finding.result()
 
-    def _keep(self, reply: Reply, asked: _Asked) -> None:
+    def _keep(self, reply: Reply, asked: Request) -> None:
         self.usage += reply.usage
         if not reply.came_back:
             return
         self._failed = self.pending = None
-        came = [answer for answer in reply.answers if _has_words(answer)] or reply.answers[:1] or (Answer(),)
-        messages = [_as_message(answer, reply) for answer in came]
+        messages = answers.messages(reply)
         self._answers = tuple(message.id for message in messages)
         self._replies |= dict.fromkeys(self._answers, reply)
         said = (*asked.line[len(asked.basis) :], messages[0])
         try:
             self.conversation.extend(said, on=asked.branch, instead_of=asked.cut, others=messages[1:])
         except InputError:  # the branch, or the message that is answered anew, was removed while the answer came
-            present = self.conversation.current == asked.branch
-            self.conversation.branch(messages=(*asked.basis, *said), checkout=present)
+            before = (*asked.basis, *said[:-1])
+            if self.conversation.current == asked.branch:
+                self.conversation.go_on_with((*before, messages.pop(0)))
+            for message in messages:
+                self.conversation.branch(messages=(*before, message), checkout=False)
 
-    # --- what is sent
-
-    def _select(self, asked: _Asked, model: str) -> Selection:
-        spoken = {k: v for k, v in asked.settings.items() if k in ("tools", "response_format") and v != "text"}
-        return context.select(
-            asked.line,
-            asked.trim,
-            counts=self._counts,
-            model=model,
-            window=self._window(model),
-            answer=bodies.answer_limit(asked.settings),
-            around=tokens.of_prompt(spoken) if spoken else 0,
-        )
-
-    def _too_many(self, messages: Line, droppable: list[Line]) -> int:
-        window, model = self._window(self._model()), self._model()
-        if window is None:
-            return -(-len(droppable) // 2)
-        pending = (Message("user", self.pending),) if self.pending else ()
-        limit = bodies.answer_limit(self.parameters)
-        fit = context.select(
-            (*messages, *pending), "oldest", counts=self._counts, model=model, window=window, answer=limit
-        )
-        return max(1, sum(turn[0].id in fit.left_out for turn in droppable))
-
-    def _doubts(self, selection: Selection, asked: _Asked, model: str, window: int | None) -> list[str]:
-        """What an endpoint may find wrong with a request that can be sent."""
-        found: list[str] = []
-        if self.endpoint is not None and not self.endpoint.local:
-            known = catalog.find(model)
-            found += [*filter(None, [known.gone(datetime.now(UTC).date())]), *known.refusals(asked.settings)]
-        if not any(message.role not in HEADS for message in selection.messages):
-            found.append("There is no message to answer yet.")
-        as_json = asked.settings.get("response_format") in ("json", {"type": "json_object"})
-        if as_json and not any("json" in message.text.lower() for message in selection.messages):
-            found.append("response_format is JSON and no message says the word JSON; OpenAI refuses that.")
-        fits = context.room(window, bodies.answer_limit(asked.settings))
-        if window is not None and fits is not None and selection.tokens > fits:
-            found.append(
-                f"About {selection.tokens:,} tokens are to be sent and the model takes {window:,}, answer included."
-            )
-        return found
+    def _too_many(self, request: Request, most: int, trimmed: int) -> int:
+        """How many turns are to be left out beside those that the rule leaves out."""
+        if request.settings.window(self.endpoint) is None:
+            return -(-most // 2)
+        asked = replace(request.settings, trim="oldest")
+        fitting = replace(request, settings=asked).select(self.endpoint, self._counts)
+        return max(1, len(fitting.trimmed_turns) - trimmed)
 
     def __repr__(self) -> str:
         return f"Chat({len(self.conversation)} messages, model={self.model or 'default'})"
@@ -559,6 +480,10 @@ class Chat:
         return conversation_html(self.conversation.messages, captions=self.captions)
 
 
+def _asks(line: Line) -> bool:
+    return any(message.role == "user" and message.enabled for message in line)
+
+
 def _question(text: str) -> Message:
     question = Message("user", text)
     if not question.text.strip():
@@ -566,41 +491,9 @@ def _question(text: str) -> Message:
     return question
 
 
-def _refuse_connection(given: Mapping[str, Any]) -> None:
-    for name in parameters.CONNECTION:
-        if name in given:
-            raise InputError(f"{name} is not a parameter of a chat.", "Chat(client=chatkit.connect(...)) says where.")
-
-
-def _check_model(model: str, settings: Mapping[str, Any]) -> None:
-    known = catalog.find(model)
-    if gone := known.gone(datetime.now(UTC).date()):
-        raise InputError(gone, "Nothing was sent.")
-    if refusals := known.refusals(settings):
-        raise InputError(" ".join(refusals), "Nothing was sent.")
-
-
-def _has_words(answer: Answer) -> bool:
-    return bool(answer.text or answer.refusal or answer.tool_calls)
-
-
-def _as_message(answer: Answer, reply: Reply) -> Message:
-    extra: dict[str, Any] = {}
-    if answer.tool_calls:
-        extra["tool_calls"] = [dict(call) for call in answer.tool_calls]
-    if answer.refusal:
-        extra["refusal"] = answer.refusal
-    outcome = _outcome(answer, reply)
-    message = Message("assistant", answer.text, outcome=outcome, extra=extra)
-    return replace(message, enabled=outcome != "filtered" and bool(answer.text or extra))
-
-
-def _outcome(answer: Answer, reply: Reply) -> str:
-    """How one answer ended: by its own reason; one that has none ended as the whole reply did."""
-    reason = answer.finish_reason
-    if reason is None and reply.outcome not in ("length", "filtered"):
-        return reply.outcome
-    return "length" if reason in LENGTH else "filtered" if reason in FILTERED else "complete"
+def _draft(text: str | None) -> Message | None:
+    """A question that is not asked yet; always of one id, so that its estimates do not pile up."""
+    return Message("user", text, id="draft") if text and text.strip() else None
 
 
 def _line(message: Message) -> str:

@@ -1,11 +1,11 @@
 """Floor 2: what of a conversation is sent: the messages that are switched on, and of those what fits by rule.
 
-In: messages, a window, a rule (`trim`). Out: a `Selection` that says what was left out and why, and the `Preview`
-of a request. Whole turns are left out, the oldest first; no message is ever cut, and nothing is left out unsaid.
+In: messages, a window, a rule (`trim`). Out: a `Selection` that says what was left out and why. Whole turns are left
+out, the oldest first; no message is ever cut, and nothing is left out unsaid.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Literal
@@ -41,7 +41,7 @@ class Counts:
         """About how many prompt tokens the message takes."""
         key = (message.id, model)
         known = self._known.get(key)
-        if known is None or known[0] is not message:
+        if known is None or not known[0].is_same(message):
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
             known = self._known[key] = (message, tokens.of_prompt({"model": model, "messages": [message.to_api()]}))
@@ -52,37 +52,27 @@ class Counts:
 class Selection:
     """Which messages are sent. `left_out` has the reason for each other one, by id; `tokens` is an estimate.
 
-    `trimmed` says in a sentence what the rule left out; it is empty where it left out nothing.
+    `trimmed_turns` are those that the rule left out, the oldest first, and about `trimmed_tokens` of the prompt.
     """
 
     messages: tuple[Message, ...]
     left_out: Mapping[str, str]
     tokens: int
-    trimmed: str = ""
+    trimmed_turns: tuple[Turn, ...] = ()
+    trimmed_tokens: int = 0
 
+    @property
+    def trimmed(self) -> str:
+        """What the rule left out, in words; empty where it left out nothing.
 
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What a request would be, before it is sent.
-
-    `messages` is what would be sent, in the API's form; `left_out` the reason for each message that would not, by id;
-    `trimmed` that in a sentence, if a rule left it out. `tokens` is an estimate of the prompt, `window` what the model
-    takes (None: unknown). `body` is the whole request for `api`. `problems` are sentences: what is wrong with it.
-    """
-
-    messages: tuple[Mapping[str, Any], ...]
-    left_out: Mapping[str, str]
-    trimmed: str
-    tokens: int
-    window: int | None
-    api: str
-    body: Mapping[str, Any]
-    problems: tuple[str, ...] = field(default=())
-
-    def __repr__(self) -> str:
-        window = f" of {self.window:,}" if self.window else ""
-        lines = [f"Preview({len(self.messages)} messages, about {self.tokens:,} tokens{window}, api={self.api!r})"]
-        return "\n".join([*lines, *([f"  {self.trimmed}"] if self.trimmed else []), *(f"  {p}" for p in self.problems)])
+        >>> turn = (Message("user", "Why?"),)
+        >>> Selection((), {}, 0, (turn, turn, turn), 2100).trimmed
+        '3 oldest turns left out (about 2,100 tokens)'
+        """
+        count = len(self.trimmed_turns)
+        if not count:
+            return ""
+        return f"{count} oldest turn{'s' if count > 1 else ''} left out (about {self.trimmed_tokens:,} tokens)"
 
 
 def select(
@@ -113,10 +103,8 @@ def select(
     gone = {message.id for turn in dropped for message in turn}
     about = sum(counts.of(message, model) for turn in dropped for message in turn)
     left_out |= dict.fromkeys(gone, f"trimmed: the oldest turns do not fit {rule}")
-    return Selection(
-        tuple(message for message in on if message.id not in gone), MappingProxyType(left_out), total,
-        sentence(len(dropped), about),
-    )  # fmt: skip
+    sent = tuple(message for message in on if message.id not in gone)
+    return Selection(sent, MappingProxyType(left_out), total, tuple(dropped), about)
 
 
 def turns(messages: Iterable[Message]) -> list[Turn]:
@@ -129,17 +117,6 @@ def turns(messages: Iterable[Message]) -> list[Turn]:
     said = [message for message in messages if message.role not in HEADS]
     starts = [i for i, message in enumerate(said) if i == 0 or message.role == "user"]
     return [tuple(said[start:end]) for start, end in pairwise([*starts, len(said)])]
-
-
-def sentence(count: int, about: int) -> str:
-    """What was left out, in words.
-
-    >>> sentence(3, 2100)
-    '3 oldest turns left out (about 2,100 tokens)'
-    """
-    if not count:
-        return ""
-    return f"{count} oldest turn{'s' if count > 1 else ''} left out (about {about:,} tokens)"
 
 
 def room(window: int | None, answer: int | None) -> int | None:

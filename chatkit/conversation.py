@@ -12,10 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chatkit import conversation_file, worddiff
-from chatkit.branches import FIRST, Branch, Line, Variants, begins, check_name, forks, free_name
+from chatkit import conversation_file, lines, worddiff
+from chatkit.branches import FIRST, Branch, Variants, begins, check_name, forks, free_name
 from chatkit.conversation_file import Kept
 from chatkit.exceptions import InputError
+from chatkit.lines import Line
 from chatkit.message import ROLES as ROLES
 from chatkit.message import Content as Content
 from chatkit.message import Message as Message
@@ -40,11 +41,10 @@ class Conversation:
     """
 
     def __init__(self, messages: Iterable[Message | Mapping[str, Any]] = ()) -> None:
-        line = tuple(_as_message(m, f"messages[{i}]") for i, m in enumerate(messages))
         self._lock = threading.RLock()
-        self._lines: dict[str, Line] = {FIRST: line}
+        self._lines: dict[str, Line] = {FIRST: lines.checked(messages)}
         self._current = FIRST
-        self._recent: list[str] = [FIRST]  # by use, the present one last
+        self._recent: list[str] = [FIRST]  # by use, the current one last
         self._forks: dict[int, Variants] | None = None
         self._listeners: list[Callable[[], None]] = []
 
@@ -52,7 +52,7 @@ class Conversation:
 
     @property
     def messages(self) -> Line:
-        """The messages of the present branch, those switched off included."""
+        """The messages of the current branch, those switched off included."""
         with self._lock:
             return self._lines[self._current]
 
@@ -64,11 +64,11 @@ class Conversation:
 
     def __getitem__(self, which: int | str) -> Message:
         line = self.messages
-        return line[_index(line, which)]
+        return line[lines.index(line, which)]
 
     def index(self, which: int | str) -> int:
         """The place of a message, counted from 0."""
-        return _index(self.messages, which)
+        return lines.index(self.messages, which)
 
     def add(self, role: Role, content: Content, **more: Any) -> Message:
         """Put a message at the end."""
@@ -78,24 +78,16 @@ class Conversation:
 
     def insert(self, before: int | str, role: Role, content: Content, **more: Any) -> Message:
         """Put a message before another one; `before=len(conversation)` is the end."""
-        return self._put_in(before, 0, Message(role, content, **more))
+        return self._put_in(before, Message(role, content, **more))
 
     def insert_after(self, which: int | str, role: Role, content: Content, **more: Any) -> Message:
         """Put a message after another one."""
-        return self._put_in(which, 1, Message(role, content, **more))
+        return self._put_in(which, Message(role, content, **more), after=True)
 
     def move(self, which: int | str, before: int | str) -> Message:
         """Put a message elsewhere: before another one, or at the end (`before=len(conversation)`)."""
-
-        def moved(line: Line) -> Line:
-            start = _index(line, which)
-            target = len(line) if before == len(line) else _index(line, before)
-            rest = line[:start] + line[start + 1 :]
-            place = target - (start < target)
-            return (*rest[:place], line[start], *rest[place:])
-
         message = self[which]
-        self._change(moved)
+        self._change(lambda line: lines.moved(line, message.id, before))
         return message
 
     def edit(self, which: int | str, content: Content) -> Message:
@@ -110,21 +102,27 @@ class Conversation:
         """Switch a message off (kept, not sent) or on again."""
         return self._put(which, enabled=enabled)
 
+    def switch_all(self, ids: Iterable[str], enabled: bool) -> Line:
+        """Switch all messages of these ids off or on, as one change; ids of other branches are let go."""
+        named = set(ids)
+        self._change(lambda line: tuple(replace(m, enabled=enabled) if m.id in named else m for m in line))
+        return tuple(message for message in self.messages if message.id in named)
+
     def remove(self, which: int | str) -> Message:
         """Take a message out."""
         taken: list[Message] = []
 
         def without(line: Line) -> Line:
-            index = _index(line, which)
+            index = lines.index(line, which)
             taken.append(line[index])
             return line[:index] + line[index + 1 :]
 
         self._change(without)
         return taken[0]
 
-    def replace_all(self, messages: Iterable[Message]) -> None:
+    def replace_all(self, messages: Iterable[Message | Mapping[str, Any]]) -> None:
         """Put other messages in the place of all of them, as one change."""
-        line = tuple(messages)
+        line = lines.checked(messages)
         self._change(lambda _: line)
 
     # --- branches
@@ -136,20 +134,30 @@ class Conversation:
             return tuple(Branch(name, line, name == self._current) for name, line in self._lines.items())
 
     @property
+    def current_branch(self) -> Branch:
+        """The current branch."""
+        with self._lock:
+            return Branch(self._current, self._lines[self._current], True)
+
+    @property
     def current(self) -> str:
-        """The name of the present branch."""
+        """The name of the current branch."""
         with self._lock:
             return self._current
 
     def branch(
-        self, name: str | None = None, messages: Iterable[Message] | None = None, *, checkout: bool = True
+        self,
+        name: str | None = None,
+        messages: Iterable[Message | Mapping[str, Any]] | None = None,
+        *,
+        checkout: bool = True,
     ) -> Branch:
-        """Keep the present line under its name and go on on a new branch, with the same messages or others.
+        """Keep the current line under its name and go on on a new branch, with the same messages or others.
 
-        Without a name the branch is called after the present one: main, main-2, main-3. With
-        `checkout=False` the new branch is only laid beside the present one.
+        Without a name the branch is called after the current one: main, main-2, main-3. With
+        `checkout=False` the new branch is only laid beside the current one.
         """
-        line = None if messages is None else tuple(messages)
+        line = None if messages is None else lines.checked(messages)
         with self._changing():
             return self._grow(name, self.messages if line is None else line, checkout)
 
@@ -174,44 +182,44 @@ class Conversation:
             self._current = new if self._current == old else self._current
 
     def remove_branch(self, name: str) -> Branch:
-        """Drop a branch and what only it holds; not the present one."""
+        """Drop a branch and what only it holds; not the current one."""
         with self._changing():
             line = self._line(name)
             if name == self._current:
-                raise InputError(f"{name!r} is the present branch.", "Go to another one first: checkout(name).")
+                raise InputError(f"{name!r} is the current branch.", "Go to another one first: checkout(name).")
             del self._lines[name]
             self._recent.remove(name)
         return Branch(name, line)
 
-    def go_on_with(self, messages: Iterable[Message]) -> Branch:
-        """Go on with these messages instead of the present line; that one is kept as a branch if it would be lost.
+    def go_on_with(self, messages: Iterable[Message | Mapping[str, Any]]) -> Branch:
+        """Go on with these messages instead of the current line; that one is kept as a branch if it would be lost.
 
-        It would not be if the new line, or another branch, begins with all of it: then the present branch changes.
+        It would not be if the new line, or another branch, begins with all of it: then the current branch changes.
         """
-        line = tuple(messages)
+        line = lines.checked(messages)
         with self._changing():
             return self._turn_to(self._current, line)
 
     def extend(
         self,
-        messages: Iterable[Message],
+        messages: Iterable[Message | Mapping[str, Any]],
         *,
         on: str | None = None,
         instead_of: str | None = None,
         others: Iterable[Message] = (),
     ) -> Branch:
-        """Put messages at the end of a branch (`on`, or the present one), as one change.
+        """Put messages at the end of a branch (`on`, or the current one), as one change.
 
         `instead_of` is the id of a message that they replace with all that follows; the old line is kept as a branch
         if it would be lost. Each of `others` becomes a variant of the last message, on a branch of its own. A branch
-        that is not the present one does not become it.
+        that is not the current one does not become it.
         """
-        more = tuple(messages)
+        more = lines.checked(messages)
         with self._changing():
             name = self._current if on is None else on
             line = self._line(name)
-            start = line[: None if instead_of is None else _index(line, instead_of)]
-            made = self._turn_to(name, start + more)
+            start = line[: None if instead_of is None else lines.index(line, instead_of)]
+            made = self._turn_to(name, lines.unique(start + more))
             for other in others:
                 self._grow(None, (*made.messages[:-1], other), False, after=made.name)
             return made
@@ -227,7 +235,7 @@ class Conversation:
 
     @property
     def forks(self) -> Mapping[int, Variants]:
-        """Where other branches go on with another message: the place in the present branch, and its variants."""
+        """Where other branches go on with another message: the place in the current branch, and its variants."""
         with self._lock:
             if self._forks is None:
                 self._forks = forks(self._lines, self._current)
@@ -316,16 +324,16 @@ class Conversation:
         made: list[Message] = []
 
         def changed(line: Line) -> Line:
-            index = _index(line, which)
+            index = lines.index(line, which)
             made.append(replace(line[index], **changes))
             return (*line[:index], made[0], *line[index + 1 :])
 
         self._change(changed)
         return made[0]
 
-    def _put_in(self, which: int | str, after: int, message: Message) -> Message:
+    def _put_in(self, which: int | str, message: Message, *, after: bool = False) -> Message:
         def longer(line: Line) -> Line:
-            index = len(line) if which == len(line) and not after else _index(line, which) + after
+            index = lines.index(line, which) + 1 if after else lines.gap(line, which)
             return (*line[:index], message, *line[index:])
 
         self._change(longer)
@@ -333,12 +341,12 @@ class Conversation:
 
     def _turn_to(self, name: str, line: Line) -> Branch:
         """Let a branch go on with a line: in its place, unless what it has would be lost."""
-        old, present = self._lines[name], name == self._current
+        old, current = self._lines[name], name == self._current
         others = [other for other_name, other in self._lines.items() if other_name != name]
         if not any(begins(old, other) for other in [line, *others]):
-            return self._grow(None, line, present, after=name)
+            return self._grow(None, line, current, after=name)
         self._lines[name] = line
-        return Branch(name, line, present)
+        return Branch(name, line, current)
 
     def _grow(self, name: str | None, line: Line, checkout: bool, after: str | None = None) -> Branch:
         name = free_name(self._lines, after or self._current) if name is None else check_name(name, self._lines)
@@ -349,7 +357,7 @@ class Conversation:
 
     def _change(self, make: Callable[[Line], Line]) -> None:
         with self._changing():
-            self._lines[self._current] = make(self._lines[self._current])
+            self._lines[self._current] = lines.unique(make(self._lines[self._current]))
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -359,18 +367,3 @@ class Conversation:
         # not under the lock: a listener may wait for one that a reader of this conversation holds
         for listener in list(self._listeners):
             listener()
-
-
-def _index(line: Line, which: int | str) -> int:
-    if isinstance(which, int):
-        if not -len(line) <= which < len(line):
-            raise InputError(f"There is no message {which}; the conversation has {len(line)}, counted from 0.")
-        return which % len(line)
-    for index, message in enumerate(line):
-        if message.id == which:
-            return index
-    raise InputError(f"There is no message with the id {which!r}.", "conversation.messages lists them.")
-
-
-def _as_message(message: Message | Mapping[str, Any], where: str) -> Message:
-    return message if isinstance(message, Message) else Message.from_api(message, where)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from chatkit.branches import FIRST, Line, check_name
+from chatkit.branches import FIRST, check_name
 from chatkit.exceptions import InputError
+from chatkit.lines import Line
 from chatkit.message import DEEPEST, Message, new_id, repair
 
 FORMAT = "chatkit.conversation/2"

@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, overload
 
+from chatkit import conversation_file
 from chatkit.chat import Chat
 from chatkit.conversation import Conversation, Message
 from chatkit.exceptions import InputError
@@ -64,7 +65,7 @@ class Kept:
     def open(self) -> Chat:
         """A chat that goes on from here, and goes on being kept in the same place."""
         document, version = self._document()
-        chat = Chat.from_json(document, history=False)
+        chat = Chat.from_kept(conversation_file.parse(document), history=False)
         Keeper(chat, self.id, version)
         return chat
 

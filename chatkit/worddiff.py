@@ -83,7 +83,7 @@ class Diff:
             for row in self.rows
         )
         return (
-            '<table class="ck-diff" style="width:100%;table-layout:fixed;border-collapse:collapse">'
+            '<table class="ck-diff" style="width:100%;table-layout:fixed;border-collapse:collapse;color:inherit;font:inherit">'
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
 
@@ -144,7 +144,9 @@ def _between(a: list[str], b: list[str], span: Span, budget: Budget, depth: int)
     size = (high - low) * (stop - start)
     if size <= LEAF:
         if budget.take(size):
-            for i, j, count in SequenceMatcher(None, a[low:high], b[start:stop], autojunk=False).get_matching_blocks():
+            for i, j, count in SequenceMatcher(
+                str.isspace, a[low:high], b[start:stop], autojunk=False
+            ).get_matching_blocks():
                 yield low + i, low + i + count, start + j, start + j + count
         return
     if depth >= DEEPEST or not budget.take(high - low + stop - start):
@@ -234,8 +236,9 @@ def _opcodes(a: Sequence[object], b: Sequence[object]) -> list[tuple[str, int, i
     return list(SequenceMatcher(None, a, b, autojunk=False).get_opcodes())
 
 
-def _key(message: Message) -> tuple[str, str, bool]:
-    return message.role, message.text, message.enabled
+def _key(message: Message) -> tuple[str, str, bool, str]:
+    plain = isinstance(message.content, str) and not message.extra
+    return message.role, message.text, message.enabled, "" if plain else repr(message.to_api())
 
 
 def _line(row: Row) -> str:

@@ -54,6 +54,40 @@ def test_change_role_remove_and_switch(talk):
     assert (removed.text, roles(talk)) == ("The Dodgers.", ["developer", "user"])
 
 
+def test_switch_all_is_one_change(talk):
+    heard = []
+    talk.listen(lambda: heard.append(1))
+    assert [m.text for m in talk.switch_all([talk[2].id, talk[0].id, "zz"], False)] == ["Be brief.", "The Dodgers."]
+    assert ([m.enabled for m in talk], heard) == ([False, True, False], [1])
+
+
+def test_insert_after_and_move(talk):
+    added = talk.insert_after(0, "user", "a")
+    talk.insert_after(talk[-1].id, "user", "z")
+    assert [m.text for m in talk] == ["Be brief.", "a", "Who won in 2020?", "The Dodgers.", "z"]
+    assert talk.move(added.id, before=0) is added
+    talk.move(talk[-1].id, before=talk[1].id)
+    talk.move(0, before=len(talk))
+    assert [m.text for m in talk] == ["z", "Be brief.", "Who won in 2020?", "The Dodgers.", "a"]
+    talk.move(1, before=3)
+    assert [m.text for m in talk] == ["z", "Who won in 2020?", "Be brief.", "The Dodgers.", "a"]
+    talk.move(2, before=2)
+    assert talk.index(added.id) == 4
+    with pytest.raises(InputError, match="no message 9"):
+        talk.move(0, before=9)
+    with pytest.raises(InputError, match="no message with the id 'zz'"):
+        talk.insert_after("zz", "user", "x")
+
+
+def test_every_message_is_editable_whatever_its_role(talk):
+    talk.add("tool", "4", extra={"tool_call_id": "c1"})
+    talk.add("developer", "d")
+    for number in range(5):
+        talk.edit(number, f"new {number}")
+    assert [m.text for m in talk] == [f"new {number}" for number in range(5)]
+    assert talk[3].extra == {"tool_call_id": "c1"}
+
+
 def test_listeners_hear_each_change_until_they_stop(talk):
     heard = []
     stop = talk.listen(lambda: heard.append(len(talk)))

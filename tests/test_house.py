@@ -17,14 +17,13 @@ import chatkit
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "chatkit"
 FLOORS = {
-    "conversation": 0, "conversation_file": 0, "branches": 0, "worddiff": 0, "message": 0, "exceptions": 0,
+    "conversation": 0, "conversation_file": 0, "branches": 0, "lines": 0, "worddiff": 0, "message": 0, "exceptions": 0,
     "ledger": 1, "endpoint": 1, "render": 1,
-    "captions": 2, "keeping": 2, "chat": 2, "context": 2, "speech": 2, "compare": 2,
-    "recall": 3, "plots": 3,
+    "captions": 2, "keeping": 2, "chat": 2, "request": 2, "settings": 2, "context": 2, "answers": 2, "speech": 2,
+    "compare": 2, "recall": 3, "plots": 3,
     "ui": 4, "magics": 4,
     "__init__": 5, "__main__": 5,
 }  # fmt: skip
-SAME_FLOOR = (("endpoint", "ledger"), ("chat", "captions"), ("chat", "context"), ("chat", "keeping"))
 DOORS = {
     "openai": ("endpoint",),
     "httpx2": ("ledger", "endpoint", "local"),
@@ -87,7 +86,13 @@ def rooms_of(imports: set[str]) -> set[str]:
 def may_import(room: str, other: str) -> bool:
     if FLOORS[room] == FLOORS[other]:
         # on the ground floor the values make each other up; that none goes round in a circle has its own test
-        return FLOORS[room] == 0 or (room, other) in SAME_FLOOR
+        pairs = {
+            "endpoint": {"ledger"},
+            "chat": {"request", "settings", "context", "answers", "captions", "keeping"},
+            "request": {"settings", "context"},
+            "settings": {"context"},
+        }
+        return FLOORS[room] == 0 or other in pairs.get(room, ())
     return FLOORS[room] > FLOORS[other]
 
 

@@ -1,0 +1,41 @@
+"""Floor 2: what came back, as messages of a conversation.
+
+In: a `Reply`. Out: a message for each of its answers that is worth keeping, with how that answer ended.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from chatkit.endpoint.reading import FILTERED, LENGTH
+from chatkit.endpoint.reply import Answer, Reply
+from chatkit.message import Message
+
+
+def messages(reply: Reply) -> list[Message]:
+    """The answers as messages, the first one first; a reply that came back empty is one empty message.
+
+    >>> reply = Reply((Answer(0, "Yes.", finish_reason="stop"), Answer(1, "N", finish_reason="length")), "length")
+    >>> [(message.text, message.outcome) for message in messages(reply)]
+    [('Yes.', 'complete'), ('N', 'length')]
+    """
+    said = [answer for answer in reply.answers if answer.text or answer.refusal or answer.tool_calls]
+    return [_message(answer, reply) for answer in said or reply.answers[:1] or (Answer(),)]
+
+
+def _message(answer: Answer, reply: Reply) -> Message:
+    extra: dict[str, Any] = {}
+    if answer.tool_calls:
+        extra["tool_calls"] = [dict(call) for call in answer.tool_calls]
+    if answer.refusal:
+        extra["refusal"] = answer.refusal
+    outcome = _outcome(answer, reply)
+    message = Message("assistant", answer.text, outcome=outcome, extra=extra)
+    return replace(message, enabled=outcome != "filtered" and bool(answer.text or extra))
+
+
+def _outcome(answer: Answer, reply: Reply) -> str:
+    """How one answer ended: by its own reason; one that has none ended as the whole reply did."""
+    reason = answer.finish_reason
+    if reason is None and (len(reply.answers) < 2 or reply.outcome not in ("length", "filtered")):
+        return reply.outcome
+    return "length" if reason in LENGTH else "filtered" if reason in FILTERED else "complete"

@@ -1,0 +1,135 @@
+"""Floor 2: one turn's request, from what a chat is at the moment to the body that is sent.
+
+In: the messages a turn goes on from, a question, a model, parameters, an endpoint. Out: a body for the API, or its
+`Preview`. Values and checks only; chat.py sends it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from chatkit import context
+from chatkit.context import Counts, Selection
+from chatkit.endpoint import bodies
+from chatkit.endpoint.address import Endpoint
+from chatkit.endpoint.engine import Api
+from chatkit.exceptions import InputError
+from chatkit.ledger import tokens
+from chatkit.lines import Line
+from chatkit.message import HEADS, Message
+from chatkit.settings import Settings
+
+MUCH = 100_000
+"""Tokens of a prompt from which on a person is asked to think twice."""
+_BESIDE = ("tools", "response_format")
+"""Parameters whose text the model reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a request would be, before it is sent.
+
+    `messages` is what would be sent, in the API's chat form; `left_out` the reason for each message that would not, by
+    id; `trimmed` that in a sentence, if a rule left it out. `tokens` is an estimate of the prompt, `window` what the
+    model takes (None: unknown). `body` is the whole request for `api`. `problems` are sentences: what is wrong with it.
+    """
+
+    messages: tuple[Mapping[str, Any], ...]
+    left_out: Mapping[str, str]
+    trimmed: str
+    tokens: int
+    window: int | None
+    api: Api
+    body: Mapping[str, Any]
+    problems: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        window = f" of {self.window:,}" if self.window else ""
+        head = f"Preview({len(self.messages)} messages, about {self.tokens:,} tokens{window}, api={self.api!r})"
+        return "\n  ".join([head, *filter(None, [self.trimmed]), *self.problems])
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A turn to take: the messages it goes on from, on which branch, its question if it is new, and what it asks with.
+
+    `cut` is the id of the first message that its answer replaces.
+    """
+
+    basis: Line
+    branch: str
+    question: Message | None
+    cut: str | None
+    settings: Settings
+
+    @property
+    def line(self) -> Line:
+        """The messages that the answer follows."""
+        return self.basis if self.question is None else (*self.basis, self.question)
+
+    def check(self) -> None:
+        """Raise an InputError for what cannot be sent to any endpoint."""
+        if faults := self.settings.faults():
+            raise InputError(" ".join(faults), "Nothing was sent.")
+        self._build(None, [message for message in self.line if message.enabled])
+
+    def check_model(self, endpoint: Endpoint) -> None:
+        """Raise an InputError where the model is gone, or refuses a parameter; a local one takes every name."""
+        if refusals := self.settings.refusals(endpoint):
+            raise InputError(" ".join(refusals), "Nothing was sent.")
+
+    def select(self, endpoint: Endpoint | None, counts: Counts) -> Selection:
+        """The messages that are sent."""
+        asked = self.settings
+        beside = {k: v for k, v in asked.parameters.items() if k in _BESIDE and not isinstance(v, str)}
+        return context.select(
+            self.line,
+            asked.trim,
+            counts=counts,
+            model=asked.name(endpoint),
+            window=asked.window(endpoint),
+            answer=bodies.answer_limit(asked.parameters),
+            around=tokens.of_prompt(beside) if beside else 0,
+        )
+
+    def body(self, endpoint: Endpoint | None, chosen: Selection) -> Mapping[str, Any]:
+        """The body that asks for it; raises InputError for what the API does not have."""
+        return self._build(endpoint, chosen.messages)
+
+    def preview(self, endpoint: Endpoint | None, counts: Counts) -> Preview:
+        """What would be sent, and what is wrong with it."""
+        asked, chosen = self.settings, self.select(endpoint, counts)
+        window, problems = asked.window(endpoint), asked.faults()
+        messages = tuple(message.to_api() for message in chosen.messages)
+        body: Mapping[str, Any] = {"model": asked.name(endpoint), "messages": list(messages), **asked.parameters}
+        if not problems:
+            try:
+                body = self.body(endpoint, chosen)
+            except InputError as error:
+                problems = [str(error)]
+        problems += [*asked.refusals(endpoint), *self._doubts(chosen, window)]
+        return Preview(
+            messages, chosen.left_out, chosen.trimmed, chosen.tokens, window, asked.api, body, tuple(problems)
+        )
+
+    def _build(self, endpoint: Endpoint | None, sent: Sequence[Message]) -> Mapping[str, Any]:
+        asked = self.settings
+        return bodies.build(asked.api, asked.name(endpoint), [m.to_api() for m in sent], asked.parameters)
+
+    def _doubts(self, chosen: Selection, window: int | None) -> list[str]:
+        """What an endpoint may find wrong with a request that can be sent."""
+        found: list[str] = []
+        if all(message.role in HEADS for message in chosen.messages):
+            found.append("There is no message to answer yet.")
+        parameters = self.settings.parameters
+        as_json = parameters.get("response_format") in ("json", {"type": "json_object"})
+        if as_json and not any("json" in message.text.lower() for message in chosen.messages):
+            found.append("response_format is JSON and no message says the word JSON; OpenAI refuses that.")
+        if window is None and chosen.tokens > MUCH:
+            found.append(f"About {chosen.tokens:,} tokens are to be sent; how many the model takes is not known.")
+        room = context.room(window, bodies.answer_limit(parameters))
+        if window is not None and room is not None and chosen.tokens > room:
+            found.append(
+                f"About {chosen.tokens:,} tokens are to be sent and the model takes {window:,}, answer included."
+            )
+        return found

@@ -1,0 +1,95 @@
+"""Floor 2: what a chat asks with beside its messages: model, parameters, API, and the rule that trims.
+
+In: what a person has set, or what a file says. Out: checks against an endpoint, in sentences; the form for a file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from chatkit.context import Trim, check_trim
+from chatkit.endpoint import bodies, catalog, parameters
+from chatkit.endpoint.address import Endpoint
+from chatkit.endpoint.engine import Api
+from chatkit.exceptions import InputError
+
+_EFFORT = ("reasoning", "reasoning_effort")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a turn is asked with. `model` None is the endpoint's; parameters that are None are not sent.
+
+    Raises InputError for what no chat can have.
+
+    >>> Settings(api="responses").rejected(None)["seed"]
+    'The Responses API has no seed.'
+    """
+
+    model: str | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    api: Api = "chat"
+    trim: Trim = "none"
+
+    def __post_init__(self) -> None:
+        if self.api not in bodies.APIS:
+            raise InputError(f"api is {self.api!r}; it must be 'chat' or 'responses'.")
+        check_trim(self.trim)
+        for name in parameters.CONNECTION:
+            if name in self.parameters:
+                raise InputError(
+                    f"{name} is not a parameter of a chat.", "Chat(client=chatkit.connect(...)) says where calls go."
+                )
+        object.__setattr__(self, "parameters", {k: v for k, v in self.parameters.items() if v is not None})
+
+    def name(self, endpoint: Endpoint | None) -> str:
+        """The model's name that is sent."""
+        return self.model or (endpoint.model if endpoint else catalog.HOSTED_DEFAULT)
+
+    def window(self, endpoint: Endpoint | None) -> int | None:
+        """The tokens that the model takes, answer included; None where that is unknown."""
+        if endpoint is not None and endpoint.local:
+            return endpoint.window
+        return catalog.find(self.name(endpoint)).window if self.model or endpoint else None
+
+    def faults(self) -> list[str]:
+        """What cannot be sent to any endpoint, a sentence each."""
+        return parameters.faults(self.model or catalog.HOSTED_DEFAULT, self.parameters)
+
+    def refusals(self, endpoint: Endpoint | None) -> list[str]:
+        """Why the model would refuse the request, a sentence each; a local one takes every name and parameter."""
+        if endpoint is None or endpoint.local:
+            return []
+        known = catalog.find(self.name(endpoint))
+        gone = known.gone(datetime.now(UTC).date())
+        return [gone] if gone else known.refusals(self.parameters)
+
+    def rejected(self, endpoint: Endpoint | None) -> Mapping[str, str]:
+        """Which parameters would be refused, set or not, and why."""
+        found: dict[str, str] = {}
+        if self.api == "responses":
+            found |= {name: f"The Responses API has no {name}." for name in bodies.CHAT_ONLY}
+        if endpoint is not None and not endpoint.local:
+            known = catalog.find(self.name(endpoint))
+            effort = {name: self.parameters[name] for name in _EFFORT if name in self.parameters}
+            reasons = {name: known.refusals({**effort, name: 0.5}) for name in catalog.SAMPLING}
+            found |= {name: " ".join(reason) for name, reason in reasons.items() if reason}
+        return found
+
+    def kept(self) -> dict[str, Any]:
+        """The form for a file."""
+        return {"model": self.model, "parameters": dict(self.parameters), "api": self.api, "trim": self.trim}
+
+    @classmethod
+    def from_kept(cls, kept: Mapping[str, Any]) -> "Settings":
+        """Settings from a file; what else the file holds is let go. The errors name the field."""
+        own = {name: kept[name] for name in ("model", "parameters", "api", "trim") if name in kept}
+        if not isinstance(own.get("model"), str | None):
+            raise InputError(f"settings.model is {own['model']!r:.60}; it must be text.")
+        if not isinstance(own.get("parameters", {}), dict):
+            raise InputError("settings.parameters must be an object.")
+        try:
+            return cls(**own)
+        except InputError as error:
+            raise InputError(f"settings: {error.cause}", error.way_out) from None
