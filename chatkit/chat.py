@@ -32,7 +32,7 @@ from chatkit.keeping import keeper
 from chatkit.ledger.record import NOTHING, Usage
 from chatkit.lines import Line
 from chatkit.message import HEADS, Message
-from chatkit.render.plain_text import tame
+from chatkit.render.plain_text import line, tame
 from chatkit.request import Preview, Request
 from chatkit.settings import Settings
 from chatkit.worddiff import Diff
@@ -469,7 +469,7 @@ class Chat:
         return max(1, len(fitting.trimmed_turns) - trimmed)
 
     def __repr__(self) -> str:
-        return f"Chat({len(self.conversation)} messages, model={self.model or 'default'})"
+        return line(f"Chat({len(self.conversation)} messages, model={self.model or 'default'})")
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(repr(self) if cycle else "\n".join([repr(self), *map(_line, self.conversation)]))

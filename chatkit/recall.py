@@ -17,7 +17,7 @@ from chatkit.exceptions import InputError
 from chatkit.keeping import archive, writer
 from chatkit.keeping.archive import Archive, Entry
 from chatkit.keeping.keeper import Keeper
-from chatkit.render.plain_text import marked
+from chatkit.render.plain_text import line, marked
 
 COLUMNS = ("when", "title", "messages", "model", "branches")
 
@@ -152,11 +152,12 @@ def history(search: str | None = None, limit: int | None = 20) -> History:
 
 def _row(kept: Kept) -> tuple[str, ...]:
     when = f"{kept.when:%Y-%m-%d %H:%M}"
-    return when, kept.title, _counted(len(kept), "message"), kept.model or "", _counted(kept.branches, "branch")
+    named = line(kept.title), _counted(len(kept), "message"), line(kept.model or "")
+    return when, *named, _counted(kept.branches, "branch")
 
 
 def _table_row(number: int, kept: Kept) -> str:
-    values = (str(number), *_row(kept)[:2], str(len(kept)), kept.model or "", str(kept.branches))
+    values = (str(number), *_row(kept)[:2], str(len(kept)), line(kept.model or ""), str(kept.branches))
     return f"<tr>{''.join(f'<td>{marked(escape(value))}</td>' for value in values)}</tr>"
 
 

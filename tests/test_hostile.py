@@ -19,6 +19,7 @@ from chatkit.render.document import to_markdown
 from chatkit.render.plain_text import plain
 from chatkit.render.static import POLICY, conversation_html, page
 from chatkit.render.transcript import saved, transcript
+from chatkit.worddiff import Diff
 
 LAYOUT = {"section", "article", "header", "footer", "style", "small", "p", "br"}
 PAGE = {"html", "head", "meta", "title", "body", "main"}
@@ -92,16 +93,16 @@ def growing(text: str) -> str:
     return "".join(answer.html)
 
 
-def diff(text: str) -> str:
+def diff(text: str) -> Diff:
     conversation = Conversation(talk(text))
     conversation.branch()
     conversation.edit("a", f"{text} more")
-    return conversation.diff("main", "main-2")._repr_html_()
+    return conversation.diff("main", "main-2")
 
 
-def listed(text: str) -> str:
+def listed(text: str) -> History:
     entry = Entry("id", text, text, 1, 1, now(), now())
-    return History([Kept(entry, Archive(None))], None, text)._repr_html_()
+    return History([Kept(entry, Archive(None))], None, text)
 
 
 SURFACES: dict[str, Callable[[str], str]] = {
@@ -112,7 +113,7 @@ SURFACES: dict[str, Callable[[str], str]] = {
     "conversation": lambda text: conversation_html(talk(text), captions={"a": text}, title=text),
     "transcript": lambda text: transcript(talk(text), captions={"a": text}, title=text)["text/html"],
     "saved": lambda text: saved(text)["text/html"],
-    "history": listed,
+    "history": lambda text: listed(text)._repr_html_(),
 }
 
 
@@ -121,7 +122,7 @@ def test_no_surface_lets_anything_act(payload: str):
     text = PAYLOADS[payload]
     for surface in SURFACES.values():
         check(surface(text))
-    check(diff(text), DIFF, {"style"})
+    check(diff(text)._repr_html_(), DIFF, {"style"})
 
 
 @pytest.mark.parametrize("payload", PAYLOADS)
@@ -164,7 +165,9 @@ def test_plain_forms_hold_nothing_that_acts_on_a_terminal(payload: str):
     shown_as = [
         transcript(messages, title=text)["text/plain"],
         to_markdown(messages, captions={"a": text}, title=text),
-        pretty(Chat(conversation=messages)),
+        pretty(Chat(conversation=messages, model=text)),
+        pretty(diff(text)),
+        pretty(listed(text)),
     ]
     for shown in shown_as:
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
