@@ -94,6 +94,7 @@ chatkit.history("canary")
 """,
     "history": "%history\nprint(chatkit.history()[0].open())\nchatkit.history()",
     "verbose": "%xmode Verbose\nchat.send('Refused, at length?')",
+    "last": "chat.conversation.add('user', 'the last word')\npass",
     "verbose connect": "connect(base_url='http://127.0.0.1:1/v1', api_key=os.environ['OPENAI_API_KEY'] + '\\n\\t x')",
 }
 NOT_OURS = reply(404)  # to the question whether a chatkit server is there, which carries no key
@@ -215,3 +216,8 @@ def test_no_byte_that_was_left_holds_the_key_or_half_of_it(left: Left, secret: s
     }
     cells = [name for name in CELLS if secret in left.output(name)]
     assert (found, cells) == ({}, [])
+
+
+def test_what_changed_before_the_kernel_ended_is_kept(left: Left):
+    # the notebook's last cells are over within milliseconds, and the kernel is shut down after them
+    assert b"the last word" in (left.folder / "history.sqlite").read_bytes()
