@@ -17,7 +17,7 @@ from chatkit.exceptions import InputError
 from chatkit.keeping import archive, writer
 from chatkit.keeping.archive import Archive, Entry
 from chatkit.keeping.keeper import Keeper
-from chatkit.render.plain_text import line, marked
+from chatkit.render.plain_text import AS_IT_IS, line, marked
 
 COLUMNS = ("when", "title", "messages", "model", "branches")
 
@@ -123,7 +123,7 @@ class History(Sequence[Kept]):
         head = "".join(f'<th scope="col">{name}</th>' for name in ("", *COLUMNS))
         rows = "".join(_table_row(number, kept) for number, kept in enumerate(self._entries))
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
-        return f"<p>{escape(self._sentence())}</p>{table}"
+        return f'<div class="{AS_IT_IS}"><p>{escape(self._sentence())}</p>{table}</div>'
 
     def _sentence(self) -> str:
         if self._file is None:

@@ -84,7 +84,7 @@ class Diff:
             for row in self.rows
         )
         return (
-            '<table class="ck-diff" style="width:100%;table-layout:fixed;border-collapse:collapse;color:inherit;font:inherit">'
+            '<table class="ck-diff mathjax_ignore" style="width:100%;table-layout:fixed;border-collapse:collapse;color:inherit;font:inherit">'
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
 

@@ -74,7 +74,7 @@ def test_a_transcript_is_readable_without_any_style():
     data = transcript(MESSAGES, captions={"a": "7 tokens"}, title="A talk")
     assert list(data) == ["text/html", "text/markdown", "text/plain"]
     assert data["text/html"].partition("</style>")[2] == (
-        '<div class="ck-saved"><p><strong>A talk</strong></p><hr>'
+        '<div class="ck-saved mathjax_ignore tex2jax_ignore"><p><strong>A talk</strong></p><hr>'
         '<p><em>system</em></p><div dir="auto"><p>Be &lt;b&gt;brief&lt;/b&gt;.</p></div><hr>'
         '<p><em>user (not sent)</em></p><div dir="auto"><pre>Where?\n  And `when`?</pre></div><hr>'
         '<p><em>assistant (cancelled)</em></p><div dir="auto"><p>In <em>Brazil</em>, <code>x^2</code> &lt;b&gt;</p>\n'

@@ -25,7 +25,7 @@ LAYOUT = {"section", "article", "header", "footer", "style", "small", "p", "br"}
 PAGE = {"html", "head", "meta", "title", "body", "main"}
 DIFF = {"table", "thead", "tbody", "tr", "th", "td", "b", "ins", "del"}
 ATTRIBUTES = {"href", "target", "rel", "class", "start", "tabindex", "dir", "aria-label", "scope"}
-CLASSES = re.compile(r"ck-[a-z-]+\Z")
+CLASSES = re.compile(r"(ck-[a-z-]+|mathjax_ignore|tex2jax_ignore)\Z")
 STYLES = re.compile(r"[a-z0-9:;,.%() -]*\Z")
 
 

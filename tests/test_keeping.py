@@ -214,11 +214,11 @@ def test_what_the_history_looks_like(file, server, monkeypatch):
     )
     assert repr(history[0]) == "Kept('<b>Where?</b>', 2 messages)"
     assert history._repr_html_() == (
-        "<p>1 conversation with &#x27;where&#x27; in the history.</p><table><thead><tr>"
+        '<div class="mathjax_ignore tex2jax_ignore"><p>1 conversation with &#x27;where&#x27; in the history.</p><table><thead><tr>'
         '<th scope="col"></th><th scope="col">when</th><th scope="col">title</th><th scope="col">messages</th>'
         '<th scope="col">model</th><th scope="col">branches</th></tr></thead><tbody>'
         f"<tr><td>0</td><td>{when}</td><td>&lt;b&gt;Where?&lt;/b&gt;"
-        "</td><td>2</td><td>answered</td><td>1</td></tr></tbody></table>"
+        "</td><td>2</td><td>answered</td><td>1</td></tr></tbody></table></div>"
     )
 
 

@@ -297,7 +297,7 @@ def test_a_conversation_becomes_clean_html():
     html = conversation_html(messages, captions={"a": "7 + 2 tokens"}, title='A "talk"')
     assert html.startswith(f"<style>{STYLE}</style>")
     assert html.removeprefix(f"<style>{STYLE}</style>") == (
-        '<section class="ck-conversation" aria-label="A &quot;talk&quot;">'
+        '<section class="ck-conversation mathjax_ignore tex2jax_ignore" aria-label="A &quot;talk&quot;">'
         '<article class="ck-message ck-system"><header class="ck-role">system</header>'
         '<div class="ck-text" dir="auto"><pre class="ck-plain">Be &lt;b&gt;brief&lt;/b&gt;.</pre></div></article>'
         '<article class="ck-message ck-user ck-off"><header class="ck-role">user · not sent</header>'

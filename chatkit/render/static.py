@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chatkit.conversation import Message
 from chatkit.render.blocks import render
-from chatkit.render.plain_text import line, plain
+from chatkit.render.plain_text import AS_IT_IS, line, plain
 
 HERE = Path(__file__).parent
 STYLE = (HERE / "render.css").read_text(encoding="utf-8")
@@ -64,7 +64,7 @@ def state_of(message: Message) -> str:
 
 def _section(messages: Iterable[Message], captions: Mapping[str, str], title: str) -> str:
     shown = "".join(_message_html(message, captions.get(message.id, "")) for message in messages)
-    return f'<section class="ck-conversation" aria-label="{escape(title, quote=True)}">{shown}</section>'
+    return f'<section class="ck-conversation {AS_IT_IS}" aria-label="{escape(title, quote=True)}">{shown}</section>'
 
 
 def _message_html(message: Message, caption: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from chatkit.conversation import Message
 from chatkit.render.blocks import blocks
 from chatkit.render.document import to_markdown
-from chatkit.render.plain_text import line, marked, tame
+from chatkit.render.plain_text import AS_IT_IS, line, marked, tame
 from chatkit.render.static import state_of
 
 CLASS = "ck-saved"
@@ -29,7 +29,7 @@ def saved(sentence: str) -> dict[str, str]:
     >>> saved("Run this cell.")["text/plain"]
     'Run this cell.'
     """
-    html = f'<style>{SWAP}</style><p class="{CLASS}">{escape(sentence)}</p>'
+    html = f'<style>{SWAP}</style><p class="{CLASS} {AS_IT_IS}">{escape(sentence)}</p>'
     return {"text/html": html, "text/plain": sentence}
 
 
@@ -44,7 +44,7 @@ def transcript(
     """
     said = tuple(messages)
     body = "<hr>".join(_message(message, (captions or {}).get(message.id, "")) for message in said)
-    html = f'<style>{SWAP}</style><div class="{CLASS}"><p><strong>{escape(line(title))}</strong></p><hr>{body}</div>'
+    html = f'<style>{SWAP}</style><div class="{CLASS} {AS_IT_IS}"><p><strong>{escape(line(title))}</strong></p><hr>{body}</div>'
     text = "\n".join([line(title), *(f"{_head(message)}: {tame(message.text)}" for message in said)])
     return {
         "text/html": html,

@@ -86,3 +86,24 @@ def test_the_text_beside_a_panel_follows_the_talk_and_the_panel_is_not_drawn_ane
     assert "application/vnd.jupyter.widget-view+json" in widget["data"]
     assert "hello there" not in json.dumps(widget)
     assert "".join(talk["data"]["text/plain"]).startswith("hello there\nuser: hello there\nassistant: You said: hello")
+
+
+DOLLARS = r"""
+from IPython.display import display
+from chatkit import Chat
+from chatkit.render.transcript import transcript
+text = r"It costs $\href{https://evil.example}{nothing}$ \(\href{javascript:alert(1)}{x}\)."
+chat = Chat(conversation=[{"role": "user", "content": text}, {"role": "assistant", "content": r"\$a\$ " + text}])
+display(chat)
+display(transcript(chat.conversation.messages), raw=True)
+display({"text/html": "<p class='control'>$x^2$</p>"}, raw=True)
+"""
+
+
+def test_the_front_end_makes_no_links_of_dollars_in_what_is_shown_as_it_is(notebook: Notebook):
+    notebook.open(DOLLARS)
+    notebook.run(0)
+    notebook.page.locator(".control mjx-container").wait_for()  # it has come by all three outputs
+    assert notebook.page.locator("mjx-container").count() == 1
+    assert notebook.page.locator(".jp-OutputArea a").count() == 0
+    assert "\\href{https://evil.example}" in notebook.page.locator(".ck-user .ck-plain").inner_text()
