@@ -69,11 +69,12 @@ def test_50_kb_against_50_kb_is_right_whatever_it_is_made_of(left, right):
     assert "".join(s.text for s in found if s.kind != "delete") == right
 
 
-def test_a_small_change_in_a_long_text_is_found_exactly():
-    words_of = prose(VOCABULARY, 9000, 1).split(" ")
-    changed = [*words_of[:4000], "EDITED", *words_of[4001:]]
-    assert [s.text for s in words(" ".join(words_of), " ".join(changed)) if s.kind != "equal"] == [
-        words_of[4000], "EDITED",
+def test_small_changes_in_a_long_text_are_found_exactly():
+    before = prose(VOCABULARY, 9000, 1).split(" ")
+    after = list(before)
+    after[1000], after[8000] = "EDITED", "TOO"
+    assert [s.text for s in words(" ".join(before), " ".join(after)) if s.kind != "equal"] == [
+        before[1000], "EDITED", before[8000], "TOO",
     ]  # fmt: skip
 
 
