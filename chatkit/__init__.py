@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from chatkit.ledger.session import current_session as current_session
     from chatkit.ledger.session import session as session
     from chatkit.ledger.store import UsageStore as UsageStore
+    from chatkit.recall import History as History
+    from chatkit.recall import Kept as Kept
+    from chatkit.recall import history as history
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
 
 __version__ = "0.1.0"
@@ -28,12 +31,15 @@ _HOMES = {
     "ChatPanel": "chatkit.ui.chat_panel",
     "ChatkitError": "chatkit.exceptions",
     "Conversation": "chatkit.conversation",
+    "History": "chatkit.recall",
+    "Kept": "chatkit.recall",
     "Message": "chatkit.conversation",
     "Usage": "chatkit.ledger.record",
     "UsageRecord": "chatkit.ledger.record",
     "UsageStore": "chatkit.ledger.store",
     "connect": "chatkit.endpoint.connect",
     "current_session": "chatkit.ledger.session",
+    "history": "chatkit.recall",
     "session": "chatkit.ledger.session",
 }
 

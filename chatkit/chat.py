@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatkit import answers, context, conversation_file
 from chatkit.branches import Branch
+from chatkit.captions import reply_caption
 from chatkit.context import Selection, Trim
 from chatkit.conversation import Conversation
 from chatkit.conversation_file import Kept
@@ -27,9 +28,11 @@ from chatkit.endpoint.redact import MARK, SECRET
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
+from chatkit.keeping import keeper
 from chatkit.ledger.record import NOTHING, Usage
 from chatkit.lines import Line
 from chatkit.message import HEADS, Message
+from chatkit.render.plain_text import line, tame
 from chatkit.request import Preview, Request
 from chatkit.settings import Settings
 from chatkit.worddiff import Diff
@@ -53,7 +56,8 @@ class Chat:
     "responses"; the parameters keep their names for both. `trim` is the rule by which a long
     conversation is shortened for sending: "none", "oldest" turns until it fits the model's window, or
     a number of tokens. `client` says where calls go (one that `connect` made, or any openai client);
-    without it the same rule as for `connect()` decides at the first turn.
+    without it the same rule as for `connect()` decides at the first turn. From its first answer on the chat
+    is kept in `chatkit.history()`, unless `history` is False or `CHATKIT_HISTORY=off`.
 
     >>> chat = Chat("Answer in one sentence.", temperature=0)
     >>> chat.conversation.to_api()
@@ -69,6 +73,7 @@ class Chat:
         conversation: Conversation | Iterable[Message | Mapping[str, Any]] | None = None,
         api: Api = "chat",
         trim: Trim = "none",
+        history: bool = True,
         **parameters: Any,
     ) -> None:
         Settings(parameters=parameters)  # refuses a key, which must not be kept in any attribute
@@ -92,6 +97,8 @@ class Chat:
         self._lock = threading.Lock()
         if system is not None:
             self.system = system
+        if history:
+            keeper.Keeper(self)
 
     # --- what it is asked with
 
@@ -136,6 +143,12 @@ class Chat:
     def replies(self) -> Mapping[str, Reply]:
         """What each answer of this chat took, by its message's id; the answers of one reply have it in common."""
         return MappingProxyType(self._replies)
+
+    @property
+    def captions(self) -> Mapping[str, str]:
+        """What each answer took, in words, by its message's id."""
+        local = self.endpoint is not None and self.endpoint.local
+        return {name: reply_caption(reply, local=local) for name, reply in self._replies.items()}
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -312,19 +325,43 @@ class Chat:
 
     @classmethod
     def load(
-        cls, path: str | os.PathLike[str], *, client: "openai.OpenAI | openai.AsyncOpenAI | None" = None
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        client: "openai.OpenAI | openai.AsyncOpenAI | None" = None,
+        history: bool = True,
     ) -> "Chat":
         """A chat from a file that `save` wrote; raises InputError for any other file."""
-        return cls.from_kept(conversation_file.read(path), client=client)
+        return cls.from_kept(conversation_file.read(path), client=client, history=history)
 
     @classmethod
-    def from_kept(cls, kept: Kept, *, client: "openai.OpenAI | openai.AsyncOpenAI | None" = None) -> "Chat":
+    def from_kept(
+        cls, kept: Kept, *, client: "openai.OpenAI | openai.AsyncOpenAI | None" = None, history: bool = True
+    ) -> "Chat":
         """A chat from what a file, or a text (`conversation_file.parse`), holds."""
         asked = Settings.from_kept(kept.settings)
         talk = Conversation.from_kept(kept)
         return cls(
-            model=asked.model, client=client, conversation=talk, api=asked.api, trim=asked.trim, **asked.parameters
+            model=asked.model,
+            client=client,
+            conversation=talk,
+            api=asked.api,
+            trim=asked.trim,
+            history=history,
+            **asked.parameters,
         )
+
+    def export(self, path: str | os.PathLike[str], *, branches: bool = False) -> Path:
+        """Write the conversation to a file for people: .md, .html (stands alone, fetches nothing) or .json.
+
+        `branches` adds those that are not shown now; JSON has them always. Raises InputError for another ending.
+        """
+        from chatkit.render.export import export
+
+        others = {b.name: b.messages for b in self.branches if not b.current} if branches else {}
+        title = keeper.title(self.conversation)
+        shown = self.conversation.messages
+        return export(path, shown, self.to_json(), captions=self.captions, title=title, branches=others)
 
     # --- how a turn is taken
 
@@ -432,7 +469,7 @@ class Chat:
         return max(1, len(fitting.trimmed_turns) - trimmed)
 
     def __repr__(self) -> str:
-        return f"Chat({len(self.conversation)} messages, model={self.model or 'default'})"
+        return line(f"Chat({len(self.conversation)} messages, model={self.model or 'default'})")
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(repr(self) if cycle else "\n".join([repr(self), *map(_line, self.conversation)]))
@@ -440,7 +477,7 @@ class Chat:
     def _repr_html_(self) -> str:
         from chatkit.render.static import conversation_html
 
-        return conversation_html(self.conversation.messages)
+        return conversation_html(self.conversation.messages, captions=self.captions)
 
 
 def _asks(line: Line) -> bool:
@@ -461,4 +498,4 @@ def _draft(text: str | None) -> Message | None:
 
 def _line(message: Message) -> str:
     mark = f" ({message.outcome})" if message.outcome not in (None, "complete") else ""
-    return f"  {message.role}{mark}: {message.text}"
+    return tame(f"  {message.role}{mark}: {message.text}")

@@ -26,6 +26,7 @@ DEEPEST = 40
 SHOWN = 60
 """Letters of an unchanged message in the text form."""
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal obeys them
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
 _STYLE = {
     "insert": "background:rgba(46,160,67,.28);text-decoration:none",
@@ -72,7 +73,7 @@ class Diff:
     def __repr__(self) -> str:
         noun, verb = ("message", "differs") if len(self.rows) == 1 else ("messages", "differ")
         head = f"Diff({self.left!r}, {self.right!r}): {self.changes} of {len(self.rows)} {noun} {verb}"
-        return "\n".join([head, *map(_line, self.rows)])
+        return _CONTROL.sub("\ufffd", "\n".join([head, *map(_line, self.rows)]))
 
     def _repr_html_(self) -> str:
         cell = "padding:.3em .6em;text-align:left;vertical-align:top;width:50%;white-space:pre-wrap"
@@ -83,7 +84,7 @@ class Diff:
             for row in self.rows
         )
         return (
-            '<table class="ck-diff" style="width:100%;table-layout:fixed;border-collapse:collapse;color:inherit;font:inherit">'
+            '<table class="ck-diff mathjax_ignore" style="width:100%;table-layout:fixed;border-collapse:collapse;color:inherit;font:inherit">'
             f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         )
 

@@ -18,6 +18,7 @@ for name in list(os.environ):
         del os.environ[name]
 os.environ.update(
     CHATKIT_DB=str(HOME / "usage.sqlite"),
+    CHATKIT_HISTORY="off",
     CHATKIT_GUARD_LOG=str(HOME / "refused.log"),
     IPYTHONDIR=str(HOME / "ipython"),
     JUPYTER_CONFIG_DIR=str(HOME / "jupyter-config"),

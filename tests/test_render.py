@@ -7,7 +7,7 @@ import pytest
 
 from chatkit.conversation import Message
 from chatkit.render import markdown
-from chatkit.render.blocks import BLANK_LIMIT, BLOCK_LIMIT, TEXT_LIMIT, Growing, blocks, render
+from chatkit.render.blocks import BLANK_LIMIT, BLOCK_LIMIT, PIPE_LIMIT, TEXT_LIMIT, Growing, blocks, render
 from chatkit.render.plain_text import plain, tame
 from chatkit.render.static import STYLE, conversation_html
 
@@ -230,7 +230,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch, text: str) -> int:
 @pytest.mark.parametrize(
     ("text", "limit"),
     [
-        ("|a|b|\n|-|-|\n" + "|x|y|\n" * 170_000, 0),
+        ("|a|b|\n|-|-|\n" + "|x|y|\n" * 170_000, 3 * PIPE_LIMIT),
         ("word " * 200_000, 0),
         ("[" * 100_000, 0),
         ("![](" * 25_000, 0),
@@ -238,6 +238,8 @@ def parsed(monkeypatch: pytest.MonkeyPatch, text: str) -> int:
         ("a\n\n" * 100_000, 3 * (BLANK_LIMIT + 1)),
         ("ab c\n\n" + "word word\n" * 8 + "\n" * 2 + "more\n\n" * 30_000, TEXT_LIMIT),
         (("[" * 9_000 + "\n\n") * 10, 0),
+        ("![" * 4_500, 0),
+        (("|a|b|\n|-|-|\n" + "|x|y|\n" * 300 + "\n") * 40, 3 * PIPE_LIMIT),
     ],
 )
 def test_what_would_take_long_is_shown_as_plain_text(monkeypatch: pytest.MonkeyPatch, text: str, limit: int):
@@ -295,7 +297,7 @@ def test_a_conversation_becomes_clean_html():
     html = conversation_html(messages, captions={"a": "7 + 2 tokens"}, title='A "talk"')
     assert html.startswith(f"<style>{STYLE}</style>")
     assert html.removeprefix(f"<style>{STYLE}</style>") == (
-        '<section class="ck-conversation" aria-label="A &quot;talk&quot;">'
+        '<section class="ck-conversation mathjax_ignore tex2jax_ignore" aria-label="A &quot;talk&quot;">'
         '<article class="ck-message ck-system"><header class="ck-role">system</header>'
         '<div class="ck-text" dir="auto"><pre class="ck-plain">Be &lt;b&gt;brief&lt;/b&gt;.</pre></div></article>'
         '<article class="ck-message ck-user ck-off"><header class="ck-role">user · not sent</header>'

@@ -12,21 +12,29 @@ import httpx2
 import openai
 
 from chatkit.endpoint.address import Endpoint
+from chatkit.endpoint.redact import scrub_bytes
 from chatkit.ledger.meter import AsyncMeteredTransport, Meter, MeteredTransport
 
 LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)
 
 
-def build(endpoint: Endpoint, asynchronous: bool, **options: Any) -> openai.OpenAI | openai.AsyncOpenAI:
-    """A client for the endpoint; `options` are those of openai's client."""
+def build(
+    endpoint: Endpoint, asynchronous: bool, *, shared: bool = False, **options: Any
+) -> openai.OpenAI | openai.AsyncOpenAI:
+    """A client for the endpoint; `options` are those of openai's client.
+
+    A refusal that quotes the key loses it before openai makes an error of it; the engine, whose client is
+    `shared`, sees to that itself.
+    """
     meter = Meter(free=endpoint.local)
     proxy = _proxy(endpoint.base_url)
     if asynchronous:
         transport = AsyncMeteredTransport(httpx2.AsyncHTTPTransport(proxy=proxy, limits=LIMITS), meter)
-        options["http_client"] = openai.DefaultAsyncHttpx2Client(transport=transport)
+        hooks = {} if shared else {"response": [_scrub_afar]}
+        options["http_client"] = openai.DefaultAsyncHttpx2Client(transport=transport, event_hooks=hooks)
     else:
         metered = MeteredTransport(httpx2.HTTPTransport(proxy=proxy, limits=LIMITS), meter)
-        options["http_client"] = openai.DefaultHttpx2Client(transport=metered)
+        options["http_client"] = openai.DefaultHttpx2Client(transport=metered, event_hooks={"response": [_scrub]})
     if endpoint.azure:
         azure = openai.AsyncAzureOpenAI if asynchronous else openai.AzureOpenAI
         return azure(**dict(endpoint.azure), **options)
@@ -34,6 +42,24 @@ def build(endpoint: Endpoint, asynchronous: bool, **options: Any) -> openai.Open
         options = _nothing_of_the_users(endpoint) | options
     plain = openai.AsyncOpenAI if asynchronous else openai.OpenAI
     return plain(base_url=endpoint.base_url, api_key=endpoint.api_key, **options)
+
+
+def _scrub(response: httpx2.Response) -> None:
+    if response.is_error:
+        response.read()
+        _take_keys_out(response)
+
+
+async def _scrub_afar(response: httpx2.Response) -> None:
+    if response.is_error:
+        await response.aread()
+        _take_keys_out(response)
+
+
+def _take_keys_out(response: httpx2.Response) -> None:
+    sent = response.request.headers
+    keys = [sent.get("authorization", "").removeprefix("Bearer "), sent.get("api-key", "")]
+    response._content = scrub_bytes(response.content, [key for key in keys if key])  # what .text and .json() read
 
 
 def _proxy(base_url: str) -> str | None:

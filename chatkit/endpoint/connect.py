@@ -15,7 +15,8 @@ from weakref import WeakKeyDictionary
 from chatkit.endpoint import launch
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.catalog import HOSTED_DEFAULT
-from chatkit.endpoint.keys import LOCAL_PREFIX, clean_key
+from chatkit.endpoint.keys import LOCAL_PREFIX, Key, clean_key, veiled
+from chatkit.endpoint.redact import scrub
 from chatkit.exceptions import InputError, SetupError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def connect(
     >>> client = connect(base_url="http://127.0.0.1:9/v1", api_key="sk-test", model="some-model")
     some-model answers at 127.0.0.1:9 (arguments).
     """
+    base_url, api_key = veiled(base_url), veiled(api_key)
     endpoint = resolve(
         base_url=base_url, api_key=api_key, model=model, local=local, tell=None if quiet else print, **options
     )
@@ -89,7 +91,7 @@ def endpoint_of(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint:
 
 @cache
 def _shared_client(endpoint: Endpoint, process: int) -> "openai.AsyncOpenAI":  # noqa: ARG001  # a fork needs its own
-    return client_for(endpoint, asynchronous=True)
+    return client_for(endpoint, asynchronous=True, shared=True)
 
 
 def shared_client(endpoint: Endpoint) -> "openai.AsyncOpenAI":
@@ -208,11 +210,11 @@ def _setting(name: str, file: Mapping[str, str | None]) -> tuple[str | None, str
 
 
 def _checked_url(text: str, source: str) -> str:
-    url = str(text).strip().strip("\"'")
+    url: str = Key(str(text).strip().strip("\"'"))
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or url.split() != [url]:
         raise InputError(
-            f"{source} is {url!r}; it must start with http:// or https:// and name a host.",
+            f"{source} is {scrub(url.rpartition('@')[2])!r}; it must start with http:// or https:// and name a host.",
             "For a server on this machine: http://127.0.0.1:8080/v1",
         )
     if parts.username or parts.password:

@@ -40,16 +40,34 @@ _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 _QUOTES = "\"'`“”‘’"
 
 
+class Key(str):
+    """A key that does not show itself where a traceback, a debugger or a logger shows variables.
+
+    >>> Key("sk-abc"), f"Bearer {Key('sk-abc')}"
+    ('[key]', 'Bearer sk-abc')
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'[key]'"
+
+
+def veiled(text: str | None) -> str | None:
+    """What was given as a key, or holds one, so that it does not show itself; anything but text stays as it is."""
+    return Key(text) if isinstance(text, str) else text
+
+
 def clean_key(text: str, source: str) -> str:
     """The key without the spaces, quotes and `Bearer ` that came along; `source` names it in the errors.
 
-    >>> clean_key(' "Bearer sk-abc" ', "api_key")
+    >>> str(clean_key(' "Bearer sk-abc" ', "api_key"))
     'sk-abc'
     """
     if not isinstance(text, str):
         raise InputError(f"{source} is {type(text).__name__}; a key is text.")
-    key = text.translate(_INVISIBLE).strip().strip(_QUOTES).strip()
-    key = re.sub(r"\A(Authorization:\s*)?Bearer\s+", "", key, flags=re.I).strip().strip(_QUOTES).strip()
+    text = Key(text.translate(_INVISIBLE).strip().strip(_QUOTES).strip())
+    key = Key(re.sub(r"\A(Authorization:\s*)?Bearer\s+", "", text, flags=re.I).strip().strip(_QUOTES).strip())
     if fault := _fault(key):
         raise InputError(f"{source} {fault}; nothing was sent.", "Copy the key again, alone and whole.")
     return key

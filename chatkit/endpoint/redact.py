@@ -19,15 +19,17 @@ SECRET = 8  # characters from which on a key is one
 
 _ENDS = (4, 6)  # an endpoint quotes a key by its ends
 
+# each run of letters is tried once, from its start: the time is in proportion to the text
 _KEY_LIKE = re.compile(
-    r"""[\w\-]*\*{3,}[\w\-*]*                          # abcd****wxyz
-      | [\w\-]{3,}(?:…|\.{3})[\w\-]{2,}                # abcd...wxyz
+    r"""(?<![\w\-])[\w\-]*+\*{3,}[\w\-*]*              # abcd****wxyz
+      | (?<![\w\-])[\w\-]{3,}+(?:…|\.{3})[\w\-]{2,}    # abcd...wxyz
       | \b(?:sk|pk|rk|gsk|xai|hf|ghp)[-_][\w\-]{4,}     # the prefixes that vendors give their keys
       | \bBearer\s+[\w\-.~+/]+=*
       | \b(?=\w*\d)(?=\w*[A-Za-z])[\w\-]{32,}          # long and mixed: nothing that a person reads
     """,
     re.VERBOSE,
 )
+_RUN = re.compile(r"[\w\-*]+")
 _HIDDEN = re.compile(r"<(script|style|head|noscript|svg|template)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.S | re.I)
 _TAG = re.compile(r"<[^<>]*>?")
 _UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -44,16 +46,19 @@ def scrub(text: str, keys: Iterable[str] = ()) -> str:
     """
     for key in keys:
         if len(key) >= SECRET:  # shorter ones are placeholders ("none", "local") and often plain words
-            ends = sorted({key} | {key[:n] for n in _ENDS} | {key[-n:] for n in _ENDS}, key=len, reverse=True)
-            text = re.sub(rf"[\w\-*]*(?:{'|'.join(map(re.escape, ends))})[\w\-*]*", MARK, text)
+            text = _without(text, key)
     return _KEY_LIKE.sub(MARK, text)
 
 
 def scrub_bytes(raw: bytes, keys: Iterable[str]) -> bytes:
-    """Take whole keys out of a body."""
+    """Take keys out of a body, and any long part of one.
+
+    >>> scrub_bytes(b"your key sk-abcdefghijklmnopqrstuvwxyz", ["sk-abcdefghijklmnopqrstuvwxyz"])
+    b'your key [key]'
+    """
     for key in keys:
-        if len(key) >= SECRET:
-            raw = raw.replace(key.encode("utf-8", "replace"), MARK.encode())
+        if len(key) >= SECRET and any(key[i : i + SECRET].encode() in raw for i in range(0, len(key) - 7, SECRET)):
+            raw = _without(raw.decode("utf-8", "surrogateescape"), key).encode("utf-8", "surrogateescape")
     return raw
 
 
@@ -81,6 +86,21 @@ def _cleaned(value: Any, held: Iterable[str]) -> Any:
     if isinstance(value, list | tuple):
         return [_cleaned(item, held) for item in value]
     return value
+
+
+def _without(text: str, key: str) -> str:
+    """The text without the key, and without each word that holds an end of it or eight of its letters in a row."""
+    ends = {key[:n] for n in _ENDS} | {key[-n:] for n in _ENDS}
+    parts = {key[i : i + SECRET] for i in range(len(key) - SECRET + 1)}
+
+    def hidden(run: re.Match[str]) -> str:
+        word = run[0]
+        told = any(end in word for end in ends) or any(
+            word[i : i + SECRET] in parts for i in range(len(word) - SECRET + 1)
+        )
+        return MARK if told else word
+
+    return _RUN.sub(hidden, text.replace(key, MARK))
 
 
 def plain(text: str, keys: Iterable[str] = (), shown: int = SHOWN) -> str:

@@ -108,8 +108,8 @@ def make(file: Path) -> None:
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
-def set_aside(file: Path, inode: int, why: str) -> None:
-    """Give a file that is no usage store a new name, companions too; nothing is deleted.
+def set_aside(file: Path, inode: int, why: str, *, begun: str = "usage store") -> None:
+    """Give a file that is none of ours a new name, companions too; nothing is deleted.
 
     `inode` is the file that was found wanting: if another process has put a new one in its place since, that stays.
     """
@@ -119,7 +119,7 @@ def set_aside(file: Path, inode: int, why: str) -> None:
     for trail in TRAILS:
         if (old := file.with_name(file.name + trail)).exists():
             old.rename(file.with_name(stem + trail))
-    warnings.warn(f"{file} {why}: it is kept as {stem}, and a new usage store is begun.", stacklevel=2)
+    warnings.warn(f"{file} {why}: it is kept as {stem}, and a new {begun} is begun.", stacklevel=2)
 
 
 def on_network(file: Path, mounts: Iterable[str] | None = None) -> bool:

@@ -21,6 +21,8 @@ TEXT_LIMIT = 100_000
 """Characters of one text that are laid out; the rest is shown as plain text."""
 BLANK_LIMIT = 2_000
 BRACKET_LIMIT = 500
+PIPE_LIMIT = 4_000
+"""Sides of table cells in one text that are laid out; a cell takes about 50 µs."""
 
 FENCES = ("```", "~~~")
 
@@ -43,9 +45,12 @@ def render(text: str) -> str:
     return "".join(block.html for block in blocks(text))
 
 
-def blocks(text: str) -> list[Block]:
-    """The text's top-level blocks in order; their sources joined are the text."""
-    return list(_blocks(text, {}))
+def blocks(text: str, notes: MutableMapping[str, Any] | None = None) -> list[Block]:
+    """The text's top-level blocks in order; their sources joined are the text.
+
+    `notes` may ask for math as its source: {"math": "source"}.
+    """
+    return list(_blocks(text, {} if notes is None else notes))
 
 
 class Growing:
@@ -97,7 +102,7 @@ class Growing:
 
 
 def _blocks(text: str, notes: MutableMapping[str, Any]) -> Iterator[Block]:
-    source = tame(text.replace("\r\n", "\n").replace("\r", "\n"))
+    source = tame(text)
     cut = _cut(source)
     head, rest = source[:cut], source[cut:]
     for quick, piece in _pieces(head):
@@ -106,17 +111,27 @@ def _blocks(text: str, notes: MutableMapping[str, Any]) -> Iterator[Block]:
         yield Block(rest, plain(rest))
 
 
+def is_quick(text: str) -> bool:
+    """Whether a text can be parsed as a whole without taking long."""
+    return len(text) <= _cut(text) and all(quick for quick, _ in _pieces(text))
+
+
 def _cut(source: str) -> int:
-    """Where a text gets too long to be laid out: by its characters, or by its blank lines."""
-    if source.count("\n\n") <= BLANK_LIMIT:
+    """Where a text gets too long to be laid out: by its characters, its blank lines, or its table cells."""
+    return min(TEXT_LIMIT, _end_of("\n\n", source, BLANK_LIMIT), _end_of("|", source, PIPE_LIMIT))
+
+
+def _end_of(mark: str, source: str, limit: int) -> int:
+    """Where the mark stands for the last time that is allowed; TEXT_LIMIT if it is not that often there."""
+    if source.count(mark) <= limit:
         return TEXT_LIMIT
-    places = (match.end() for match in re.finditer("\n\n", source))
-    return min(TEXT_LIMIT, next(islice(places, BLANK_LIMIT, None), TEXT_LIMIT))
+    places = (match.end() for match in re.finditer(re.escape(mark), source))
+    return next(islice(places, limit, None))
 
 
 def _pieces(source: str) -> Iterator[tuple[bool, str]]:
     """The source cut into what can be laid out quickly (True) and runs of lines that cannot (False)."""
-    if len(source) <= BLOCK_LIMIT:
+    if len(source) <= BLOCK_LIMIT and source.count("[") <= BRACKET_LIMIT:
         if source:
             yield True, source
         return

@@ -3,7 +3,7 @@
 In: markdown. Out: HTML cleaned by nh3, whose links open by a click only and show their host.
 """
 
-from collections.abc import MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
 from html import escape
 from typing import Any
@@ -72,6 +72,20 @@ def parse(source: str, notes: MutableMapping[str, Any]) -> list[Token]:
     return _MARKDOWN.parse(source, notes)
 
 
+def acts(source: str) -> bool:
+    """Whether a reader that lets HTML pass would find HTML or an image in this Markdown.
+
+    >>> acts("`<b>` and ![x](y)"), acts("`<b>`")
+    (True, False)
+    """
+    try:
+        tokens = _LAX.parse(source)
+    except RecursionError:
+        return True
+    inner = [child for token in tokens for child in token.children or ()]
+    return any(token.type in ("html_block", "html_inline", "image") for token in (*tokens, *inner))
+
+
 def clean(tokens: list[Token], notes: MutableMapping[str, Any]) -> str:
     """The tokens' HTML, clean."""
     return _CLEANER.clean(_MARKDOWN.renderer.render(tokens, _MARKDOWN.options, notes))
@@ -126,16 +140,13 @@ def _math(source: str, display: str) -> str:
         return f"<code>{escape(source)}</code>"
 
 
-def _math_inline(tokens: list[Token], index: int, *_: object) -> str:
-    return _math(tokens[index].content, "inline")
+def _math_rule(display: str, block: bool = False) -> Callable[..., str]:
+    def write(tokens: list[Token], index: int, _: object, notes: Mapping[str, Any]) -> str:
+        source = tokens[index].content.strip()
+        html = f"<code>{escape(source)}</code>" if notes.get("math") == "source" else _math(source, display)
+        return f'<div class="ck-math">{html}</div>\n' if block else html
 
-
-def _math_double(tokens: list[Token], index: int, *_: object) -> str:
-    return _math(tokens[index].content, "block")
-
-
-def _math_block(tokens: list[Token], index: int, *_: object) -> str:
-    return f'<div class="ck-math">{_math(tokens[index].content.strip(), "block")}</div>\n'
+    return write
 
 
 def _image(tokens: list[Token], index: int, *_: object) -> str:
@@ -211,9 +222,9 @@ def _grammar() -> MarkdownIt:
         "link_close": _link_close,
         "th_open": _cell,
         "td_open": _cell,
-        "math_inline": _math_inline,
-        "math_inline_double": _math_double,
-        "math_block": _math_block,
+        "math_inline": _math_rule("inline"),
+        "math_inline_double": _math_rule("block"),
+        "math_block": _math_rule("block", block=True),
         "table_open": lambda *_: '<div class="ck-scroll"><table>\n',
         "table_close": lambda *_: "</table></div>\n",
     }
@@ -223,3 +234,4 @@ def _grammar() -> MarkdownIt:
 
 
 _MARKDOWN = _grammar()
+_LAX = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from chatkit.captions import outcome_caption, reply_caption, session_caption
 from chatkit.chat import Chat
 from chatkit.conversation import Message
 from chatkit.endpoint.catalog import HOSTED_DEFAULT
 from chatkit.render.blocks import render
 from chatkit.render.plain_text import plain
-from chatkit.ui.captions import outcome_caption, reply_caption, session_caption
 from chatkit.ui.feed import Scene
 from chatkit.ui.turn import RunningTurn
 

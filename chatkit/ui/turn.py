@@ -9,11 +9,11 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from chatkit.captions import wait_caption
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
 from chatkit.render.blocks import Growing
 from chatkit.render.plain_text import plain
-from chatkit.ui.captions import wait_caption
 from chatkit.ui.feed import Live
 
 HEARTBEAT = 0.5

@@ -104,7 +104,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo):
 
 def _is_local(url: str) -> bool:
     parts = urlsplit(url)
-    return parts.scheme in ("data", "blob", "about") or parts.hostname in ("127.0.0.1", "localhost")
+    return parts.scheme in ("data", "blob", "about", "file") or parts.hostname in ("127.0.0.1", "localhost")
 
 
 def _own_folders(root: Path) -> dict[str, str]:
@@ -116,7 +116,11 @@ def _own_folders(root: Path) -> dict[str, str]:
         "JUPYTERLAB_SETTINGS_DIR": root / "settings",
         "JUPYTERLAB_WORKSPACES_DIR": root / "workspaces",
     }
-    return os.environ | {name: str(path) for name, path in folders.items()} | {"CHATKIT_DB": str(root / "usage.sqlite")}
+    return os.environ | {name: str(path) for name, path in folders.items()} | _own_files(root)
+
+
+def _own_files(root: Path) -> dict[str, str]:
+    return {"CHATKIT_DB": str(root / "usage.sqlite"), "CHATKIT_HISTORY": str(root / "history.sqlite")}
 
 
 def _quiet_lab(settings: Path) -> None:

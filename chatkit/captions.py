@@ -1,6 +1,6 @@
-"""Faces: what usage, outcomes and waits are called in words.
+"""Floor 2: what usage, outcomes and waits are called in words.
 
-In: values of the ledger and endpoint doors. Out: short sentences that a panel shows as they are.
+In: values of the ledger and endpoint doors. Out: short sentences that a panel, a repr or an export shows as they are.
 """
 
 from decimal import Decimal

@@ -1,0 +1,224 @@
+"""Keeping, the file: conversations in an SQLite file of their own, readable by its owner alone.
+
+In: documents (JSON) with a title and the words to find them by. Out: entries and documents; every fault as a
+`StoreError`. The file is opened for each access anew: no handle crosses a thread or a fork. It has no write-ahead
+log, which would keep what was deleted until the last reader is gone and which a network file system cannot share;
+SQLite overwrites what is deleted with zeros.
+"""
+
+import os
+import sqlite3
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from chatkit.conversation import repair
+from chatkit.exceptions import StoreError
+from chatkit.ledger.place import make, set_aside
+
+OFF = frozenset(["off", "no", "false", "0"])
+PATIENCE = 5.0
+"""Seconds that an access waits for other programs."""
+OURS = 0x636B6869  # SQLite's application_id: a file of another program is not written to
+MIGRATIONS = (
+    """CREATE TABLE conversations (
+        id TEXT PRIMARY KEY, version INTEGER NOT NULL, began TEXT NOT NULL, changed TEXT NOT NULL,
+        title TEXT NOT NULL, model TEXT, messages INTEGER NOT NULL, branches INTEGER NOT NULL,
+        document TEXT NOT NULL, words TEXT NOT NULL)""",
+    "CREATE INDEX conversations_changed ON conversations (changed)",
+)
+DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+WAY_OUT = "Name another file in CHATKIT_HISTORY, or switch the history off: CHATKIT_HISTORY=off."
+
+
+class DeletedError(StoreError):
+    """The conversation was deleted for good."""
+
+
+class OvertakenError(StoreError):
+    """The conversation was changed elsewhere since it was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known of a conversation that is kept, without its text; times are UTC."""
+
+    id: str
+    title: str
+    model: str | None
+    messages: int
+    branches: int
+    began: datetime
+    changed: datetime
+
+
+def place() -> Path | None:
+    """What `CHATKIT_HISTORY` names, else `history.sqlite` in the user's data folder; None if the history is off."""
+    given = os.environ.get("CHATKIT_HISTORY", "").strip()
+    if given.casefold() in OFF:
+        return None
+    if given:
+        return Path(given).expanduser().absolute()
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("chatkit", appauthor=False), "history.sqlite")
+
+
+def fold(text: str) -> str:
+    """The text as it is searched: without regard to case, width or composition.
+
+    >>> fold("GROẞE"), fold("ﬁne")
+    ('grosse', 'fine')
+    """
+    return unicodedata.normalize("NFKC", repair(text)[0]).casefold()
+
+
+class Archive:
+    """The conversations in a file; the file is made by the first that is put there.
+
+    >>> import tempfile
+    >>> Archive(Path(tempfile.mkdtemp(), "history.sqlite")).entries()
+    []
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def put(self, entry: Entry, document: str, words: str, *, after: int = 0) -> int:
+        """Keep a document in the place of the version `after` (0: it is new); its version.
+
+        Raises OvertakenError if another version is there, and DeletedError if none is.
+        """
+        inode = self._made()
+        try:
+            return self._put(entry, document, words, after)
+        except StoreError as error:
+            if getattr(error.__cause__, "sqlite_errorcode", None) not in DAMAGED:
+                raise
+            set_aside(self.file, inode, "is no chat history", begun="history")
+            self._made()
+            return self._put(entry, document, words, 0)
+
+    def _made(self) -> int:
+        try:
+            make(self.file)
+            return self.file.stat().st_ino
+        except OSError as error:
+            raise _unusable(self.file, error) from error
+
+    def _put(self, entry: Entry, document: str, words: str, after: int) -> int:
+        values = (entry.title, entry.model, entry.messages, entry.branches, document, fold(words))
+        with self._writing() as connection:
+            if not after:
+                connection.execute(
+                    "INSERT INTO conversations (title, model, messages, branches, document, words, id, began, changed,"
+                    " version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+                    (*values, entry.id, entry.began.isoformat(), entry.changed.isoformat()),
+                )
+                return 1
+            changed = connection.execute(
+                "UPDATE conversations SET title = ?, model = ?, messages = ?, branches = ?, document = ?, words = ?,"
+                " changed = ?, version = version + 1 WHERE id = ? AND version = ?",
+                (*values, entry.changed.isoformat(), entry.id, after),
+            ).rowcount
+            if not changed:
+                there = connection.execute("SELECT 1 FROM conversations WHERE id = ?", (entry.id,)).fetchone()
+                raise OvertakenError("changed elsewhere") if there else DeletedError("deleted")
+            return after + 1
+
+    def entries(self, search: str = "", limit: int | None = None) -> list[Entry]:
+        """The conversations in which all words of `search` stand, those changed last first."""
+        condition, words = _containing(search)
+        query = f"SELECT id, title, model, messages, branches, began, changed FROM conversations{condition}"
+        with self._reading() as connection:
+            if connection is None:
+                return []
+            rows = connection.execute(
+                f"{query} ORDER BY changed DESC, id LIMIT ?", (*words, -1 if limit is None else limit)
+            )
+            return [Entry(*row[:5], *map(datetime.fromisoformat, row[5:])) for row in rows]
+
+    def document(self, id: str) -> tuple[str, int]:
+        """A conversation's document and its version; raises DeletedError if it is not there."""
+        with self._reading() as connection:
+            query = "SELECT document, version FROM conversations WHERE id = ?"
+            row = connection.execute(query, (id,)).fetchone() if connection else None
+        if row is None:
+            raise DeletedError("This conversation is not in the history any more; it was deleted.")
+        return str(row[0]), int(row[1])
+
+    def delete(self, id: str) -> int:
+        """Delete a conversation for good; how many there were (0 or 1)."""
+        return self._delete(" WHERE id = ?", (id,))
+
+    def delete_all(self, search: str = "") -> int:
+        """Delete for good all conversations in which all words of `search` stand; how many there were."""
+        return self._delete(*_containing(search))
+
+    def _delete(self, condition: str, values: tuple[str, ...]) -> int:
+        if not self.file.exists():
+            return 0
+        with self._writing() as connection:
+            return connection.execute(f"DELETE FROM conversations{condition}", values).rowcount
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+        if not self.file.exists() or not self.file.stat().st_size:
+            yield None
+            return
+        with self._connected() as connection:
+            yield connection if _version(connection, self.file) else None
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._connected() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            version = _version(connection, self.file)
+            if version > len(MIGRATIONS):
+                raise StoreError(f"{self.file} was written by a newer chatkit.", WAY_OUT)
+            for statement in MIGRATIONS[version:]:
+                connection.execute(statement)
+            if version < len(MIGRATIONS):
+                connection.execute(f"PRAGMA application_id = {OURS}")
+                connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = sqlite3.connect(self.file, timeout=PATIENCE, isolation_level=None)
+            try:
+                for setting in ("secure_delete = ON", "journal_mode = DELETE", "temp_store = MEMORY"):
+                    connection.execute(f"PRAGMA {setting}")
+                yield connection
+            finally:
+                connection.close()  # what was not committed is rolled back
+        except (sqlite3.Error, OSError) as error:
+            raise _unusable(self.file, error) from error
+
+
+def _unusable(file: Path, error: Exception) -> StoreError:
+    return StoreError(f"The chat history {file} cannot be used ({error}).", WAY_OUT)
+
+
+def _version(connection: sqlite3.Connection, file: Path) -> int:
+    """How many migrations the file has seen; raises StoreError if it is another program's."""
+    (owner,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if owner != OURS and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
+        raise StoreError(f"{file} is a database of another program.", WAY_OUT)
+    return int(version)
+
+
+def _containing(search: str) -> tuple[str, tuple[str, ...]]:
+    words = tuple(fold(search).split())
+    return (" WHERE " + " AND ".join(["instr(words, ?) > 0"] * len(words)) if words else "", words)
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,121 @@
+"""A conversation as a file: Markdown, a page that stands alone, JSON; by the name's ending, whole or not at all."""
+
+import pytest
+from faultserver import DONE, FaultServer, say, stop, stream, usage
+
+from chatkit.chat import Chat
+from chatkit.conversation import Conversation, Message
+from chatkit.endpoint import connect
+from chatkit.endpoint.address import Endpoint
+from chatkit.exceptions import InputError
+from chatkit.render.document import fenced, quoted, to_markdown
+from chatkit.render.static import page
+from chatkit.render.transcript import transcript
+
+MESSAGES = [
+    Message("system", "Be <b>brief</b>."),
+    Message("user", "Where?\n  And `when`?", id="u", enabled=False),
+    Message("assistant", "In *Brazil*, $x^2$ <b>", id="a", outcome="cancelled"),
+]
+
+
+def test_markdown_shows_an_answer_laid_out_and_everything_else_as_it_is():
+    assert to_markdown(
+        MESSAGES, captions={"a": "7 tokens in, 2 out"}, title="A *talk*", branches={"b_1": MESSAGES[:1]}
+    ) == (
+        "# A \\*talk\\*\n\n"
+        "**system**\n\n```text\nBe <b>brief</b>.\n```\n\n"
+        "**user** · not sent\n\n```text\nWhere?\n  And `when`?\n```\n\n"
+        "**assistant** · cancelled\n\n> In *Brazil*, $x^2$ &lt;b>\n\n*7 tokens in, 2 out*\n\n"
+        "## Branch b\\_1\n\n"
+        "**system**\n\n```text\nBe <b>brief</b>.\n```\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("a <b> `<b>`", "> a &lt;b> `<b>`"),
+        ("![x](https://a.example/b.png)", "> [image: x](https://a.example/b.png)"),
+        ("```html\n<b>![x](y)\n```\n<b>", "> ```html\n> <b>![x](y)\n> ```\n> &lt;b>"),
+        ("~~~\n<b>", "> ~~~\n> <b>"),
+        ("1 < 2 and 3<4", "> 1 < 2 and 3<4"),
+        ("\\`<b>`", "> \\`&lt;b>`"),
+        ("    <b>", ">     &lt;b>"),
+        ("a\n\nb", "> a\n>\n> b"),
+        ("`a\n\n<b> b`", "> `a\n>\n> &lt;b> b`"),
+    ],
+)
+def test_html_and_images_of_an_answer_are_lamed_outside_of_code(text, wanted):
+    assert quoted(text) == wanted
+
+
+def test_an_answer_in_which_html_would_still_act_or_that_takes_long_is_fenced():
+    listed = "- `a\n- <b>`"  # no code: the two marks stand in two items
+    assert quoted(listed) == fenced(listed)
+    assert quoted("[" * 11_000) == fenced("[" * 11_000)
+    assert fenced("a\n`````\nb") == "``````text\na\n`````\nb\n``````"
+
+
+def test_a_page_stands_alone_and_says_what_was_not_sent():
+    html = page(MESSAGES, captions={"a": "7 tokens"}, title="A <talk>", branches={"<b>": MESSAGES[:1]})
+    assert html.startswith("<!doctype html>\n")
+    assert "<title>A &lt;talk&gt;</title>" in html
+    assert "default-src 'none'; style-src 'unsafe-inline'" in html
+    assert "prefers-color-scheme: dark" in html
+    assert '<header class="ck-role">user · not sent</header>' in html
+    assert '<header class="ck-role">assistant · cancelled</header>' in html
+    assert '<footer class="ck-caption">7 tokens</footer>' in html
+    assert "<h2>Branch &lt;b&gt;</h2>" in html
+    assert not any(word in html for word in ("http://", "https://", "<script", "@import", "url("))
+
+
+def test_a_transcript_is_readable_without_any_style():
+    data = transcript(MESSAGES, captions={"a": "7 tokens"}, title="A talk")
+    assert list(data) == ["text/html", "text/markdown", "text/plain"]
+    assert data["text/html"].partition("</style>")[2] == (
+        '<div class="ck-saved mathjax_ignore tex2jax_ignore"><p><strong>A talk</strong></p><hr>'
+        '<p><em>system</em></p><div dir="auto"><p>Be &lt;b&gt;brief&lt;/b&gt;.</p></div><hr>'
+        '<p><em>user (not sent)</em></p><div dir="auto"><pre>Where?\n  And `when`?</pre></div><hr>'
+        '<p><em>assistant (cancelled)</em></p><div dir="auto"><p>In <em>Brazil</em>, <code>x^2</code> &lt;b&gt;</p>\n'
+        "</div><p><small>7 tokens</small></p></div>"
+    )
+    assert data["text/plain"] == (
+        "A talk\nsystem: Be <b>brief</b>.\nuser (not sent): Where?\n  And `when`?\n"
+        "assistant (cancelled): In *Brazil*, $x^2$ <b>"
+    )
+    assert data["text/markdown"] == to_markdown(MESSAGES, captions={"a": "7 tokens"}, title="A talk")
+
+
+@pytest.fixture(scope="module")
+def chat() -> Chat:
+    with FaultServer(stream(say("In *Brazil*."), stop(), usage(5, 2), DONE)) as server:
+        client = connect.client_for(Endpoint(server.url, "sk-test", "asked", "test"), asynchronous=True)
+        chat = Chat("Be brief.", client=client)
+        chat.send("Where was the World Cup?")
+        chat.rerun(1, "Where will it be?")
+    return chat
+
+
+def test_a_chat_is_exported_by_the_names_ending_with_what_its_answers_took(chat, tmp_path):
+    markdown = chat.export(tmp_path / "talk.md").read_text(encoding="utf-8")
+    assert markdown.startswith("# Where will it be?\n\n**system**\n")
+    assert "> In *Brazil*.\n\n*answered · 5 tokens in, 2 out · cost unknown" in markdown.replace("\\", "")
+    assert "## Branch" not in markdown
+    html = chat.export(str(tmp_path / "talk.HTML"), branches=True).read_text(encoding="utf-8")
+    assert "<h2>Branch main</h2>" in html
+    assert html.count("answered · 5 tokens in, 2 out") == 2
+    kept = Conversation.load(chat.export(tmp_path / "talk.json"))
+    assert [len(branch.messages) for branch in kept.branches] == [3, 3]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["talk.HTML", "talk.json", "talk.md"]
+
+
+def test_the_repr_of_a_chat_says_what_its_answers_took(chat):
+    assert '<footer class="ck-caption">answered · 5 tokens in, 2 out · cost unknown' in chat._repr_html_()
+
+
+@pytest.mark.parametrize(("name", "words"), [("talk.docx", "ends in '.docx'"), ("talk", "has no ending")])
+def test_another_ending_is_refused_with_those_that_there_are(chat, tmp_path, name, words):
+    with pytest.raises(InputError, match=f"'{name}' {words}; an export ends in .md, .markdown, .html, .htm, .json."):
+        chat.export(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
