@@ -32,9 +32,9 @@ class Turn:
     def __init__(self, make: Callable[[], AsyncIterator[Item]], then: Callable[[Reply], object] | None = None) -> None:
         self.reply: Reply | None = None
         self.ended = threading.Event()
-        self._make, self._then = make, then
+        self._make: Callable[[], AsyncIterator[Item]] | None = make
+        self._then = then
         self._loop = get_loop()
-        self._context = contextvars.copy_context()
         self._items: list[Item] = []
         self._fold_at = FOLD_AT
         self._pieces: list[str] = []
@@ -46,7 +46,7 @@ class Turn:
     def begin(self) -> None:
         """Start it on the loop's thread."""
         _live.add(self)
-        self._loop.call_soon_threadsafe(self._begin)
+        self._loop.call_soon_threadsafe(self._begin, contextvars.copy_context())
 
     @property
     def text(self) -> str:
@@ -92,15 +92,17 @@ class Turn:
         else:
             self._at_end.append(tell)
 
-    def _begin(self) -> None:
-        self._task = self._loop.create_task(self._drive(), name="chatkit-turn", context=self._context)
+    def _begin(self, context: contextvars.Context) -> None:
+        self._task = self._loop.create_task(self._drive(), name="chatkit-turn", context=context)
         self._task.add_done_callback(self._finish)
 
     async def _drive(self) -> Reply | None:
         self._driving = True
         if self._stopped and self._task:
             self._task.cancel()  # seen at the stream's first wait, so that it too learns of it
-        stream = self._make()
+        make, self._make = self._make, None  # it holds whoever asked, who holds the handle on this
+        assert make is not None
+        stream = make()
         try:
             async for item in stream:
                 if isinstance(item, Reply):
@@ -140,12 +142,13 @@ class Turn:
         self._take(self.reply)
         if self._then:
             _tell(self._then, self.reply)
-        self._then = None
+        self._make = self._then = self._task = None
         self._listeners.clear()
         _live.discard(self)
         self.ended.set()
         for tell in self._at_end:
             tell()
+        self._at_end.clear()
 
     def orphan(self) -> None:
         """End in a forked child, which has no thread that would ever end what it inherited."""
