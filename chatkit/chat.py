@@ -28,6 +28,7 @@ from chatkit.endpoint.redact import MARK, SECRET
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
+from chatkit.inspection import Inspection
 from chatkit.keeping import keeper
 from chatkit.ledger.record import NOTHING, Usage
 from chatkit.lines import Line
@@ -97,8 +98,7 @@ class Chat:
         self._lock = threading.Lock()
         if system is not None:
             self.system = system
-        if history:
-            keeper.Keeper(self)
+        self.keeper = keeper.Keeper(self) if history else None
 
     # --- what it is asked with
 
@@ -178,6 +178,18 @@ class Chat:
     def diff(self, a: str | Conversation, b: str | Conversation) -> Diff:
         """Two branches side by side, with the words that differ."""
         return self.conversation.diff(a, b)
+
+    def inspect(self, which: int | str = -1) -> Inspection:
+        """What was sent for an answer and what came back: as Python, curl, JSON and chunks, with times and cost.
+
+        `which` is the answer's message, by index or id. Raises InputError for one that was not asked for here.
+        """
+        reply = self._replies.get(self.conversation[which].id)
+        if reply is None:
+            raise InputError(
+                f"Message {which!r} has no request to look at.", "Name an answer that this chat asked for."
+            )
+        return Inspection(reply, local=self.endpoint.local if self.endpoint else None)
 
     # --- turns
 
@@ -356,12 +368,15 @@ class Chat:
 
         `branches` adds those that are not shown now; JSON has them always. Raises InputError for another ending.
         """
-        from chatkit.render.export import export
+        return conversation_file.write(path, self.exported(Path(path).name, branches=branches))
+
+    def exported(self, name: str, *, branches: bool = False) -> str:
+        """The text that `export` writes to a file of that name."""
+        from chatkit.render.export import exported
 
         others = {b.name: b.messages for b in self.branches if not b.current} if branches else {}
-        title = keeper.title(self.conversation)
-        shown = self.conversation.messages
-        return export(path, shown, self.to_json(), captions=self.captions, title=title, branches=others)
+        title, shown = keeper.title(self.conversation), self.conversation.messages
+        return exported(name, shown, self.to_json(), captions=self.captions, title=title, branches=others)
 
     # --- how a turn is taken
 

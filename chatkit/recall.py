@@ -66,7 +66,7 @@ class Kept:
         """A chat that goes on from here, and goes on being kept in the same place."""
         document, version = self._document()
         chat = Chat.from_kept(conversation_file.parse(document), history=False)
-        Keeper(chat, self.id, version)
+        chat.keeper = Keeper(chat, self.id, version)
         return chat
 
     def delete(self) -> None:

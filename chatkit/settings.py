@@ -14,7 +14,9 @@ from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.engine import Api
 from chatkit.exceptions import InputError
 
-_EFFORT = ("reasoning", "reasoning_effort")
+_JUDGED = tuple(
+    dict.fromkeys((*catalog.SAMPLING, *catalog.STEERING, *bodies.CHAT_ONLY, "reasoning_effort", "max_tokens", "api"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +65,14 @@ class Settings:
             return []
         known = catalog.find(self.name(endpoint))
         gone = known.gone(datetime.now(UTC).date())
-        return [gone] if gone else known.refusals(self.parameters)
+        return [gone] if gone else known.refusals(self.parameters, self.api)
 
     def rejected(self, endpoint: Endpoint | None) -> Mapping[str, str]:
-        """Which parameters would be refused, set or not, and why."""
-        found: dict[str, str] = {}
-        if self.api == "responses":
-            found |= {name: f"The Responses API has no {name}." for name in bodies.CHAT_ONLY}
-        if endpoint is not None and not endpoint.local:
-            known = catalog.find(self.name(endpoint))
-            effort = {name: self.parameters[name] for name in _EFFORT if name in self.parameters}
-            reasons = {name: known.refusals({**effort, name: 0.5}) for name in catalog.SAMPLING}
-            found |= {name: " ".join(reason) for name, reason in reasons.items() if reason}
-        return found
+        """Which parameters would be refused or not heeded, set or not, and why; also "api", where the model has one."""
+        local = endpoint is not None and endpoint.local
+        known = catalog.find(self.name(endpoint) if endpoint is not None else "")
+        reasons = ((name, known.verdict(name, self.parameters, self.api, local)) for name in _JUDGED)
+        return {name: reason for name, reason in reasons if reason}
 
     def kept(self) -> dict[str, Any]:
         """The form for a file."""

@@ -24,6 +24,12 @@ FLOORS = {
     "ui": 4, "magics": 4,
     "__init__": 5, "__main__": 5,
 }  # fmt: skip
+SAME_FLOOR = {
+    "endpoint": {"ledger"},
+    "chat": {"answers", "captions", "context", "inspection", "keeping", "request", "settings"},
+    "request": {"context", "settings"},
+    "settings": {"context"},
+}
 DOORS = {
     "openai": ("endpoint",),
     "httpx2": ("ledger", "endpoint", "local"),
@@ -87,13 +93,7 @@ def rooms_of(imports: set[str]) -> set[str]:
 def may_import(room: str, other: str) -> bool:
     if FLOORS[room] == FLOORS[other]:
         # on the ground floor the values make each other up; that none goes round in a circle has its own test
-        pairs = {
-            "endpoint": {"ledger"},
-            "chat": {"request", "settings", "context", "answers", "captions", "keeping"},
-            "request": {"settings", "context"},
-            "settings": {"context"},
-        }
-        return FLOORS[room] == 0 or other in pairs.get(room, ())
+        return FLOORS[room] == 0 or other in SAME_FLOOR.get(room, ())
     return FLOORS[room] > FLOORS[other]
 
 
