@@ -6,7 +6,8 @@ One process, one thread, HTTP/1.1 with keep-alive, loopback only. The model's na
     fake_n2000_r100   the same at 100 tokens a second, on a schedule that does not drift
     fake_n20_f5       the first token 5 ms after the request was read
 
-POST /v1/chat/completions and /v1/responses (stream or not), GET /v1/models.
+POST /v1/chat/completions and /v1/responses (stream or not), GET /v1/models, and GET /v1/last: when the last token
+was written, in seconds since 1970.
 
     python benchmarks/fakeserver.py            # prints {"port": N}; ends with its standard input
 """
@@ -16,6 +17,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -103,6 +105,8 @@ def _chunk(data: bytes) -> bytes:
 class Connection(asyncio.Protocol):
     """One client's connection; requests are answered one after the other."""
 
+    last_token = 0.0
+
     def __init__(self) -> None:
         self._buffer = b""
         self._answering: asyncio.Task[None] | None = None
@@ -137,6 +141,8 @@ class Connection(asyncio.Protocol):
     async def _answer(self, path: str, body: bytes) -> None:
         if path.endswith("/models"):
             return self._json({"object": "list", "data": [{"id": "fake_n20", "object": "model"}]})
+        if path.endswith("/last"):
+            return self._json({"at": Connection.last_token})
         asked = json.loads(body)
         count, rate, delay = settings(asked["model"])
         if delay:
@@ -162,6 +168,7 @@ class Connection(asyncio.Protocol):
             for start in range(0, len(events), AT_ONCE):
                 self._write(b"".join(events[start : start + AT_ONCE]))
                 await self._writable.wait()
+        Connection.last_token = time.time()
         self._write(b"0\r\n\r\n")
 
     async def _paced(self, events: tuple[bytes, ...], rate: float) -> None:
