@@ -97,7 +97,8 @@ class View:
         if live.get("start"):
             self.live = []
         assert self.live is not None
-        for index, keep, tail in live["blocks"]:
+        for answer, index, keep, tail in live["blocks"]:
+            assert answer == 0
             self.live[index:] = [
                 (self.live[index] if index < len(self.live) else "").encode("utf-16-le")[: 2 * keep].decode("utf-16-le")
                 + tail,
@@ -189,7 +190,7 @@ def test_only_the_new_end_of_a_growing_block_is_sent(panel: ChatPanel, chat: Scr
     wire.until(lambda: view.live == ["<p>one</p>\n"])
     chat.say(Delta(" two"))
     wire.until(lambda: view.live == ["<p>one two</p>\n"])
-    assert wire.kinds("patch")[-1]["live"]["blocks"] == [[0, 6, " two</p>\n"]]
+    assert wire.kinds("patch")[-1]["live"]["blocks"] == [[0, 0, 6, " two</p>\n"]]
 
 
 def test_a_view_that_missed_a_patch_gets_a_snapshot_when_it_asks(
@@ -265,7 +266,7 @@ def test_a_stop_that_overtakes_its_question_stops_it(panel: ChatPanel, chat: Scr
     assert chat.run.reply.outcome == "cancelled"
     assert len(chat.conversation) == 0
     assert view.status["draft"]["text"] == "first"
-    assert view.status["error"] == {"text": "Stopped before anything came.", "retry": True}
+    assert view.status["error"] == {"text": "Stopped before anything came.", "acts": [["retry", "Retry"]]}
 
 
 def test_stop_keeps_what_has_come_and_marks_it(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
@@ -284,7 +285,7 @@ def test_an_error_is_a_sentence_and_the_question_goes_back_into_the_box(
     ask(panel, "Where?")
     chat.say(Reply((), "error", error=EndpointError("The endpoint is down.", "Try later.", kind="server")))
     wire.until(lambda: view.ends)
-    assert view.status["error"] == {"text": "The endpoint is down. Try later.", "retry": True}
+    assert view.status["error"] == {"text": "The endpoint is down. Try later.", "acts": [["retry", "Retry"]]}
     assert view.status["draft"]["text"] == "Where?"
     assert view.entries == []
     panel.simulate({"type": "retry", "id": "r2", "view": "view"})
@@ -307,17 +308,21 @@ def test_a_wait_is_said(panel: ChatPanel, chat: ScriptedChat, view: View, wire: 
 def test_an_empty_question_is_refused_in_words(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
     ask(panel, "  ")
     wire.until(lambda: view.status["error"])
-    assert view.status["error"] == {"text": "The message is empty. Write something first.", "retry": False}
+    assert view.status["error"] == {"text": "The message is empty. Write something first.", "acts": []}
     assert chat.run is None
 
 
 def test_a_parameter_that_cannot_be_is_refused_and_the_text_stays(
     panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire
 ):
-    panel.simulate({"type": "set", "id": "p", "field": "temperature", "value": "9"})
+    panel.simulate({"type": "set", "id": "p", "question": "p", "field": "temperature", "value": "9"})
+    wire.until(lambda: wire.kinds("answer"))
+    assert "temperature is 9.0" in wire.kinds("answer")[-1]["error"]
+    assert chat.parameters == {}
+    chat.parameters["temperature"] = 9
     ask(panel, "Where?")
     wire.until(lambda: view.status["error"])
-    assert "temperature is 9.0" in view.status["error"]["text"]
+    assert "temperature is 9" in view.status["error"]["text"]
     assert view.status["draft"]["text"] == "Where?"
 
 
@@ -342,9 +347,10 @@ def test_what_code_does_to_the_conversation_is_shown(panel: ChatPanel, chat: Scr
         "id": answer.id,
         "role": "assistant",
         "html": "<p>Hi <em>there</em></p>\n",
-        "state": "not sent",
+        "state": "not sent: switched off",
         "off": True,
         "caption": "",
+        "answered": False,
     }
 
 
@@ -357,7 +363,7 @@ def test_an_answer_without_text_shows_its_tool_calls_or_refusal(
     wire.until(lambda: len(view.entries) == 2)
     assert [(e["html"], e["state"]) for e in view.entries] == [
         ('<pre class="ck-plain">calls lookup({&quot;city&quot;: &quot;&lt;b&gt;&quot;)</pre>', ""),
-        ('<pre class="ck-plain">No.</pre>', "stopped by the content filter · not sent"),
+        ('<pre class="ck-plain">No.</pre>', "stopped by the content filter · not sent: switched off"),
     ]
 
 
@@ -463,9 +469,9 @@ def test_the_control_comm_reaches_its_panel_without_iPythons_hooks_and_is_never_
 
     comm = Comm()
     control._opened(comm, {"content": {"data": {"panel": panel.name}}})
-    content = {"type": "set", "id": "1", "field": "model", "value": "by control"}
+    content = {"type": "set", "id": "1", "field": "model", "value": "by-control"}
     comm.handle_msg({"content": {"data": {"panel": panel.name, "content": content}}})
-    assert chat.model == "by control"
+    assert chat.model == "by-control"
 
 
 def test_many_panels_share_thirty_flushes_a_second_and_an_end_goes_first():
@@ -524,3 +530,79 @@ def test_captions_say_what_is_free_estimated_and_unknown():
     assert session_caption(free + guess + Usage()) == (
         "3 calls · ≈ 20 tokens in, 10 out and 1 unknown · cost ≈ 0.00123 USD and 1 unknown"
     )
+
+
+def test_an_act_that_comes_again_is_done_once_and_answered_again(panel: ChatPanel, chat: ScriptedChat, wire: Wire):
+    first = chat.conversation.add("user", "one")
+    act = {"type": "insert", "id": "q1", "question": "q1", "message": first.id, "where": "after", "role": "user"}
+    for _ in range(2):
+        panel.simulate(act | {"text": "two"})
+    assert [m.text for m in chat.conversation] == ["one", "two"]
+    assert wire.kinds("answer") == [{"type": "answer", "question": "q1", "value": None}] * 2
+
+
+def test_an_act_that_cannot_be_says_why_and_changes_nothing(panel: ChatPanel, chat: ScriptedChat, wire: Wire):
+    message = chat.conversation.add("user", "one")
+    panel.simulate({"type": "role", "id": "q1", "question": "q1", "message": message.id, "role": "pirate"})
+    panel.simulate({"type": "remove", "id": "q2", "question": "q2", "message": "nobody"})
+    errors = [answer["error"] for answer in wire.kinds("answer")]
+    assert "role is 'pirate'" in errors[0]
+    assert "'nobody'" in errors[1]
+    assert [(m.role, m.text) for m in chat.conversation] == [("user", "one")]
+
+
+def test_nothing_is_changed_while_an_answer_comes(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    chat.conversation.add("user", "one")
+    ask(panel, "Where?")
+    chat.say(Delta("Br"))
+    wire.until(lambda: view.live)
+    panel.simulate({"type": "edit", "id": "q", "question": "q", "message": chat.conversation[0].id, "text": "other"})
+    assert wire.kinds("answer")[-1]["error"].startswith("An answer is still coming.")
+    chat.say(Delta("azil."), complete("Brazil."))
+    wire.until(lambda: view.ends)
+    assert [m.text for m in chat.conversation] == ["one", "Where?", "Brazil."]
+
+
+def test_several_answers_stream_side_by_side_and_can_be_chosen_from(panel: ChatPanel, chat: ScriptedChat, wire: Wire):
+    panel.simulate({"type": "hello", "view": "v"})
+    ask(panel, "Two, please")
+    chat.say(Delta("one"), Delta("another", 1))
+    wire.until(lambda: any(patch.get("live", {}).get("blocks") for patch in wire.kinds("patch")))
+    chat.say(Reply((Answer(0, "one", finish_reason="stop"), Answer(1, "another", finish_reason="length")), "complete"))
+    wire.until(lambda: any("choices" in e for patch in wire.kinds("patch") for e in patch.get("talk", [0, 0, []])[2]))
+    answer = chat.conversation[-1]
+    [entry] = [e for p in wire.kinds("patch") if p.get("talk") for e in p["talk"][2] if e["id"] == answer.id][-1:]
+    assert entry["choices"] == [[0, "<p>one</p>\n", ""], [1, "<p>another</p>\n", "cut off at the token limit"]]
+    assert entry["variants"] == [1, 2]
+    panel.simulate({"type": "keep", "id": "k", "question": "k", "message": answer.id, "index": 1})
+    assert chat.conversation[-1].text == "another"
+    wire.until(lambda: [e for p in wire.kinds("patch") if p.get("talk") for e in p["talk"][2]][-1]["id"] != answer.id)
+    assert "choices" not in [e for p in wire.kinds("patch") if p.get("talk") for e in p["talk"][2]][-1]
+
+
+def test_another_chat_takes_the_place_of_the_one_shown(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    chat.conversation.add("user", "the old one")
+    heard: list[str] = []
+    panel.on_reply(lambda reply: heard.append(reply.text))
+    panel.simulate({"type": "new", "id": "n", "question": "n"})
+    assert panel.chat is not chat
+    assert (panel.chat.model, len(panel.chat.conversation)) == ("scripted", 0)
+    wire.until(lambda: view.entries == [])
+    chat.conversation.add("user", "unseen")
+    panel.chat.conversation.add("user", "seen")
+    wire.until(lambda: view.entries)
+    assert [entry["html"] for entry in view.entries] == ['<pre class="ck-plain">seen</pre>']
+
+
+def test_a_draft_goes_into_the_box_of_every_view(panel: ChatPanel, view: View, wire: Wire):
+    panel.draft("for the box")
+    wire.until(lambda: view.status.get("draft"))
+    assert (view.status["draft"]["text"], view.status["draft"]["over"]) == ("for the box", True)
+
+
+def test_send_takes_a_text_for_the_model_and_a_mapping_for_the_views(chat: ScriptedChat):
+    panel = ChatPanel(chat)
+    chat.say(complete("Hello."))
+    assert panel.send("Hi").text == "Hello."
+    assert panel.send({"type": "tail", "seq": 0}) is None
+    panel.close()

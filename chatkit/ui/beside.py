@@ -23,7 +23,7 @@ class Beside:
     """
 
     def __init__(self, chat: Chat, sentence: str, *, talk: bool = False) -> None:
-        self._chat = chat
+        self.chat = chat
         self._sentence = sentence
         self._talk = talk
         self._id = uuid4().hex
@@ -32,10 +32,10 @@ class Beside:
     @property
     def data(self) -> dict[str, str]:
         """The output as it is now."""
-        conversation = self._chat.conversation
+        conversation = self.chat.conversation
         if not self._talk or not len(conversation):
             return saved(self._sentence)
-        return transcript(conversation.messages, captions=self._chat.captions, title=title(conversation))
+        return transcript(conversation.messages, captions=self.chat.captions, title=title(conversation))
 
     def show(self) -> None:
         """Put the output under the cell that runs; to be called right after the panel was displayed."""

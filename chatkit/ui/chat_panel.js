@@ -4,10 +4,6 @@
  *
  * The kernel sends numbered patches; a view that mounts or misses a number asks for a snapshot. HTML comes only
  * from the kernel's renderer, already cleaned, and enters the page only through `put`.
- *
- * @typedef {{get: Function, send: Function, on: Function, off: Function, widget_manager: any}} Model
- * @typedef {{id: string, role: string, html?: string, streamed?: boolean, state: string, off: boolean, caption: string}} Entry
- * @typedef {{run: string, blocks: [number, number, string][], question?: string, start?: boolean}} LivePatch
  */
 
 const INTERRUPT_AFTER = 700;
@@ -17,160 +13,39 @@ const STOP_AGAIN = 2000;
 const UNHEARD_AFTER = 700;
 const SNAPSHOT_AGAIN = 1500;
 const UNANSWERED_AFTER = 4000;
+const OUTLOOK_AFTER = 300;
 const SILENT = "The kernel does not answer yet. If no cell is running, run this cell to talk to the model here.";
 const GONE = "The kernel is gone. The text stays readable; run the cell again to go on.";
 const LOST = "The connection to the kernel is lost; trying again…";
-const FORBIDDEN = "script,iframe,frame,object,embed,form,style,link,meta,base,img,svg,video,audio,input,button,template";
 
-/** A name that no other view or request has; crypto.randomUUID is missing on plain http. */
-const newId = () => Date.now().toString(36) + Math.random().toString(36).slice(2, 12);
-
-/**
- * @param {string} tag @param {Record<string, any>} [props] @param {(Node | string)[]} children
- * @returns {any}
- */
-function make(tag, props = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
-    if (name in node && name !== "list") /** @type {any} */ (node)[name] = value;
-    else node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
-
-/** The one way for HTML into the page. The kernel cleaned it; this is the second fence. @param {Element} target @param {string} html */
-function put(target, html) {
-  const body = new DOMParser().parseFromString(html, "text/html").body;
-  for (const node of body.querySelectorAll(FORBIDDEN)) node.remove();
-  for (const node of body.querySelectorAll("*")) {
-    for (const { name } of [...node.attributes]) {
-      if (/^(on|style$|src|id$|name$|data-|form|action)/i.test(name)) node.removeAttribute(name);
-    }
-  }
-  target.replaceChildren(...body.childNodes);
-}
-
-/** Adler-32 of the UTF-8 bytes, as the kernel computes it. @param {string} text */
-function digest(text) {
-  let a = 1;
-  let b = 0;
-  for (const byte of new TextEncoder().encode(text)) {
-    a = (a + byte) % 65521;
-    b = (b + a) % 65521;
-  }
-  return b * 65536 + a;
-}
-
-/* ---------------------------------------------------------------- the ways to the kernel */
-
-/**
- * Messages go by the widget's own comm and, where the kernel has subshells, by a control comm that is open while
- * a cell runs. The kernel takes each request id once.
- * @param {Model} model
- */
-function openLink(model) {
-  const kernel = model.widget_manager?.kernel ?? null;
-  /** @type {any} */
-  let control = null;
-  let closed = false;
-
-  async function openControl() {
-    if (!kernel?.createComm) return;
-    await kernel.info;
-    if (!kernel.supportsSubshells || closed) return;
-    const comm = kernel.createComm("chatkit.control", newId());
-    await comm.subshellStarted;
-    if (closed) return comm.dispose();
-    comm.open({ panel: model.get("name") });
-    control = comm;
-  }
-  openControl().catch((error) => console.debug("chatkit: no control comm", error));
-
-  return {
-    kernel,
-    /** @param {Record<string, any>} content */
-    post(content) {
-      const message = { id: newId(), ...content };
-      model.send(message);
-      try {
-        control?.send({ panel: model.get("name"), content: message });
-      } catch (error) {
-        console.debug("chatkit: control comm", error);
-      }
-      return message.id;
-    },
-    /** Interrupt the cell that waits for the answer. @param {string} kernelId */
-    async interrupt(kernelId) {
-      if (kernel?.interrupt) return kernel.interrupt();
-      if (!kernelId) return undefined;
-      const config = JSON.parse(document.getElementById("jupyter-config-data")?.textContent || "{}");
-      const base = config.baseUrl || document.body.dataset.baseUrl || "/";
-      const xsrf = /(?:^|; )_xsrf=([^;]*)/.exec(document.cookie)?.[1] ?? "";
-      const url = `${base}api/kernels/${encodeURIComponent(kernelId)}/interrupt`;
-      return fetch(url, { method: "POST", credentials: "same-origin", headers: { "X-XSRFToken": decodeURIComponent(xsrf) } });
-    },
-    close() {
-      closed = true;
-      if (control && !control.isDisposed && !kernel.isDisposed) control.close();
-    },
-  };
-}
-
-/* ---------------------------------------------------------------- what a view looks like */
-
-/** The parts of a panel, in the order in which Tab reaches them. @param {string} name */
-function build(name) {
-  const uid = newId();
-  const talk = make("div", { className: "ck-talk", role: "log", tabIndex: 0, "aria-label": "Conversation", "aria-live": "off" });
+/** The parts of a panel, in the order in which Tab reaches them. @param {string} name @param {HTMLElement} talk @param {{bar: HTMLElement, body: HTMLElement}} drawers */
+function build(name, talk, drawers) {
   const notice = make("div", { className: "ck-notice", role: "status" });
   const errorText = make("span", { className: "ck-error-text", dir: "auto" });
-  const retry = make("button", { type: "button", className: "ck-button" }, "Retry");
-  const error = make("div", { className: "ck-error", role: "alert", hidden: true }, errorText, retry);
+  const remedies = make("span", { className: "ck-row" });
+  const error = make("div", { className: "ck-error", role: "alert", hidden: true }, errorText, remedies);
   const box = make("textarea", { className: "ck-box", rows: 1, dir: "auto", placeholder: "Ask something…", "aria-label": "Your message" });
   const send = make("button", { type: "button", className: "ck-send", title: "Send (Enter)", "aria-label": "Send" });
-  const models = make("datalist", { id: `ck-models-${uid}` });
-  const model = make("input", { type: "text", className: "ck-field ck-model", list: models.id, spellcheck: false, autocomplete: "off", placeholder: "default" });
-  const temperature = make("input", { type: "text", inputMode: "decimal", className: "ck-field ck-temperature", placeholder: "default", autocomplete: "off" });
-  const system = make("textarea", { className: "ck-field ck-system", rows: 2, dir: "auto", placeholder: "none" });
-  const settings = make(
-    "details",
-    { className: "ck-settings" },
-    make("summary", { className: "ck-summary" }, "Settings"),
-    make(
-      "div",
-      { className: "ck-fields" },
-      make("label", { className: "ck-label" }, "Model", model, models),
-      make("label", { className: "ck-label ck-narrow" }, "Temperature", temperature),
-      make("label", { className: "ck-label ck-wide" }, "System prompt", system),
-    ),
-  );
+  const outlook = make("span", { className: "ck-outlook" });
+  const gauge = make("span", { className: "ck-gauge", role: "meter", "aria-label": "Context window", "aria-valuemin": "0", "aria-valuemax": "100", hidden: true }, make("span", { className: "ck-fill" }));
+  const left = make("button", { type: "button", className: "ck-left", hidden: true });
   const endpoint = make("span", { className: "ck-endpoint" });
   const session = make("span", { className: "ck-session" });
   const spoken = make("div", { className: "ck-spoken", "aria-live": "polite" });
   const root = make(
     "section",
-    { className: "ck-panel", "aria-label": "Chat", "data-lm-suppress-shortcuts": "true", "data-ck-name": name },
+    { className: "ck-widget ck-panel", "aria-label": "Chat", "data-lm-suppress-shortcuts": "true", "data-ck-name": name },
     talk,
     notice,
     error,
+    left,
     make("div", { className: "ck-composer" }, box, send),
-    make("div", { className: "ck-foot" }, settings, make("div", { className: "ck-info" }, endpoint, session)),
+    make("div", { className: "ck-next" }, outlook, gauge),
+    make("div", { className: "ck-foot" }, drawers.bar, make("div", { className: "ck-info" }, endpoint, session)),
+    drawers.body,
     spoken,
   );
-  return { root, talk, notice, error, errorText, retry, box, send, models, model, temperature, system, settings, endpoint, session, spoken };
-}
-
-/** @param {Entry} entry @param {Element} [body] */
-function drawEntry(entry, body) {
-  const role = { user: "You", assistant: "Answer", system: "System", developer: "System", tool: "Tool" }[entry.role] ?? entry.role;
-  const text = body ?? make("div", { className: "ck-text", dir: "auto" });
-  if (!body) put(text, entry.html ?? "");
-  const head = make("div", { className: "ck-role" }, role);
-  if (entry.state) head.append(make("span", { className: "ck-state" }, entry.state));
-  const node = make("article", { className: `ck-message ck-${entry.role}${entry.off ? " ck-off" : ""}`, "aria-label": role }, head, text);
-  if (entry.caption) node.append(make("div", { className: "ck-caption" }, entry.caption));
-  return node;
+  return { root, notice, error, errorText, remedies, box, send, outlook, gauge, left, endpoint, session, spoken };
 }
 
 /* ---------------------------------------------------------------- one view */
@@ -178,11 +53,8 @@ function drawEntry(entry, body) {
 /** @param {{model: Model, el: HTMLElement}} context @param {ReturnType<typeof openLink>} link */
 function mount({ model, el }, link) {
   const view = newId();
-  const ui = build(model.get("name"));
   /** @type {Record<string, any>} */
   let status = {};
-  /** @type {{run: string, html: string[], nodes: HTMLElement[], question: HTMLElement | null, body: HTMLElement, node: HTMLElement} | null} */
-  let live = null;
   let seq = -1;
   const mounted = Date.now();
   let kernelId = "";
@@ -191,10 +63,38 @@ function mount({ model, el }, link) {
   let asked = "";
   let askedAt = 0;
   let stopping = "";
+  let outlookFor = "";
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let outlookTimer;
   /** @type {Set<ReturnType<typeof setTimeout>>} */
   const timers = new Set();
   /** @type {Map<string, number>} */
   const unheard = new Map();
+
+  const busy = () => Boolean(asked) || (status.phase ?? "idle") !== "idle";
+
+  /** @type {Desk} */
+  const desk = {
+    model,
+    el,
+    link,
+    busy,
+    gone: () => Boolean(gone),
+    act: (content) => link.act({ view, ...content }),
+    start(content) {
+      if (busy() || gone) return;
+      asked = request(content);
+      showState();
+    },
+    say: (text) => (ui.spoken.textContent = ui.notice.textContent = text),
+    fail(error) {
+      status = { ...status, error: { text: /** @type {Error} */ (error).message, acts: [] } };
+      showState();
+    },
+  };
+  const talk = talkOf(desk);
+  const drawers = drawersOf(desk);
+  const ui = build(model.get("name"), talk.node, drawers);
 
   /** @param {() => void} act @param {number} wait */
   function later(act, wait) {
@@ -229,8 +129,6 @@ function mount({ model, el }, link) {
 
   const acknowledge = () => link.post({ type: "ack", view, seq });
 
-  const busy = () => Boolean(asked) || (status.phase ?? "idle") !== "idle";
-
   function ask() {
     const text = ui.box.value;
     if (busy() || gone || !text.trim()) return;
@@ -251,7 +149,7 @@ function mount({ model, el }, link) {
 
   function stop() {
     if (!busy() || stopping) return;
-    const run = live?.run ?? "";
+    const run = talk.running();
     stopping = run || asked;
     link.post({ type: "stop", view, run, ask: asked });
     showState();
@@ -261,8 +159,20 @@ function mount({ model, el }, link) {
     }, STOP_AGAIN);
     // Only where both messages wait behind the cell: the run still streams and the cell still waits for it.
     later(() => {
-      if (run && live?.run === run && status.blocking && !gone) link.interrupt(kernelId);
+      if (run && talk.running() === run && status.blocking && !gone) link.interrupt(kernelId);
     }, INTERRUPT_AFTER);
+  }
+
+  /** What the next request would take, once the hand rests. */
+  function look() {
+    clearTimeout(outlookTimer);
+    outlookTimer = setTimeout(async () => {
+      const text = ui.box.value;
+      if (gone || seq < 0 || text === outlookFor) return;
+      outlookFor = text;
+      const outlook = await link.query({ type: "outlook", text }).catch(() => null);
+      if (outlook && ui.box.value === text) showOutlook(outlook);
+    }, OUTLOOK_AFTER);
   }
 
   /* --- from the kernel */
@@ -270,6 +180,7 @@ function mount({ model, el }, link) {
   /** @param {any} message */
   function hear(message) {
     if (message.type === "seen") heard(message.id);
+    else if (message.type === "answer") link.answered(message);
     else if (message.type === "snapshot" && message.to === view) restore(message);
     else if (message.type === "patch") follow(message);
     else if (message.type === "tail" && seq >= 0) message.seq > seq ? askSnapshot() : acknowledge();
@@ -286,13 +197,11 @@ function mount({ model, el }, link) {
     waiting = false;
     kernelId = snapshot.kernel;
     seq = snapshot.seq;
-    ui.talk.replaceChildren(...snapshot.entries.map((/** @type {Entry} */ entry) => drawEntry(entry)));
-    dropLive();
-    if (snapshot.live) grow(snapshot.live);
+    stopping = "";
     status = {};
     asked = "";
+    talk.restore(snapshot.entries, snapshot.live);
     take(snapshot.status);
-    ui.talk.scrollTop = ui.talk.scrollHeight;
     acknowledge();
   }
 
@@ -300,70 +209,23 @@ function mount({ model, el }, link) {
   function follow(patch) {
     if (seq < 0 || patch.seq <= seq) return;
     if (patch.seq !== seq + 1) return askSnapshot();
-    const whole = !patch.end || (live?.run === patch.end.run && digest(live.html.join("")) === patch.end.digest);
-    if (!whole) {
+    if (patch.end && !talk.isWhole(patch.end)) {
       seq = -1;
       return askSnapshot();
     }
     seq = patch.seq;
-    const low = atBottom();
-    const ended = patch.end ? live : null;
-    if (ended) dropLive();
-    if (patch.talk) splice(patch.talk, ended);
-    if (patch.live) grow(patch.live);
+    if (patch.live?.start) asked = "";
+    if (patch.end) stopping = "";
+    const ended = talk.follow(patch);
+    if (ended) speak(ended);
     take(patch.status ?? {});
-    if (low) ui.talk.scrollTop = ui.talk.scrollHeight;
     if (!patch.live || patch.end) acknowledge();
-  }
-
-  /** @param {[number, number, Entry[]]} change @param {typeof live} ended */
-  function splice([at, count, entries], ended) {
-    const had = [...ui.talk.children].filter((node) => node.matches(".ck-message:not(.ck-live)"));
-    const nodes = entries.map((entry) => drawEntry(entry, entry.streamed && ended ? ended.body : undefined));
-    for (const node of had.slice(at, at + count)) node.remove();
-    const next = had[at + count] ?? live?.question ?? live?.node ?? null;
-    for (const node of nodes) ui.talk.insertBefore(node, next);
-    const answer = entries.find((entry) => entry.streamed);
-    if (ended && answer) speak(nodes[entries.indexOf(answer)]);
-  }
-
-  /** @param {LivePatch} patch */
-  function grow(patch) {
-    if (patch.start) startLive(patch);
-    if (!live || live.run !== patch.run) return;
-    for (const [index, keep, tail] of patch.blocks) {
-      live.html[index] = (live.html[index] ?? "").slice(0, keep) + tail;
-      live.nodes[index] ??= live.body.appendChild(make("div", { className: "ck-block" }));
-      put(live.nodes[index], live.html[index]);
-    }
-    live.node.classList.toggle("ck-empty", !live.html.length);
-  }
-
-  /** @param {LivePatch} patch */
-  function startLive(patch) {
-    dropLive();
-    const body = make("div", { className: "ck-text", dir: "auto" });
-    const node = make("article", { className: "ck-message ck-assistant ck-live", "aria-label": "Answer" }, make("div", { className: "ck-role" }, "Answer"), body);
-    const question = patch.question ? drawEntry({ id: "", role: "user", html: patch.question, state: "", off: false, caption: "" }) : null;
-    question?.classList.add("ck-live");
-    live = { run: patch.run, html: [], nodes: [], question, body, node };
-    if (question) ui.talk.append(question);
-    ui.talk.append(node);
-    asked = "";
-    ui.talk.scrollTop = ui.talk.scrollHeight;
-  }
-
-  function dropLive() {
-    live?.question?.remove();
-    live?.node.remove();
-    live = null;
-    stopping = "";
   }
 
   /** Say a finished answer once, though the panel may be shown twice. @param {Element} node */
   function speak(node) {
     if (document.querySelector(`[data-ck-name="${model.get("name")}"]`) === ui.root) {
-      ui.spoken.textContent = node.querySelector(".ck-text")?.textContent ?? "";
+      ui.spoken.textContent = node.querySelector(".ck-body")?.textContent ?? "";
     }
   }
 
@@ -375,37 +237,68 @@ function mount({ model, el }, link) {
     status = { ...status, ...changes };
     if ("draft" in changes || "error" in changes) asked = "";
     if ("draft" in changes) {
-      if (changes.draft && !ui.box.value) ui.box.value = changes.draft.text;
+      if (changes.draft && (!ui.box.value || changes.draft.over)) ui.box.value = changes.draft.text;
       else if (!changes.draft && draft && ui.box.value === draft.text) ui.box.value = "";
       fitBox();
     }
-    for (const name of /** @type {const} */ (["model", "temperature", "system"])) {
-      if (name in changes && document.activeElement !== ui[name]) ui[name].value = changes[name];
+    if ("outlook" in changes) {
+      outlookFor = "";
+      if (ui.box.value) look();
+      else showOutlook(status.outlook);
     }
-    if ("models" in changes) ui.models.replaceChildren(...status.models.map((/** @type {string} */ value) => make("option", { value })));
+    drawers.take(changes, status);
     showState();
+  }
+
+  /** @param {{caption: string, warn: boolean, fill: number | null, window: string} | null} outlook */
+  function showOutlook(outlook) {
+    ui.outlook.textContent = outlook?.caption ?? "";
+    ui.outlook.classList.toggle("ck-warned", Boolean(outlook?.warn));
+    ui.gauge.hidden = outlook?.fill == null;
+    if (outlook?.fill != null) {
+      const percent = Math.min(100, Math.round(outlook.fill * 100));
+      ui.gauge.title = outlook.window;
+      ui.gauge.setAttribute("aria-valuenow", String(percent));
+      ui.gauge.setAttribute("aria-valuetext", outlook.window);
+      ui.gauge.classList.toggle("ck-full", outlook.fill > 0.9);
+      ui.gauge.firstChild.style.inlineSize = `${Math.max(2, percent)}%`;
+    }
+  }
+
+  /** @param {[string, string][]} acts */
+  function showRemedies(acts) {
+    const wanted = JSON.stringify(acts);
+    if (ui.remedies.dataset.acts === wanted) return;
+    ui.remedies.dataset.acts = wanted;
+    ui.remedies.replaceChildren(...acts.map(([type, label]) => button(label, () => (type === "retry" ? retry() : desk.act({ type }).catch(desk.fail)))));
   }
 
   function showState() {
     const running = busy();
-    const late = running && !live && [...unheard.values()].some((sent) => Date.now() - sent >= UNHEARD_AFTER);
+    const late = running && !talk.running() && [...unheard.values()].some((sent) => Date.now() - sent >= UNHEARD_AFTER);
     const words = { waiting: "Waiting for the answer…", thinking: "Thinking…" }[/** @type {string} */ (status.phase)] ?? "";
     const silent = seq < 0 && Date.now() - mounted >= UNANSWERED_AFTER ? SILENT : "";
     ui.notice.textContent = gone || silent || (stopping ? "Stopping…" : status.notice || words || (late ? "Waiting for the running cell…" : ""));
     ui.error.hidden = Boolean(gone) || !status.error || running;
     ui.errorText.textContent = status.error?.text ?? "";
-    ui.retry.hidden = !status.error?.retry;
+    showRemedies(status.error?.acts ?? []);
     ui.root.classList.toggle("ck-running", running && !gone);
     ui.root.classList.toggle("ck-gone", Boolean(gone));
+    ui.root.classList.toggle("ck-silent", Boolean(silent));
     ui.send.classList.toggle("ck-stop", running);
     ui.send.title = running ? "Stop (Escape)" : "Send (Enter)";
     ui.send.setAttribute("aria-label", running ? "Stop" : "Send");
     ui.send.disabled = Boolean(gone) || Boolean(stopping) || (!running && !ui.box.value.trim());
     ui.box.disabled = Boolean(gone);
-    ui.settings.hidden = Boolean(gone);
+    ui.left.hidden = !status.left;
+    ui.left.textContent = status.left ?? "";
     ui.endpoint.textContent = status.endpoint ?? "";
     ui.session.textContent = status.session ?? "";
-    ui.root.dataset.phase = gone ? "gone" : running ? status.phase === "idle" ? "asking" : status.phase : "idle";
+    drawers.bar.hidden = Boolean(gone);
+    drawers.body.hidden = Boolean(gone);
+    talk.lock();
+    drawers.lock(running || Boolean(gone));
+    ui.root.dataset.phase = gone ? "gone" : running ? (status.phase ?? "idle") === "idle" ? "asking" : status.phase : "idle";
   }
 
   /** @param {string} words */
@@ -413,8 +306,6 @@ function mount({ model, el }, link) {
     gone = words;
     showState();
   }
-
-  const atBottom = () => ui.talk.scrollHeight - ui.talk.scrollTop - ui.talk.clientHeight < 40;
 
   function fitBox() {
     ui.box.style.height = "auto";
@@ -432,6 +323,7 @@ function mount({ model, el }, link) {
   /* --- listen */
 
   ui.box.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "ArrowUp" && !ui.box.value && talk.editLast()) return event.preventDefault();
     if (event.key !== "Enter" || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();
     if (event.shiftKey) newLine();
@@ -443,15 +335,14 @@ function mount({ model, el }, link) {
   ui.box.addEventListener("input", () => {
     fitBox();
     showState();
+    look();
   });
   ui.send.addEventListener("click", (/** @type {MouseEvent} */ event) => {
     if (!busy()) ask();
     else if (event.detail < 2 || Date.now() - askedAt > DOUBLE_CLICK) stop();
   });
-  ui.retry.addEventListener("click", retry);
-  for (const name of /** @type {const} */ (["model", "temperature", "system"])) {
-    ui[name].addEventListener("change", () => link.post({ type: "set", view, field: name, value: ui[name].value }));
-  }
+  // to the message that is left out first
+  ui.left.addEventListener("click", () => /** @type {HTMLElement | null} */ (talk.node.querySelector(".ck-off"))?.focus());
 
   const onStatus = (/** @type {any} */ _, /** @type {string} */ word) => {
     if (/^(restarting|autorestarting|terminating|dead)$/.test(word)) setGone(GONE);
@@ -482,6 +373,8 @@ function mount({ model, el }, link) {
     link.kernel?.connectionStatusChanged?.disconnect(onConnection);
     link.kernel?.disposed?.disconnect(onDead);
     for (const timer of timers) clearTimeout(timer);
+    clearTimeout(outlookTimer);
+    drawers.close();
     if (!gone) link.post({ type: "bye", view });
     ui.root.remove();
   };

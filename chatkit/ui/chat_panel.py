@@ -1,42 +1,48 @@
 """Faces: `ChatPanel`, a chat that lives under a notebook cell. The panel and its `Chat` are two views of one talk.
 
-In: what a person types and clicks, and what code does to the chat. Out: numbered patches to every view (feed.py),
-sent in their turn (flush.py). No text of the talk and no key is in a synced trait, so none is saved with a notebook.
+In: what a person types and clicks (acts.py, questions.py), and what code does to the chat. Out: numbered patches to
+every view (feed.py), sent in their turn (flush.py). No text of the talk and no key is in a synced trait, so none is
+saved with a notebook.
 """
 
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from concurrent.futures import Future
+from typing import Any, overload
 from uuid import uuid4
 
 import anywidget
+from IPython.display import display
 from traitlets import Unicode
 
 from chatkit.chat import Chat
+from chatkit.endpoint import listing
 from chatkit.endpoint.reply import Reply
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.render.static import STYLE
-from chatkit.ui import cells, control, flush
+from chatkit.ui import cells, control, flush, pages, questions
+from chatkit.ui.acts import ACTS
+from chatkit.ui.beside import Beside
 from chatkit.ui.feed import Feed
 from chatkit.ui.stage import Stage
+from chatkit.ui.trouble import trouble, trouble_of
 from chatkit.ui.turn import RunningTurn
 
-HERE = Path(__file__).parent
 FALLBACK = "ChatPanel: run this cell to talk to the model here."
 REQUESTS_KEPT = 500
-WATCHED = ("ask", "retry")
+WATCHED = ("ask", "retry", "rerun", "continue")
 """Requests whose receipt a view waits for, to say so where a running cell holds them up."""
 
 
 class ChatPanel(anywidget.AnyWidget):
-    """A chat in a notebook cell: text box, streaming answer, Stop, settings, tokens and cost.
+    """A chat in a notebook cell: edit, branch, compare, inspect; Stop, settings, tokens and cost.
 
     `chat` is the Chat to show; without it one is made from `chat_arguments` (`system=`, `model=`,
-    `temperature=` and the like).
+    `temperature=` and the like). What the panel shows is always `panel.chat`. Nothing of the talk is saved
+    with the notebook, unless `save_transcript` asks for it: then a reader without a kernel sees the talk.
 
     >>> panel = ChatPanel(system="Answer in one sentence.")
     >>> panel.chat.system
@@ -46,11 +52,11 @@ class ChatPanel(anywidget.AnyWidget):
     """
 
     # text, not a path: anywidget keeps every widget alive that reads a path, to reload it
-    _esm = (HERE / "chat_panel.js").read_text(encoding="utf-8")
-    _css = STYLE + (HERE / "chat_panel.css").read_text(encoding="utf-8")
+    _esm = pages.module("chat_panel", "dom", "link", "talk", "inspector", "drawers")
+    _css = STYLE + pages.style("chat_panel")
     name = Unicode(help="What the panel is called on the control comm.").tag(sync=True)
 
-    def __init__(self, chat: Chat | None = None, **chat_arguments: Any) -> None:
+    def __init__(self, chat: Chat | None = None, *, save_transcript: bool = False, **chat_arguments: Any) -> None:
         if chat is not None and chat_arguments:
             raise InputError(
                 f"ChatPanel got a chat and also {', '.join(sorted(chat_arguments))}.", "Set them on the chat instead."
@@ -63,18 +69,48 @@ class ChatPanel(anywidget.AnyWidget):
         self._own_runs: set[str] = set()
         self._asked: tuple[object, Run] | None = None
         self._stops: set[str] = set()
-        self._requests: OrderedDict[str, None] = OrderedDict()
+        self._requests: OrderedDict[str, Mapping[str, Any] | None] = OrderedDict()
         self._error: Mapping[str, Any] | None = None
         self._draft: Mapping[str, Any] | None = None
+        self._beside = Beside(self.chat, FALLBACK, talk=save_transcript)
         self._closed = False
+        self._callbacks: list[Callable[[Reply], object]] = []
         self._unlisten: list[Callable[[], None]] = []
         super().__init__(name=uuid4().hex)
         self.on_msg(lambda _, content, __: self.receive(content))
-        self._unlisten = [self.chat.conversation.listen(self._touch), self.chat.listen(self._follow)]
         control.admit(self.name, self)
         cells.settle(self)
-        if self.chat.run is not None and not self.chat.run.done:
-            self._follow(self.chat.run)
+        self._attend()
+
+    # --- from code
+
+    @overload
+    def send(self, content: str) -> Reply: ...
+    @overload
+    def send(self, content: Mapping[str, Any], buffers: Any = None) -> None: ...
+    def send(self, content: str | Mapping[str, Any], buffers: Any = None) -> Reply | None:
+        """Ask `content`, wait, and give back the reply, as `panel.chat.send` does.
+
+        A mapping goes to the views, as with every widget.
+        """
+        if isinstance(content, str):
+            return self.chat.send(content)
+        super().send(content, buffers)
+        return None
+
+    def draft(self, text: str) -> None:
+        """Put a text into the box of every view; nothing is sent."""
+        self._draft = {"text": text, "id": uuid4().hex, "over": True}
+        self._touch(urgent=True)
+
+    def code(self) -> str:
+        """The Python that makes this conversation again."""
+        return questions.conversation_code(self.chat)
+
+    def on_reply(self, callback: Callable[[Reply], object]) -> Callable[[], None]:
+        """Have `callback` called with each turn's reply; returns the way to stop. An error in it is logged."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
 
     def simulate(self, content: Mapping[str, Any]) -> None:
         """Act as if a view had sent `content`, as a test without a browser does.
@@ -86,70 +122,92 @@ class ChatPanel(anywidget.AnyWidget):
         """
         self._handle_msg({"content": {"data": {"method": "custom", "content": dict(content)}}, "buffers": []})
 
-    def receive(self, content: Mapping[str, Any]) -> None:
-        """Take a view's message, on any thread, once for each request id; submit and return."""
-        act = self._ACTS.get(str(content.get("type")))
-        if act is None or self._closed or not self._is_new(content.get("id")):
-            return
-        if content["type"] in WATCHED:
-            self.send({"type": "seen", "id": content.get("id")})
-        try:
-            act(self, content)
-        except ChatkitError as error:
-            self._complain(error)
-
     def close(self) -> None:
         """Take the panel away; a turn that it started is stopped."""
         if getattr(self, "_closed", True):
             return
         self._closed = True
-        if self._turn is not None:
-            self._turn.close()
-            if self._turn.run.id in self._own_runs:
-                self._turn.run.cancel()
-        for unlisten in self._unlisten:
-            unlisten()
+        if self._turn is not None and self._turn.run.id in self._own_runs:
+            self._turn.run.cancel()
+        self._leave()
         control.dismiss(self.name)
         flush.flusher.forget(self)
         self.layout.close()
         super().close()
 
-    def flush(self) -> float | None:
-        """Send the views what is new; called by the flusher."""
-        with self._lock:
-            if self._closed:
-                return None
-            now = time.monotonic()
-            pause = self._turn.advance(now) if self._turn else None
-            self._send_patch()
-            told, again = self._feed.retell(now)
-            if told:
-                self.send(told)
-            return min((p for p in (pause, again) if p is not None), default=None)
-
     def __repr__(self) -> str:
         count = len(self.chat.conversation)
         return f"ChatPanel({count} message{'' if count == 1 else 's'})"
 
+    def _ipython_display_(self) -> None:
+        data, metadata = _pair(self._repr_mimebundle_())
+        if data:
+            data["text/plain"] = repr(self)  # the sentence stands beside it
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+        if cells.kernel_id():
+            self._beside.show()
+
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
+        data, _ = _pair(bundle)
         if data:
             data["text/plain"] = FALLBACK
         return bundle
 
     # --- what views ask for
 
+    def receive(self, content: Mapping[str, Any]) -> None:
+        """Take a view's message, on any thread, once for each request id; submit and return."""
+        kind = str(content.get("type"))
+        act = self._own_act(kind) or ACTS.get(kind) or questions.QUESTIONS.get(kind)
+        if act is None or self._closed or not self._is_new(content.get("id")):
+            return
+        if kind in WATCHED:
+            self.send({"type": "seen", "id": content.get("id")})
+        try:
+            value = act(self, content)
+        except ChatkitError as error:
+            self._refuse(content, error)
+        else:
+            self._answer(content, {"value": value})
+            if kind in ACTS and kind not in WATCHED:
+                self.touch()
+
+    def _own_act(self, kind: str) -> Callable[["ChatPanel", Mapping[str, Any]], Any] | None:
+        own = {"hello": ChatPanel._hello, "ack": ChatPanel._ack, "bye": ChatPanel._bye, "stop": ChatPanel._stop}
+        return own.get(kind)
+
     def _is_new(self, request: object) -> bool:
+        """Whether this id was never taken; what was answered to one that was is told again."""
         if not isinstance(request, str):
             return True
         with self._lock:
             if request in self._requests:
-                return False
-            self._requests[request] = None
-            if len(self._requests) > REQUESTS_KEPT:
-                self._requests.popitem(last=False)
-        return True
+                answer = self._requests[request]
+            else:
+                self._requests[request] = answer = None
+                if len(self._requests) > REQUESTS_KEPT:
+                    self._requests.popitem(last=False)
+                return True
+        if answer:
+            self.send(answer)
+        return False
+
+    def _answer(self, content: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        question, request = content.get("question"), content.get("id")
+        if question is None:
+            return
+        told = {"type": "answer", "question": question, **answer}
+        if question == request and isinstance(request, str):  # an act: it is asked again under the same id
+            self._requests[request] = told
+        self.send(told)
+
+    def _refuse(self, content: Mapping[str, Any], error: ChatkitError) -> None:
+        if content.get("question") is not None:
+            self._answer(content, {"error": str(error)})
+        else:
+            self._error = trouble(error)
+            self._touch(urgent=True)
 
     def _hello(self, content: Mapping[str, Any]) -> None:
         with self._lock:
@@ -165,14 +223,20 @@ class ChatPanel(anywidget.AnyWidget):
     def _bye(self, content: Mapping[str, Any]) -> None:
         self._feed.left(str(content.get("view")))
 
-    def _ask(self, content: Mapping[str, Any]) -> None:
-        text = str(content.get("text", ""))
-        self._begin(content, lambda: self.chat.stream(text), text)
+    def _stop(self, content: Mapping[str, Any]) -> None:
+        turn, ask = self._turn, content.get("ask")
+        if turn is not None and content.get("run") == turn.run.id:
+            turn.run.cancel()
+        elif isinstance(ask, str):
+            # the click came before the view knew the run it is meant for, perhaps before there was one
+            self._stops.add(ask)
+            if self._asked and self._asked[0] == ask:
+                self._asked[1].cancel()
 
-    def _retry(self, content: Mapping[str, Any]) -> None:
-        self._begin(content, self.chat.restart, None)
+    # --- what acts are made of
 
-    def _begin(self, content: Mapping[str, Any], start: Callable[[], Run], text: str | None) -> None:
+    def begin(self, content: Mapping[str, Any], start: Callable[[], Run], text: str | None = None) -> None:
+        """Start a turn; `text` goes back into the box if it cannot begin."""
         self._error = self._draft = None
         try:
             run = start()
@@ -184,46 +248,62 @@ class ChatPanel(anywidget.AnyWidget):
         if content.get("id") in self._stops:
             run.cancel()
 
-    def _stop(self, content: Mapping[str, Any]) -> None:
-        turn, ask = self._turn, content.get("ask")
-        if turn is not None and content.get("run") == turn.run.id:
-            turn.run.cancel()
-        elif isinstance(ask, str):
-            # the click came before the view knew the run it is meant for, perhaps before there was one
-            self._stops.add(ask)
-            if self._asked and self._asked[0] == ask:
-                self._asked[1].cancel()
-
-    def _set(self, content: Mapping[str, Any]) -> None:
-        value = str(content.get("value", "")).strip()
-        if content.get("field") == "model":
-            self.chat.model = value or None
-        elif content.get("field") == "system":
-            self.chat.system = value or None
-        elif content.get("field") == "temperature":
-            self._set_temperature(value)
+    def show(self, chat: Chat) -> None:
+        """Show another chat in the place of this one; a turn that runs in the old one goes on there."""
+        with self._lock:
+            self._leave()
+            self.chat = self._beside.chat = chat
+            self._stage = Stage(chat, self._stage.priced_as)
+            self._error = self._draft = None
+            self._attend()
         self._touch(urgent=True)
 
-    def _set_temperature(self, value: str) -> None:
-        if not value:
-            self.chat.parameters.pop("temperature", None)
-            return
-        try:
-            self.chat.parameters["temperature"] = float(value.replace(",", "."))
-        except ValueError:
-            raise InputError(f"temperature is {value!r}; it must be a number from 0 to 2.", "Try 0.7.") from None
+    def touch(self) -> None:
+        """Show what an act changed; what went wrong before is no longer said."""
+        self._error = None
+        self._change()
 
-    _ACTS: ClassVar[Mapping[str, Callable[["ChatPanel", Mapping[str, Any]], None]]] = {
-        "hello": _hello,
-        "ack": _ack,
-        "bye": _bye,
-        "ask": _ask,
-        "retry": _retry,
-        "stop": _stop,
-        "set": _set,
-    }
+    @property
+    def stage(self) -> Stage:
+        """How the chat is laid out."""
+        return self._stage
+
+    def ask_models(self) -> None:
+        """Look up which models the endpoint has; they are shown when they are there."""
+        if self.chat.endpoint is not None:
+            listing.ask_models(self.chat.endpoint).add_done_callback(self._take_models)
+
+    def _take_models(self, found: Future[listing.Models]) -> None:
+        if not found.cancelled() and found.exception() is None:
+            self._stage.models = found.result()
+            self._change()
 
     # --- what the chat tells
+
+    def _attend(self) -> None:
+        """Follow the chat."""
+        self._unlisten = [
+            self.chat.conversation.listen(self._change),
+            self.chat.listen(self._follow),
+            self.chat.on_reply(self._tell),
+        ]
+        if self.chat.run is not None and not self.chat.run.done:
+            self._follow(self.chat.run)
+
+    def _leave(self) -> None:
+        if self._turn is not None:
+            self._turn.close()
+            self._turn = None
+        for unlisten in self._unlisten:
+            unlisten()
+
+    def _tell(self, reply: Reply) -> None:
+        for callback in list(self._callbacks):
+            callback(reply)
+
+    def _change(self) -> None:
+        self._stage.changed()
+        self._touch(urgent=True)
 
     def _touch(self, urgent: bool = False) -> None:
         if not self._closed:
@@ -236,21 +316,29 @@ class ChatPanel(anywidget.AnyWidget):
                 self._own_runs.discard(self._turn.run.id)
             self._error = self._draft = None
             self._turn = RunningTurn(run, self.chat.pending, self._kept(), self._touch)
-        self._touch(urgent=True)
+        self._change()
 
     def _kept(self) -> frozenset[str]:
         """The messages that stay in sight while a run goes on: not an answer that is asked for again."""
-        messages = list(self.chat.conversation.messages)
-        while self.chat.pending is None and messages and messages[-1].role == "assistant":
-            messages.pop()
-        return frozenset(message.id for message in messages)
-
-    def _complain(self, error: ChatkitError) -> None:
-        self._error = {"text": str(error), "retry": False}
-        self._touch(urgent=True)
+        return frozenset(message.id for message in self.chat.basis)
 
     def _put_back(self, text: str | None) -> None:
         self._draft = {"text": text, "id": uuid4().hex} if text else None
+
+    def flush(self) -> float | None:
+        """Send the views what is new; called by the flusher."""
+        with self._lock:
+            if self._closed:
+                return None
+            now = time.monotonic()
+            pause = self._turn.advance(now) if self._turn else None
+            self._send_patch()
+            told, again = self._feed.retell(now)
+            if told:
+                self.send(told)
+            if self._turn is None:
+                self._beside.update()
+            return min((p for p in (pause, again) if p is not None), default=None)
 
     def _end_turn(self, turn: RunningTurn) -> None:
         reply = turn.reply
@@ -258,11 +346,11 @@ class ChatPanel(anywidget.AnyWidget):
         turn.close()
         self._turn = None
         self._own_runs.discard(turn.run.id)
-        self._stage.laid_out = (turn.text, "".join(turn.live.blocks))
+        self._stage.laid_out = turn.laid_out
+        self._stage.changed()
         if not reply.came_back:
             self._put_back(turn.question)
-        if (words := _trouble(reply)) is not None:
-            self._error = {"text": words, "retry": True}
+        self._error = trouble_of(reply)
 
     def _send_patch(self) -> None:
         self._send_step()
@@ -277,10 +365,6 @@ class ChatPanel(anywidget.AnyWidget):
             self.send(patch)
 
 
-def _trouble(reply: Reply) -> str | None:
-    """What went wrong in a turn, in a sentence; None if nothing did."""
-    if reply.outcome == "cancelled":
-        return None if reply.came_back else "Stopped before anything came."
-    if reply.error is not None:
-        return str(reply.error)
-    return "The answer broke off; what came is kept." if reply.outcome in ("incomplete", "error") else None
+def _pair(bundle: Any) -> tuple[Any, Any]:
+    """Data and metadata, which a formatter may give without each other."""
+    return bundle if isinstance(bundle, tuple) else (bundle, {})

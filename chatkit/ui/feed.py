@@ -5,7 +5,7 @@ the whole. Blocks of HTML are the unit: of a block that grows only its new end i
 """
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,11 +16,16 @@ RETELLS = 8
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """The turn that runs: the question's HTML, the answer's blocks so far."""
+    """The turn that runs: the question's HTML, each answer's blocks so far (`n=2` asks for two answers)."""
 
     run: str
     question: str
-    blocks: Sequence[str]
+    answers: Sequence[Sequence[str]]
+
+    @property
+    def html(self) -> str:
+        """All that has come, joined."""
+        return "".join(html for blocks in self.answers for html in blocks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +112,7 @@ def digest(html: str) -> int:
 
 
 def _frozen(scene: Scene) -> Scene:
-    live = scene.live and Live(scene.live.run, scene.live.question, tuple(scene.live.blocks))
+    live = scene.live and Live(scene.live.run, scene.live.question, tuple(map(tuple, scene.live.answers)))
     return Scene(tuple(scene.entries), live, dict(scene.status))
 
 
@@ -127,7 +132,7 @@ def _spliced(before: Scene, now: Scene) -> list[Any] | None:
 
 
 def _lean(entry: Mapping[str, Any], before: Scene, now: Scene) -> Mapping[str, Any]:
-    if _ended(before, now) and before.live and entry.get("html") == "".join(before.live.blocks) != "":
+    if _ended(before, now) and before.live and len(before.live.answers) == 1 and entry.get("html") == before.live.html:
         return {k: v for k, v in entry.items() if k != "html"} | {"streamed": True}
     return entry
 
@@ -135,24 +140,37 @@ def _lean(entry: Mapping[str, Any], before: Scene, now: Scene) -> Mapping[str, A
 def _ended(before: Scene, now: Scene) -> dict[str, Any] | None:
     if before.live is None or (now.live is not None and now.live.run == before.live.run):
         return None
-    return {"run": before.live.run, "digest": digest("".join(before.live.blocks))}
+    return {"run": before.live.run, "digest": digest(before.live.html)}
 
 
 def _grown(before: Live | None, now: Live | None) -> dict[str, Any] | None:
     if now is None:
         return None
-    if before is None or before.run != now.run or len(now.blocks) < len(before.blocks):
+    if before is None or before.run != now.run or not _continues(before, now):
         return _whole(now)
     changes = []
-    for index, html in enumerate(now.blocks):
-        had = before.blocks[index] if index < len(before.blocks) else ""
-        if (had is not html and had != html) or index >= len(before.blocks):
-            changes.append([index, *_end_of(had, html)])
+    for number, blocks in enumerate(now.answers):
+        had = before.answers[number] if number < len(before.answers) else ()
+        changes += [[number, *change] for change in _changes(had, blocks)]
     return {"run": now.run, "blocks": changes} if changes else None
 
 
+def _continues(before: Live, now: Live) -> bool:
+    grown = zip(before.answers, now.answers, strict=False)
+    return len(now.answers) >= len(before.answers) and all(len(new) >= len(old) for old, new in grown)
+
+
+def _changes(had: Sequence[str], now: Sequence[str]) -> Iterator[list[Any]]:
+    for index, html in enumerate(now):
+        old = had[index] if index < len(had) else ""
+        if (old is not html and old != html) or index >= len(had):
+            yield [index, *_end_of(old, html)]
+
+
 def _whole(live: Live) -> dict[str, Any]:
-    blocks = [[index, 0, html] for index, html in enumerate(live.blocks)]
+    blocks = [
+        [number, index, 0, html] for number, blocks in enumerate(live.answers) for index, html in enumerate(blocks)
+    ]
     return {"run": live.run, "question": live.question, "blocks": blocks, "start": True}
 
 

@@ -1,77 +1,152 @@
 """Faces: what a chat looks like at a moment.
 
 In: a `Chat` and the turn that runs. Out: a `Scene`, made of plain values that can be sent. Messages that
-did not change are not laid out again.
+did not change are not laid out again, and while an answer streams only the answer is looked at.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from chatkit.captions import outcome_caption, reply_caption, session_caption
+from chatkit.captions import outcome_caption, priced_as_caption, reply_caption, session_caption
 from chatkit.chat import Chat
 from chatkit.conversation import Message
 from chatkit.endpoint.catalog import HOSTED_DEFAULT
+from chatkit.endpoint.listing import Models
+from chatkit.endpoint.reply import Reply
+from chatkit.ledger.estimates import priced_as
+from chatkit.ledger.record import Usage
 from chatkit.render.blocks import render
 from chatkit.render.plain_text import plain
+from chatkit.ui import controls, outlook
 from chatkit.ui.feed import Scene
 from chatkit.ui.turn import RunningTurn
 
 IDLE = {"phase": "idle", "notice": "", "blocking": False}
+UNFINISHED = ("length", "incomplete", "cancelled")
 
 
 class Stage:
-    """Turns one chat into scenes; `laid_out` is the text and HTML of the answer that streamed last."""
+    """Turns one chat into scenes.
 
-    def __init__(self, chat: Chat) -> None:
+    `laid_out` has the HTML of the answers that streamed last, by their text; `models` are those of the endpoint;
+    `priced_as` is the model that a run is also priced as (None: the hosted default, for what cost nothing);
+    `decided` are the replies of whose answers one was kept.
+    """
+
+    def __init__(self, chat: Chat, priced_as: str | None = None) -> None:
         self._chat = chat
-        self._entries: dict[str, tuple[Message, Mapping[str, Any]]] = {}
-        self.laid_out = ("", "")
+        self._html: dict[str, tuple[Message, str]] = {}
+        self._version = 0
+        self._shown: tuple[object, tuple[Mapping[str, Any], ...]] = (None, ())
+        self._settled: tuple[int, Mapping[str, Any]] = (-1, {})
+        self.laid_out: Mapping[str, str] = {}
+        self.models = Models(())
+        self.priced_as = priced_as
+        self.decided: set[int] = set()
+
+    def changed(self) -> None:
+        """Look at the whole chat again: something other than the running answer has changed."""
+        self._version += 1
 
     def scene(
         self, turn: RunningTurn | None, error: Mapping[str, Any] | None, draft: Mapping[str, Any] | None
     ) -> Scene:
-        """What is to be seen now; `error` and `draft` (a text that goes back into the box) are the panel's own."""
-        shown = [m for m in self._chat.conversation.messages if turn is None or m.id in turn.kept]
-        entries = [self._entry(message) for message in shown]
-        self._entries = {m.id: (m, e) for m, e in zip(shown, entries, strict=True)}
-        status = {**(turn.status if turn else IDLE), "error": error, "draft": draft, **self._settings()}
-        return Scene(entries, turn.live if turn else None, status)
+        """What is to be seen now; `error` and `draft` (a text that goes into the box) are the panel's own."""
+        now = (self._version, turn.run.id if turn else None)
+        if self._shown[0] != now:
+            self._shown = (now, tuple(self._entries(turn)))
+        if self._settled[0] != self._version:
+            self._settled = (self._version, self._state())
+        status = {**self._settled[1], **(turn.status if turn else IDLE), "error": error, "draft": draft}
+        return Scene(self._shown[1], turn.live if turn else None, status)
 
-    def _entry(self, message: Message) -> Mapping[str, Any]:
-        had = self._entries.get(message.id)
-        if had and had[0] is message:
-            return had[1]
+    # --- messages
+
+    def _entries(self, turn: RunningTurn | None) -> list[Mapping[str, Any]]:
+        messages = self._chat.conversation.messages
+        shown = [m for m in messages if turn is None or m.id in turn.kept]
+        left_out = self._chat.preview().left_out
+        variants = self._chat.conversation.forks
+        last = messages[-1].id if messages and turn is None else None
+        entries = [self._entry(m, left_out.get(m.id), variants.get(at), m.id == last) for at, m in enumerate(shown)]
+        self._html = {m.id: self._html[m.id] for m in shown}
+        return entries
+
+    def _entry(self, message: Message, why_not: str | None, variants: Any, last: bool) -> Mapping[str, Any]:
         reply = self._chat.replies.get(message.id)
-        return {
+        state = filter(
+            None, [outcome_caption(message.outcome), f"not sent: {why_not}" if why_not else "", message.note]
+        )
+        entry = {
             "id": message.id,
             "role": message.role,
-            "html": self._html(message),
-            "state": " · ".join(
-                filter(None, [outcome_caption(message.outcome), "" if message.enabled else "not sent"])
-            ),
-            "off": not message.enabled,
-            "caption": reply_caption(reply, local=self._is_local()) if reply and message.outcome else "",
+            "html": self._html_of(message),
+            "state": " · ".join(state),
+            "off": bool(why_not),
+            "caption": self._caption(reply) if reply and message.outcome else "",
+            "answered": reply is not None,
         }
+        if variants is not None:
+            entry["variants"] = [variants.shown + 1, len(variants)]
+        if last and message.role == "assistant" and message.outcome in UNFINISHED:
+            entry["unfinished"] = True
+        if last and reply is not None and len(reply.answers) > 1 and id(reply) not in self.decided:
+            entry["choices"] = [
+                [
+                    answer.index,
+                    self._answer_html(answer.text),
+                    outcome_caption(ANSWER_OUTCOMES.get(answer.finish_reason or "")),
+                ]
+                for answer in reply.answers
+            ]
+        return entry
 
-    def _html(self, message: Message) -> str:
+    def _caption(self, reply: Reply) -> str:
+        return self._also_priced(reply_caption(reply, local=self.is_local), reply.usage)
+
+    def _also_priced(self, caption: str, usage: Usage) -> str:
+        """The caption, and what the same tokens would have cost on another model."""
+        model = self.priced_as or (HOSTED_DEFAULT if self.is_local else None)
+        if not caption or model is None:
+            return caption
+        return f"{caption} · {priced_as_caption(priced_as(usage, model), model)}"
+
+    def _html_of(self, message: Message) -> str:
+        had = self._html.get(message.id)
+        if had is None or had[0] is not message:
+            self._html[message.id] = had = (message, self._laid_out(message))
+        return had[1]
+
+    def _laid_out(self, message: Message) -> str:
         if message.role != "assistant" or not message.text:
             return plain(message.text or _other_words(message))
-        text, html = self.laid_out
-        return html if text == message.text else render(message.text)
+        return self._answer_html(message.text)
 
-    def _settings(self) -> dict[str, Any]:
-        endpoint = self._chat.endpoint
+    def _answer_html(self, text: str) -> str:
+        return self.laid_out.get(text) or render(text)
+
+    # --- controls and captions
+
+    def _state(self) -> dict[str, Any]:
+        chat = self._chat
+        preview = chat.preview()
         return {
-            "model": self._chat.model or "",
-            "models": [m for m in dict.fromkeys([endpoint.model if endpoint else "", HOSTED_DEFAULT]) if m],
-            "temperature": str(self._chat.parameters.get("temperature", "")),
-            "system": self._chat.system or "",
+            "controls": controls.controls(chat, self.models, self.priced_as),
+            "branches": [
+                {"name": branch.name, "count": len(branch.messages), "current": branch.current}
+                for branch in chat.branches
+            ],
             "endpoint": self._serving(),
-            "session": session_caption(self._chat.usage, local=self._is_local()),
+            "session": self._also_priced(session_caption(chat.usage, local=self.is_local), chat.usage),
+            "outlook": outlook.outlook(chat, preview),
+            "left": outlook.left_out_caption(preview),
+            "chat": f"{id(chat)}-{len(chat.conversation)}",
         }
 
-    def _is_local(self) -> bool:
+    @property
+    def is_local(self) -> bool:
+        """Whether calls go to the local server, as far as is known."""
         return self._chat.endpoint is not None and self._chat.endpoint.local
 
     def _serving(self) -> str:
@@ -81,6 +156,9 @@ class Stage:
         # whatever name is asked for, the local server answers with its own model
         asked = endpoint if endpoint.local else replace(endpoint, model=self._chat.model or endpoint.model)
         return asked.sentence
+
+
+ANSWER_OUTCOMES = {"length": "length", "content_filter": "filtered"}
 
 
 def _other_words(message: Message) -> str:

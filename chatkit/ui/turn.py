@@ -33,8 +33,8 @@ class RunningTurn:
         self.reply: Reply | None = None
         self.ended = False
         self.thinking = False
-        self._answer = Growing()
-        self._came: deque[str] = deque()
+        self._answers: list[Growing] = []
+        self._came: deque[tuple[int, str]] = deque()
         self._rest_until = 0.0
         self._changed = changed
         self._question_html = plain(question) if question else ""
@@ -45,29 +45,37 @@ class RunningTurn:
         ended = self.reply is not None
         if not ended and now < self._rest_until:
             return self._rest_until - now
-        more = "".join(self._came.popleft() for _ in range(len(self._came)))
-        if more:
-            self._answer.feed(more)
+        came: dict[int, list[str]] = {}
+        for _ in range(len(self._came)):
+            index, text = self._came.popleft()
+            came.setdefault(index, []).append(text)
+        for index, texts in came.items():
+            while len(self._answers) <= index:
+                self._answers.append(Growing())
+            self._answers[index].feed("".join(texts))
         if ended:
-            self._answer.finish()
+            for answer in self._answers:
+                answer.finish()
             self.ended = True
         self._rest_until = time.monotonic() + (time.monotonic() - now) / SHARE
         return HEARTBEAT
 
     @property
-    def text(self) -> str:
-        """The answer as laid out so far."""
-        return self._answer.text
+    def laid_out(self) -> Mapping[str, str]:
+        """Each answer's text as laid out so far, and its HTML."""
+        return {answer.text: "".join(answer.html) for answer in self._answers}
 
     @property
     def live(self) -> Live:
         """What is shown of it."""
-        return Live(self.run.id, self._question_html, self._answer.html)
+        return Live(self.run.id, self._question_html, [answer.html for answer in self._answers])
 
     @property
     def status(self) -> Mapping[str, Any]:
         """The state of the controls while it runs."""
-        phase = "streaming" if self._answer.html else "thinking" if self.thinking else "waiting"
+        phase = (
+            "streaming" if any(answer.html for answer in self._answers) else "thinking" if self.thinking else "waiting"
+        )
         return {"phase": phase, "notice": self.notice, "blocking": self.run.blocking}
 
     def close(self) -> None:
@@ -85,8 +93,8 @@ class RunningTurn:
             self._changed(True)
 
     def _hear_delta(self, delta: Delta) -> None:
-        if delta.index == 0 and delta.kind in ("text", "refusal"):
-            self._came.append(delta.text)
+        if delta.kind in ("text", "refusal"):
+            self._came.append((delta.index, delta.text))
         self.thinking = delta.kind == "reasoning"
         self.notice = ""
         self._changed(False)

@@ -2,7 +2,8 @@
 
 "count 200" streams the numbers to 200, one each 20 ms; "burst 2000" the same at once; "rich" a text with
 everything in it; "busy" is refused once with Retry-After: 1; "broken" is refused for good; "silence" gets
-no answer; "cut" breaks off. Anything else is echoed.
+no answer; "cut" breaks off; "limited" ends at its token limit; "full" is refused as too long for the context while
+more than two messages come along; "hostile N" answers with payload N. Anything else is echoed, `n` times if asked.
 """
 
 import asyncio
@@ -38,6 +39,10 @@ $$ E = mc^2 $$
 """
 
 
+MODELS = ("scripted-1", "scripted-2", "gpt-6-luna")
+EVENTS = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
 @dataclass
 class Exchange:
     """One request: what was asked, and what became of it; times by `time.monotonic`."""
@@ -48,6 +53,7 @@ class Exchange:
     finished: bool = False
     closed: float | None = None
     body: dict = field(default_factory=dict)
+    path: str = ""
 
 
 class ScriptedEndpoint:
@@ -55,6 +61,7 @@ class ScriptedEndpoint:
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
+        self.payloads: list[str] = []
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -93,8 +100,15 @@ class ScriptedEndpoint:
         lines = head.decode("latin-1").lower().split("\r\n")
         length = next((int(line.split(":")[1]) for line in lines if line.startswith("content-length:")), 0)
         body = json.loads(await reader.readexactly(length) or b"{}")
-        question = next((m["content"] for m in reversed(body.get("messages", [])) if m["role"] == "user"), "")
-        exchange = Exchange(question, time.monotonic(), body=body)
+        path = lines[0].split(" ")[1].removeprefix("/v1")
+        if path == "/models":
+            models = [{"id": name, "object": "model", "created": 1, "owned_by": "scripted"} for name in MODELS]
+            _answer(writer, "200 OK", {"object": "list", "data": models})
+            await writer.drain()
+            return
+        messages = body.get("messages") or body.get("input") or []
+        question = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
+        exchange = Exchange(question, time.monotonic(), body=body, path=path)
         self.exchanges.append(exchange)
         gone = asyncio.create_task(reader.read(1))
         playing = asyncio.create_task(self._play(exchange, writer))
@@ -117,24 +131,69 @@ class ScriptedEndpoint:
         elif word == "broken":
             message = "The model `scripted` <script>alert(1)</script> does not like this."
             _answer(writer, "400 Bad Request", {"error": {"message": message, "type": "invalid_request_error"}})
+        elif word == "full" and len(exchange.body["messages"]) > 2:
+            message = (
+                "This model's maximum context length is 100 tokens. However, your messages resulted in 120 tokens."
+            )
+            refusal = {"message": message, "type": "invalid_request_error", "code": "context_length_exceeded"}
+            _answer(writer, "400 Bad Request", {"error": refusal | {"param": "messages"}})
+        elif exchange.path == "/responses":
+            await self._respond(exchange, writer, _words(word, number, exchange.question))
         else:
-            await self._stream(exchange, writer, _words(word, number, exchange.question))
+            await self._stream(exchange, writer, self._words(word, number, exchange.question))
         await writer.drain()
         exchange.finished = True
 
+    def _words(self, word: str, number: str, question: str) -> AsyncIterator[str]:
+        if word == "hostile" and number.isdigit():
+            return _one(self.payloads[int(number)])
+        return _words(word, number, question)
+
     async def _stream(self, exchange: Exchange, writer: asyncio.StreamWriter, words: AsyncIterator[str]) -> None:
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
+        writer.write(EVENTS)
+        answers = exchange.body.get("n") or 1
         async for word in words:
             exchange.sent += 1
-            _event(writer, {"choices": [{"index": 0, "delta": {"content": word}}]})
+            for index in range(answers):
+                content = word if index == 0 else f"{word} ({index + 1})"
+                _event(writer, {"choices": [{"index": index, "delta": {"content": content}}]})
             await writer.drain()
         if exchange.question == "cut":
             return
-        _event(writer, {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+        reason = "length" if exchange.question == "limited" else "stop"
+        for index in range(answers):
+            _event(writer, {"choices": [{"index": index, "delta": {}, "finish_reason": reason}]})
         usage = {"prompt_tokens": 7, "completion_tokens": exchange.sent, "total_tokens": 7 + exchange.sent}
         _event(writer, {"choices": [], "usage": usage})
         _chunk(writer, b"data: [DONE]\n\n")
         writer.write(b"0\r\n\r\n")
+
+    async def _respond(self, exchange: Exchange, writer: asyncio.StreamWriter, words: AsyncIterator[str]) -> None:
+        writer.write(EVENTS)
+        number, text = 0, ""
+        response = {
+            "id": "resp_1",
+            "object": "response",
+            "created_at": 1,
+            "model": "scripted-1",
+            "status": "in_progress",
+        }
+        _named(writer, "response.created", number, {"response": response})
+        async for word in words:
+            number, text = number + 1, text + word
+            place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+            _named(writer, "response.output_text.delta", number, {**place, "delta": word})
+            await writer.drain()
+        content = [{"type": "output_text", "text": text, "annotations": []}]
+        output = [{"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": content}]
+        usage = {"input_tokens": 7, "output_tokens": number, "total_tokens": 7 + number}
+        done = response | {"status": "completed", "output": output, "usage": usage}
+        _named(writer, "response.completed", number + 1, {"response": done})
+        writer.write(b"0\r\n\r\n")
+
+
+async def _one(text: str) -> AsyncIterator[str]:
+    yield text
 
 
 async def _words(word: str, number: str, question: str) -> AsyncIterator[str]:
@@ -149,6 +208,11 @@ async def _words(word: str, number: str, question: str) -> AsyncIterator[str]:
             await asyncio.sleep(0 if word == "burst" else 0.02)
     else:
         yield f"You said: {question}"
+
+
+def _named(writer: asyncio.StreamWriter, name: str, number: int, data: dict) -> None:
+    event = json.dumps({"type": name, "sequence_number": number, **data})
+    _chunk(writer, f"event: {name}\ndata: {event}\n\n".encode())
 
 
 def _event(writer: asyncio.StreamWriter, data: dict) -> None:

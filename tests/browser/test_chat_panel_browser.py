@@ -2,84 +2,15 @@
 
 import json
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from lab import RESULTS, Lab, Notebook
+from panel_page import Panel, setup, write
 from scripted_endpoint import Exchange, ScriptedEndpoint
 
 NUMBERS = " ".join(str(n) for n in range(1, 301))
 BLOCKED = "import os, time\nwhile not os.path.exists({flag!r}):\n    time.sleep(0.02)\nprint('released')"
-
-
-class Panel:
-    """A chat panel on the page."""
-
-    def __init__(self, notebook: Notebook, page: Any = None, nth: int = 0) -> None:
-        self.notebook = notebook
-        self.page = page or notebook.page
-        self.nth = nth
-        self.root = self.page.locator(".ck-panel").nth(nth)
-        self.box = self.root.get_by_label("Your message")
-        self.answers = self.root.locator(".ck-assistant .ck-text")
-
-    def ask(self, text: str) -> None:
-        self.wait_idle()
-        self.box.fill(text)
-        self.box.press("Enter")
-
-    def wait_phase(self, phase: str, timeout: float = 30_000) -> None:
-        self.page.wait_for_function(
-            "([n, phase]) => document.querySelectorAll('.ck-panel')[n]?.dataset.phase === phase",
-            arg=[self.nth, phase],
-            timeout=timeout,
-        )
-
-    def wait_idle(self) -> None:
-        self.wait_phase("idle")
-
-    def wait_answer(self, text: str) -> None:
-        """Wait until the last answer on the page is exactly this text."""
-        self.page.wait_for_function(
-            """([n, text]) => {
-                const found = document.querySelectorAll('.ck-panel')[n]?.querySelectorAll('.ck-assistant .ck-text');
-                return found?.length && found[found.length - 1].textContent.trim() === text;
-            }""",
-            arg=[self.nth, text],
-        )
-
-    def wait_numbers(self, count: int) -> None:
-        """Wait until an answer that counts has come to a number."""
-        self.page.wait_for_function(
-            """([n, count]) => {
-                const found = document.querySelectorAll('.ck-panel')[n]?.querySelectorAll('.ck-live.ck-assistant .ck-text');
-                return found?.length && found[found.length - 1].textContent.trim().split(/\\s+/).length >= count;
-            }""",
-            arg=[self.nth, count],
-        )
-
-    def until(self, holds: Callable[[], bool]) -> None:
-        """Let the page run until something outside of it holds."""
-        deadline = time.monotonic() + 10
-        while not holds():
-            assert time.monotonic() < deadline, "waited in vain"
-            self.page.evaluate("new Promise(requestAnimationFrame)")
-
-    def stop(self) -> float:
-        """Click Stop, wait until the panel is idle; the milliseconds in between."""
-        return self.page.evaluate(
-            """(n) => new Promise((resolve, reject) => {
-                const root = document.querySelectorAll('.ck-panel')[n];
-                const began = performance.now();
-                setTimeout(() => reject(new Error(`still ${root.dataset.phase} after Stop`)), 10000);
-                new MutationObserver(() => root.dataset.phase === 'idle' && resolve(performance.now() - began))
-                    .observe(root, { attributes: true });
-                root.querySelector('.ck-stop').click();
-            })""",
-            self.nth,
-        )
 
 
 @pytest.fixture
@@ -89,26 +20,6 @@ def panel(notebook: Notebook, endpoint: ScriptedEndpoint) -> Panel:
     shown = Panel(notebook)
     shown.wait_idle()
     return shown
-
-
-def setup(endpoint: ScriptedEndpoint) -> str:
-    return "\n".join(
-        [
-            "import chatkit",
-            f"client = chatkit.connect(base_url={endpoint.base_url!r}, api_key='sk-test', quiet=True)",
-            "chat = chatkit.Chat(client=client, model='scripted')",
-            "panel = chatkit.ChatPanel(chat)",
-            "panel",
-        ]
-    )
-
-
-def write(notebook: Notebook, cell: int, code: str) -> None:
-    notebook.page.evaluate(
-        """([cell, code]) =>
-            window.jupyterapp.shell.currentWidget.content.widgets[cell].model.sharedModel.setSource(code)""",
-        [cell, code],
-    )
 
 
 def assert_stopped(situation: str, panel: Panel, exchange: Exchange, clicked: float, shown: float) -> None:
@@ -280,7 +191,7 @@ def test_two_views_stay_in_step_and_a_double_click_asks_once(panel: Panel, endpo
     second = Panel(panel.notebook, nth=1)
     second.wait_idle()
     second.box.fill("count 41")
-    second.root.get_by_label("Send").dblclick()
+    second.root.get_by_label("Send", exact=True).dblclick()
     numbers = " ".join(str(n) for n in range(1, 42))
     for view in (panel, second):
         view.wait_answer(numbers)

@@ -3,30 +3,17 @@
 import json
 
 from lab import Lab, Notebook
+from panel_page import Panel, setup
 from scripted_endpoint import ScriptedEndpoint
 
 SHOWN = """
-from IPython.display import display
 from chatkit import ChatPanel
-from chatkit.render.transcript import saved, transcript
 said = [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": "In *Brazil*, $x^2$."}]
-panel = ChatPanel(conversation=said)
-display(panel)
-display(DATA, raw=True)
+panel = ChatPanel(conversation=said, save_transcript=SAVES)
+panel
 """
-LIVE = """
-import chatkit
-from chatkit import Chat, ChatPanel
-from chatkit.ui.beside import Beside
-from IPython.display import display
-chat = Chat(client=chatkit.connect(base_url={url!r}, api_key="sk-test", model="scripted", quiet=True))
-panel, beside = ChatPanel(chat), Beside(chat, "Run this cell to talk.", talk=True)
-display(panel)
-beside.show()
-stop = chat.conversation.listen(beside.update)
-"""
-SENTENCE = "Run this cell to talk."
-TALK = ["Conversation", "user", "Where?", "assistant", "In Brazil, x^2."]
+SENTENCE = "ChatPanel: run this cell to talk to the model here."
+TALK = ["Where?", "user", "Where?", "assistant", "In Brazil, x^2."]
 VISIBLE = """() => [...document.querySelectorAll('.jp-OutputArea')].map((area) =>
     [...area.querySelectorAll('.jp-OutputArea-output')].filter((node) => node.offsetHeight > 0).map((node) => node.innerText))"""
 
@@ -37,11 +24,10 @@ def visible(notebook: Notebook) -> list[list[str]]:
 
 
 def test_a_panel_without_its_kernel_leaves_text_and_no_error(notebook: Notebook, lab: Lab):
-    transcript, saved = SHOWN.replace("DATA", "transcript(panel.chat.conversation)"), f"saved({SENTENCE!r})"
-    notebook.open(transcript, SHOWN.replace("DATA", saved))
+    notebook.open(SHOWN.replace("SAVES", "True"), SHOWN.replace("SAVES", "False"))
     notebook.run(0)
     notebook.run(1)
-    notebook.page.locator(".ck-panel").nth(1).wait_for()
+    notebook.page.locator(".ck-panel[data-phase=idle]").nth(1).wait_for()
     notebook.page.locator(".ck-assistant").first.wait_for()
     assert notebook.page.locator(".ck-saved").evaluate_all("nodes => nodes.map(node => node.offsetHeight)") == [0, 0]
     notebook.command("docmanager:save")
@@ -66,26 +52,33 @@ def test_a_panel_without_its_kernel_leaves_text_and_no_error(notebook: Notebook,
     stranger.shut_down()
 
 
-def test_the_text_beside_a_panel_follows_the_talk_and_the_panel_is_not_drawn_anew(
-    notebook: Notebook, endpoint: ScriptedEndpoint
-):
-    notebook.open(LIVE.format(url=endpoint.base_url))
+def test_a_transcript_follows_the_talk_and_nothing_else_is_saved(notebook: Notebook, endpoint: ScriptedEndpoint):
+    kept = setup(endpoint).replace("ChatPanel(chat)", "ChatPanel(chat, save_transcript=True)")
+    notebook.open(kept, setup(endpoint).replace("chat", "other").replace("otherkit", "chatkit"))
     notebook.run(0)
-    panel = notebook.page.locator(".ck-panel")
-    panel.get_by_label("Your message").fill("hello there")
-    panel.evaluate("node => { node.dataset.same = 'yes' }")
-    panel.get_by_label("Your message").press("Enter")
-    notebook.page.get_by_text("You said: hello there").first.wait_for()
-    beside = notebook.page.locator(".ck-saved", has_text="You said: hello there")
-    beside.wait_for(state="attached")
-    assert not beside.is_visible()
-    assert panel.get_attribute("data-same") == "yes"
+    notebook.run(1)
+    for nth, words in enumerate(("to be kept", "to be forgotten")):
+        panel = Panel(notebook, nth=nth)
+        panel.ask(words)
+        panel.wait_answer(f"You said: {words}")
+        panel.wait_idle()
+    panel = Panel(notebook)
+    panel.root.evaluate("node => { node.dataset.same = 'yes' }")
+    panel.tool(0, "Edit")
+    panel.message(0).get_by_label("Message text").fill("kept and edited")
+    panel.message(0).get_by_role("button", name="Save", exact=True).click()
+    panel.wait_texts("kept and edited", "You said: to be kept")
+    notebook.page.wait_for_function(
+        "JSON.stringify(window.jupyterapp.shell.currentWidget.content.model.toJSON()).includes('kept and edited')"
+    )
+    assert panel.root.get_attribute("data-same") == "yes", "the panel was drawn anew"
+    assert not notebook.page.locator(".ck-saved", has_text="kept and edited").is_visible()
+    notebook.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState")
     notebook.command("docmanager:save")
-    saved = json.loads(notebook.path.read_text(encoding="utf-8"))
-    widget, talk = saved["cells"][0]["outputs"]
-    assert "application/vnd.jupyter.widget-view+json" in widget["data"]
-    assert "hello there" not in json.dumps(widget)
-    assert "".join(talk["data"]["text/plain"]).startswith("hello there\nuser: hello there\nassistant: You said: hello")
+    saved = notebook.path.read_text(encoding="utf-8")
+    assert "You said: to be kept" in saved
+    assert "to be forgotten" not in saved
+    assert "sk-test" not in saved.replace("api_key='sk-test'", "")
 
 
 DOLLARS = r"""

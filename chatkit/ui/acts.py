@@ -1,0 +1,230 @@
+"""Faces: what a person can do in a panel, each act one small function on the chat.
+
+In: a view's message. Out: the chat, changed, or an InputError whose sentence the view shows. Nothing here
+waits: a turn is started and followed, not waited for.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from chatkit.chat import Chat
+from chatkit.conversation import Message
+from chatkit.endpoint.run import Run
+from chatkit.exceptions import InputError
+from chatkit.recall import Kept, history
+from chatkit.ui.controls import set_control
+from chatkit.ui.stage import Stage
+
+Content = Mapping[str, Any]
+
+
+class Desk(Protocol):
+    """What an act works on: a chat, and the panel that shows it."""
+
+    chat: Chat
+
+    @property
+    def stage(self) -> Stage:
+        """How the chat is laid out."""
+
+    def begin(self, content: Content, start: Callable[[], Run], text: str | None = None) -> None:
+        """Start a turn; `text` goes back into the box if it cannot begin."""
+
+    def show(self, chat: Chat) -> None:
+        """Show another chat."""
+
+    def ask_models(self) -> None:
+        """Look up which models the endpoint has."""
+
+    def touch(self) -> None:
+        """Show what is new."""
+
+
+def _ask(desk: Desk, content: Content) -> None:
+    text = str(content.get("text", ""))
+    desk.begin(content, lambda: desk.chat.stream(text), text)
+
+
+def _retry(desk: Desk, content: Content) -> None:
+    desk.begin(content, desk.chat.restart)
+
+
+def _rerun(desk: Desk, content: Content) -> None:
+    text = content.get("text")
+    desk.begin(content, lambda: desk.chat.rerun_start(_id(content), text if isinstance(text, str) else None))
+
+
+def _go_on(desk: Desk, content: Content) -> None:
+    desk.begin(content, desk.chat.resume_start)
+
+
+def _edit(desk: Desk, content: Content) -> None:
+    _idle(desk.chat)
+    message = desk.chat.conversation[_id(content)]
+    text, role = str(content.get("text", "")), content.get("role", message.role)
+    if text != source(message):
+        desk.chat.conversation.edit(message.id, _content(message, text))
+    if role != message.role:
+        desk.chat.conversation.change_role(message.id, role)
+
+
+def _insert(desk: Desk, content: Content) -> None:
+    _idle(desk.chat)
+    text, role = str(content.get("text", "")), content.get("role", "user")
+    talk = desk.chat.conversation
+    put = talk.insert_after if content.get("where") == "after" else talk.insert
+    put(_id(content), role, text)
+
+
+def _role(desk: Desk, content: Content) -> None:
+    _idle(desk.chat)
+    desk.chat.conversation.change_role(_id(content), content.get("role"))  # type: ignore[arg-type]  # checked there
+
+
+def _switch(desk: Desk, content: Content) -> None:
+    _idle(desk.chat)
+    message = desk.chat.conversation[_id(content)]
+    desk.chat.conversation.switch(message.id, not message.enabled)
+
+
+def _move(desk: Desk, content: Content) -> None:
+    _idle(desk.chat)
+    talk = desk.chat.conversation
+    place = talk.index(_id(content))
+    before = place + 2 if content.get("by") == 1 else place - 1
+    if 0 <= before <= len(talk):
+        talk.move(place, before)
+
+
+def _remove(desk: Desk, content: Content) -> None:
+    _idle(desk.chat)
+    desk.chat.conversation.remove(_id(content))
+
+
+def _choose(desk: Desk, content: Content) -> None:
+    _idle(desk.chat)
+    variant = content.get("variant")
+    desk.chat.conversation.choose(_id(content), variant if isinstance(variant, int) else 0)
+
+
+def _keep(desk: Desk, content: Content) -> None:
+    _idle(desk.chat)
+    index = content.get("index")
+    reply = desk.chat.replies.get(_id(content))
+    desk.chat.keep(index if isinstance(index, int) else 0)
+    desk.stage.decided.add(id(reply))
+
+
+def _branch(desk: Desk, content: Content) -> None:
+    _idle(desk.chat)
+    desk.chat.conversation.branch(str(content.get("name", "")).strip() or None)
+
+
+def _checkout(desk: Desk, content: Content) -> None:
+    _idle(desk.chat)
+    desk.chat.conversation.checkout(str(content.get("name")))
+
+
+def _rename(desk: Desk, content: Content) -> None:
+    desk.chat.conversation.rename_branch(str(content.get("old")), str(content.get("name", "")).strip())
+
+
+def _drop(desk: Desk, content: Content) -> None:
+    desk.chat.conversation.remove_branch(str(content.get("name")))
+
+
+def _drop_oldest(desk: Desk, _: Content) -> None:
+    _idle(desk.chat)
+    desk.chat.drop_oldest()
+
+
+def _set(desk: Desk, content: Content) -> None:
+    name, value = str(content.get("field")), str(content.get("value", ""))
+    if name == "priced_as":
+        desk.stage.priced_as = value.strip() or None
+    else:
+        set_control(desk.chat, name, value)
+    desk.touch()
+
+
+def _models(desk: Desk, _: Content) -> None:
+    desk.ask_models()
+
+
+def _new(desk: Desk, _: Content) -> None:
+    _idle(desk.chat)
+    chat = desk.chat
+    fresh = Chat(chat.system, model=chat.model, api=chat.api, trim=chat.trim, **chat.parameters)
+    fresh.endpoint = chat.endpoint
+    desk.show(fresh)
+
+
+def _open(desk: Desk, content: Content) -> None:
+    _idle(desk.chat)
+    opened = _kept(content).open()
+    opened.endpoint = opened.endpoint or desk.chat.endpoint
+    desk.show(opened)
+
+
+def _forget(_: Desk, content: Content) -> None:
+    _kept(content).delete()
+
+
+ACTS: Mapping[str, Callable[[Desk, Content], None]] = {
+    "ask": _ask,
+    "retry": _retry,
+    "rerun": _rerun,
+    "continue": _go_on,
+    "edit": _edit,
+    "insert": _insert,
+    "role": _role,
+    "switch": _switch,
+    "move": _move,
+    "remove": _remove,
+    "choose": _choose,
+    "keep": _keep,
+    "branch": _branch,
+    "checkout": _checkout,
+    "rename": _rename,
+    "drop": _drop,
+    "drop_oldest": _drop_oldest,
+    "set": _set,
+    "models": _models,
+    "new": _new,
+    "open": _open,
+    "forget": _forget,
+}
+
+
+def source(message: Message) -> str:
+    """The message's text as a person edits it; of a list of parts, its JSON."""
+    if isinstance(message.content, str):
+        return message.content
+    return json.dumps(message.to_api()["content"], ensure_ascii=False, indent=1)
+
+
+def _content(message: Message, text: str) -> Any:
+    if isinstance(message.content, str) or message.content is None:
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InputError(f"This message is a list of parts, and the text is not JSON: {error}.") from None
+
+
+def _kept(content: Content) -> Kept:
+    which = content.get("kept")
+    for kept in history(limit=None):
+        if kept.id == which:
+            return kept
+    raise InputError("This conversation is not in the history any more.")
+
+
+def _id(content: Content) -> str:
+    return str(content.get("message"))
+
+
+def _idle(chat: Chat) -> None:
+    if chat.run is not None and not chat.run.done:
+        raise InputError("An answer is still coming.", "Wait for it, or stop it.")

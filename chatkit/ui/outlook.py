@@ -1,0 +1,35 @@
+"""Faces: what the next request would be: how much is sent, what is left out, what it may cost.
+
+In: a chat and a text that was not sent yet. Out: captions and a gauge's level. Nothing is sent.
+"""
+
+from typing import Any
+
+from chatkit.captions import estimate_caption, window_caption
+from chatkit.chat import Chat
+from chatkit.ledger.estimates import estimate_body
+from chatkit.request import Preview
+
+HOSTED = "https://api.openai.com/v1"
+
+
+def outlook(chat: Chat, preview: Preview) -> dict[str, Any] | None:
+    """The caption for the next request and the window's fill; None before there is anything to send."""
+    if not preview.messages:
+        return None
+    endpoint = chat.endpoint
+    local = endpoint is not None and endpoint.local
+    url = endpoint.base_url if endpoint else HOSTED
+    estimate = estimate_body(preview.body, url, local=local, window=preview.window)
+    likely = estimate.prompt.likely
+    return {
+        "caption": " ".join([estimate_caption(estimate, local=local), *preview.problems]),
+        "warn": bool(preview.problems),
+        "fill": likely / preview.window if preview.window else None,
+        "window": window_caption(likely, preview.window),
+    }
+
+
+def left_out_caption(preview: Preview) -> str:
+    """What is left out by the rule for long talks, in words; empty if nothing is."""
+    return f"{preview.trimmed}: kept here, not sent." if preview.trimmed else ""

@@ -1,0 +1,31 @@
+"""Faces: what went wrong, in a sentence, and what a person can do about it with one click.
+
+In: an error or a reply. Out: a plain dict for the page: the words, and the acts to offer, each with its label.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from chatkit.endpoint.reply import Reply
+from chatkit.exceptions import ChatkitError, EndpointError
+
+RETRY = ("retry", "Retry")
+REMEDIES = {"context_length": (("drop_oldest", "Leave out the oldest turn"), ("new", "New chat"), RETRY)}
+"""By the kind of an EndpointError; for the others asking again is all there is."""
+
+
+def trouble(error: ChatkitError, *acts: tuple[str, str]) -> Mapping[str, Any]:
+    """The error in words, with acts to offer."""
+    return {"text": str(error), "acts": [list(act) for act in acts]}
+
+
+def trouble_of(reply: Reply) -> Mapping[str, Any] | None:
+    """What went wrong in a turn; None if nothing did."""
+    if reply.outcome == "cancelled":
+        return None if reply.came_back else {"text": "Stopped before anything came.", "acts": [list(RETRY)]}
+    if reply.error is not None:
+        kind = reply.error.kind if isinstance(reply.error, EndpointError) else ""
+        return trouble(reply.error, *REMEDIES.get(kind, (RETRY,)))
+    if reply.outcome in ("incomplete", "error"):
+        return {"text": "The answer broke off; what came is kept.", "acts": [list(RETRY)]}
+    return None

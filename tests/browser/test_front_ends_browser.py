@@ -1,0 +1,93 @@
+"""The same panel in Notebook 7 and in Voilà: no front end has a path of its own, so one talk in each is enough."""
+
+import json
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from lab import RESULTS, Lab
+from panel_page import Panel, setup
+from scripted_endpoint import ScriptedEndpoint
+
+
+def write_notebook(lab: Lab, name: str, *cells: str) -> Path:
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = [
+        {"cell_type": "code", "id": f"c{n}", "source": code, "metadata": {}, "outputs": [], "execution_count": None}
+        for n, code in enumerate(cells)
+    ]
+    path = lab.folder / f"{name}.ipynb"
+    path.write_text(json.dumps({"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}))
+    return path
+
+
+def shut_down_kernels(page: Any, lab: Lab) -> None:
+    for kernel in page.request.get(f"{lab.url}/api/kernels?token={lab.token}").json():
+        page.request.delete(f"{lab.url}/api/kernels/{kernel['id']}?token={lab.token}")
+
+
+def talk(panel: Panel, endpoint: ScriptedEndpoint, question: str) -> None:
+    """Ask, edit, answer again, go back to the first answer, look at the request."""
+    panel.ask(question)
+    panel.wait_answer(f"You said: {question}")
+    panel.wait_idle()
+    panel.message(0).get_by_role("button", name="Edit").click()
+    panel.message(0).get_by_label("Message text").fill(f"{question} again")
+    panel.message(0).get_by_role("button", name="Save and run").click()
+    panel.wait_answer(f"You said: {question} again")
+    panel.wait_idle()
+    panel.message(0).get_by_role("button", name="Previous variant").click()
+    panel.wait_answer(f"You said: {question}")
+    panel.message(1).get_by_role("button", name="Inspect request and response").click()
+    panel.root.get_by_role("tab", name="curl").click()
+    assert "$OPENAI_API_KEY" in panel.root.locator(".ck-sheet").inner_text()
+    assert [len(endpoint.asked(text)) for text in (question, f"{question} again")] == [1, 1]
+
+
+def test_notebook_7_runs_the_panel(page: Any, lab: Lab, endpoint: ScriptedEndpoint):
+    path = write_notebook(lab, "in-notebook-7", setup(endpoint))
+    page.goto(f"{lab.url}/notebooks/{path.name}?token={lab.token}")
+    page.locator(".jp-Cell .cm-content").first.click()
+    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached")
+    page.keyboard.press("Control+Enter")
+    panel = Panel(None, page)
+    panel.wait_idle()
+    talk(panel, endpoint, "in notebook 7")
+    panel.root.get_by_role("tab", name="Python").click()
+    panel.root.get_by_role("button", name="To cell").first.click()
+    page.wait_for_function("document.querySelectorAll('.jp-Cell').length >= 2")
+    shut_down_kernels(page, lab)
+
+
+def voila(browser: Any, lab: Lab, name: str, cell: str) -> tuple[Any, set[str]]:
+    """A page on which Voilà shows the cell, and what it asked for beyond this machine (and did not get)."""
+    path = write_notebook(lab, f"in-voila-{name}", cell)
+    context = browser.new_context(viewport={"width": 1000, "height": 800})
+    beyond: set[str] = set()
+
+    def refuse(route: Any) -> None:
+        beyond.add(route.request.url)
+        route.abort()
+
+    context.route(lambda url: urlsplit(url).hostname not in ("127.0.0.1", "localhost"), refuse)
+    page = context.new_page()
+    page.goto(f"{lab.url}/voila/render/{path.name}?token={lab.token}", timeout=60_000)
+    return page, beyond
+
+
+def test_voila_runs_the_panel_and_asks_for_nothing_that_voila_does_not(
+    browser: Any, lab: Lab, endpoint: ScriptedEndpoint
+):
+    plain, asked = voila(browser, lab, "plain", "import ipywidgets\nipywidgets.IntSlider()")
+    plain.locator(".widget-slider").first.wait_for()
+    plain.context.close()
+    page, beyond = voila(browser, lab, "panel", setup(endpoint))
+    panel = Panel(None, page)
+    panel.wait_idle()
+    talk(panel, endpoint, "in Voilà")
+    RESULTS.mkdir(exist_ok=True)
+    page.screenshot(path=RESULTS / "voila.png")
+    assert page.locator(".ck-saved").all_inner_texts() == [] or not page.locator(".ck-saved").first.is_visible()
+    shut_down_kernels(page, lab)
+    page.context.close()
+    assert beyond <= asked
