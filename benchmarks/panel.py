@@ -39,17 +39,19 @@ def show_plainly(model):
             text += chunk.choices[0].delta.content
             handle.update(Markdown(text))
 """
-WATCH = """(selector) => {
+WATCH = """([root, text]) => {
     const seen = (window.seen = { last: 0, length: 0, task: 0, began: Date.now() });
     new PerformanceObserver((list) => {
         for (const entry of list.getEntries()) seen.task = Math.max(seen.task, entry.duration);
     }).observe({ type: "longtask" });
-    const root = document.querySelector(selector) ?? document.querySelector(".jp-WindowedPanel-viewport, .jp-Notebook");
     new MutationObserver(() => {
-        const length = root.textContent.length;
+        let length = 0;
+        for (const node of document.querySelectorAll(text)) length += node.textContent.length;
         if (length !== seen.length) Object.assign(seen, { length, last: Date.now() });
-    }).observe(root, { childList: true, characterData: true, subtree: true });
+    }).observe(document.querySelector(root), { childList: true, characterData: true, subtree: true });
 }"""
+ANSWERS = ".ck-assistant .ck-body"
+OUTPUTS = ".jp-OutputArea-output"
 
 
 def expected(count: int) -> str:
@@ -76,7 +78,7 @@ class Bench:
         self.notebook.run(0)
         self.notebook.run(1)
         self.page.locator(".ck-panel[data-phase=idle]").wait_for()
-        self._begin(".ck-panel")
+        self._begin(".ck-panel", ANSWERS)
         self.page.get_by_label("Your message").fill("Go")
         self.page.get_by_label("Your message").press("Enter")
         self.page.wait_for_function(
@@ -89,7 +91,7 @@ class Bench:
         """The same by `update_display(Markdown)`."""
         self.notebook.open(SETUP.format(url=self.url), f"show_plainly({model!r})")
         self.notebook.run(0)
-        self._begin(".jp-Notebook")
+        self._begin(".jp-Notebook", OUTPUTS)
         self.notebook.start(1)
         self.page.wait_for_function(
             """() => { const cell = window.jupyterapp.shell.currentWidget.content.widgets[1].model;
@@ -114,7 +116,7 @@ class Bench:
         self.page.wait_for_function(
             f"document.querySelectorAll('.ck-panel[data-phase=idle]').length === {PANELS}", timeout=120_000
         )
-        self._begin(".jp-Notebook")
+        self._begin(".jp-Notebook", ANSWERS)
         self.notebook.start(2)
         self.page.wait_for_function(
             f"document.querySelectorAll('.ck-assistant .ck-caption').length === {PANELS}", timeout=300_000
@@ -123,8 +125,8 @@ class Bench:
         wrong = sum("".join(text.split()) != expected(count) for text in texts)
         return self._figures(model, count * PANELS, None) | {"wrong": float(wrong)}
 
-    def _begin(self, selector: str) -> None:
-        self.page.evaluate(WATCH, selector)
+    def _begin(self, root: str, text: str) -> None:
+        self.page.evaluate(WATCH, [root, text])
         self.bytes, self.cpu = 0, self._cpu()
 
     def _cpu(self) -> float:

@@ -5,6 +5,7 @@ kernel that sends more is held back by Jupyter's server, which drops messages wi
 """
 
 import logging
+import math
 import os
 import threading
 import time
@@ -37,9 +38,11 @@ class Flusher:
     def touch(self, panel: Flushable, *, urgent: bool = False) -> None:
         """Have `panel` flushed in its turn, or at once if it is urgent (an end, an answer to a view)."""
         with self._changed:
+            now = time.monotonic()
+            if not urgent and self._due.get(panel, math.inf) <= now:
+                return  # the thread knows, and waits for its turn
             if urgent:
                 self._urgent[panel] = None
-            now = time.monotonic()
             self._due[panel] = min(now, self._due.get(panel, now))
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._serve, name="chatkit-flush", daemon=True)
