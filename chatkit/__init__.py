@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from chatkit.ledger.session import current_session as current_session
     from chatkit.ledger.session import session as session
     from chatkit.ledger.store import UsageStore as UsageStore
+    from chatkit.speech.transcript import Transcript as Transcript
+    from chatkit.speech.verbs import transcribe as transcribe
+    from chatkit.speech.verbs import translate as translate
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
 
 __version__ = "0.1.0"
@@ -29,12 +32,15 @@ _HOMES = {
     "ChatkitError": "chatkit.exceptions",
     "Conversation": "chatkit.conversation",
     "Message": "chatkit.conversation",
+    "Transcript": "chatkit.speech.transcript",
     "Usage": "chatkit.ledger.record",
     "UsageRecord": "chatkit.ledger.record",
     "UsageStore": "chatkit.ledger.store",
     "connect": "chatkit.endpoint.connect",
     "current_session": "chatkit.ledger.session",
     "session": "chatkit.ledger.session",
+    "transcribe": "chatkit.speech.verbs",
+    "translate": "chatkit.speech.verbs",
 }
 
 __all__ = sorted(_HOMES)

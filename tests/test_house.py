@@ -36,6 +36,8 @@ DOORS = {
     "pygments": ("render",),
     "latex2mathml": ("render",),
     "matplotlib": ("plots",),
+    "av": ("speech", "local"),
+    "tqdm": ("speech",),
     "anywidget": ("ui",),
     "ipywidgets": ("ui",),
     "traitlets": ("ui",),
