@@ -112,12 +112,15 @@ def _said(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)[:80]
 
 
-class FlacFile:
-    """A FLAC file of such samples that grows by blocks."""
+class SoundFile:
+    """A file of such samples that grows by blocks: FLAC, or MP3 of a bit rate."""
 
-    def __init__(self, path: Path) -> None:
-        self._container = av.open(str(path), "w", format="flac")
-        self._stream = self._container.add_stream("flac", rate=RATE, layout="mono")
+    def __init__(self, path: Path, form: str = "flac", bit_rate: int | None = None) -> None:
+        self._container = av.open(str(path), "w", format=form)
+        stream: Any = self._container.add_stream(form, rate=RATE, layout="mono")
+        if bit_rate:
+            stream.bit_rate = bit_rate
+        self._stream = stream
         self._at = 0
 
     def write(self, block: Any) -> None:

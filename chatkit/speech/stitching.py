@@ -10,7 +10,8 @@ from chatkit.ledger.record import Outcome
 from chatkit.speech import joining
 from chatkit.speech.asking import Ask
 from chatkit.speech.piece import Piece
-from chatkit.speech.transcript import NO_SPEECH, Missing, Transcript, clock
+from chatkit.speech.timed import NO_SPEECH, Missing, clock
+from chatkit.speech.transcript import Transcript
 
 
 def stitched(

@@ -8,7 +8,7 @@ endpoint takes; one that fails leaves a gap and keeps the others.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from chatkit.endpoint import connect, finding
@@ -25,7 +25,8 @@ from chatkit.speech.piece import Piece
 from chatkit.speech.sniffing import FLAC, clean_name
 from chatkit.speech.source import Source
 from chatkit.speech.stitching import stitched
-from chatkit.speech.transcript import Transcript, clock
+from chatkit.speech.timed import Audio, clock
+from chatkit.speech.transcript import Transcript
 
 if TYPE_CHECKING:
     import openai
@@ -34,6 +35,10 @@ AT_ONCE = 4
 """Pieces that a hosted model hears at the same time; the local one hears one."""
 STEP = 512 * 1024
 """Bytes sent between two words of progress."""
+EMBEDDED = 1024 * 1024
+"""Bytes of a file that goes into a notebook as it is, to be played beside its text."""
+PLAYED = 360.0
+"""Seconds of audio of which a small copy is made for that, of about a megabyte; what is longer is not played."""
 SHORT = 1.0
 """Seconds by which a file may be shorter than its header says."""
 
@@ -68,6 +73,7 @@ class Work:
         self._endpoint: Endpoint | None = connect.endpoint_of(client) if client is not None else None
         self._model = self._ask.model_at(local=self._endpoint.local) if self._endpoint else None
         self._pieces: list[Piece] = []
+        self._sound: Audio | None = None
         self._duration: float | None = None
         self._read = 0.0
         self._told = 0
@@ -141,6 +147,7 @@ class Work:
             "piece": limits.piece,
             "convert": too_big or given.kind.ending is None,
             "search": limits.search,
+            "preview": 0.0 if _playable(given) else PLAYED,
         }
 
     def _take(self, said: dict[str, Any], given: Source) -> None:
@@ -150,6 +157,8 @@ class Work:
         elif "seconds" in said:
             self._duration = said["seconds"]
             self._note_damage(said)
+            if _playable(given):
+                self._sound = Audio(given.path.read_bytes(), given.kind.mime.replace("video/", "audio/"))
         elif "parts" in said:
             times = said["parts"] or [[0.0, self._duration, 0.0, self._duration]]
             self._pieces = [Piece(*four) for four in times]
@@ -157,6 +166,8 @@ class Work:
                 self._give(0, given.path, clean_name(given.name, given.kind.ending), given.kind.mime, False)
             elif given.kind.ending is None:
                 self._notes.append(f"the API takes no {given.kind.what}: it was sent as FLAC")
+        elif "preview" in said:
+            self._sound = Audio((given.folder / said["preview"]).read_bytes(), "audio/mpeg")
         elif "part" in said:
             number, stem = said["part"], clean_name(given.name, "flac").removesuffix(".flac")
             name = f"{stem}.flac" if len(self._pieces) == 1 else f"{stem}-{number + 1}.flac"
@@ -229,5 +240,10 @@ class Work:
         failed = [reply for reply in replies if reply.outcome == "error"]
         if outcome is None and failed and len(failed) == len([p for p in self._pieces if not p.silent]):
             return Reply((), "error", records=records, error=failed[0].error)
-        self.transcript = said = stitched(self._pieces, self._ask, self._model, self._duration, self._notes, outcome)
+        said = stitched(self._pieces, self._ask, self._model, self._duration, self._notes, outcome)
+        self.transcript = said = replace(said, audio=self._sound)
         return Reply((Answer(text=said.text),), said.outcome, said.model, records=records, notes=said.notes)
+
+
+def _playable(given: Source) -> bool:
+    return given.kind.ending is not None and given.size <= EMBEDDED
