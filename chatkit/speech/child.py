@@ -76,7 +76,8 @@ def work(asked: dict[str, Any]) -> None:
         loudness.take(block)
     if not seen.samples:
         raise NoAudioError("it has no sound in it" if seen.damaged_at is None else "what it holds cannot be decoded")
-    say(seconds=seen.seconds, silent=loudness.silent, promised=seen.promised, damaged_at=seen.damaged_at)
+    seen.end()
+    say(seconds=seen.seconds, silent=loudness.silent, damaged_at=seen.damaged_at)
     if "longest" in asked and not loudness.silent:
         cut_up(asked, loudness.decibels(), seen)
     if seen.seconds <= asked.get("preview", 0.0):

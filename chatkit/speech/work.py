@@ -39,8 +39,6 @@ EMBEDDED = 1024 * 1024
 """Bytes of a file that goes into a notebook as it is, to be played beside its text."""
 PLAYED = 360.0
 """Seconds of audio of which a small copy is made for that, of about a megabyte; what is longer is not played."""
-SHORT = 1.0
-"""Seconds by which a file may be shorter than its header says."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +154,8 @@ class Work:
             self._read = said["read"]
         elif "seconds" in said:
             self._duration = said["seconds"]
-            self._note_damage(said)
+            if said["damaged_at"] is not None:
+                self._notes.append(f"the file is damaged after {clock(said['damaged_at'])}: what is there was heard")
             if _playable(given):
                 self._sound = Audio(given.path.read_bytes(), given.kind.mime.replace("video/", "audio/"))
         elif "parts" in said:
@@ -177,13 +176,6 @@ class Work:
     def _give(self, number: int, path: Any, name: str, mime: str, silent: bool) -> None:
         piece = self._pieces[number]
         piece.path, piece.name, piece.mime, piece.silent = path, name, mime, silent
-
-    def _note_damage(self, said: dict[str, Any]) -> None:
-        end, promised = said["seconds"], said["promised"]
-        if said["damaged_at"] is not None:
-            self._notes.append(f"the file is damaged after {clock(said['damaged_at'])}: what is there was heard")
-        elif promised is not None and promised - end > SHORT + 0.01 * end:
-            self._notes.append(f"the file ends at {clock(end)}, before the end that its header names: it is damaged")
 
     async def _send(
         self, piece: Piece, model: SpeechModel, client: "openai.AsyncOpenAI", gate: asyncio.Semaphore
