@@ -51,7 +51,8 @@ def _notes(
 ) -> list[str]:
     notes = []
     if text and not timed and model:
-        notes.append(f"{model.name} gives text only: there are no segments, and no subtitles")
+        why = "no times came back" if model.times else f"{model.name} gives text only"
+        notes.append(f"{why}: there are no segments, and no subtitles")
     if not text and not missing:
         notes.append(NO_SPEECH)
     silent = [piece for piece in pieces if piece.silent]
