@@ -1,8 +1,8 @@
 """Sound for tests: the repo's clips as samples, any container made of them, and an endpoint that hears.
 
-    with Hearing(lambda form: whole("Hello.")) as endpoint:
-        said = chatkit.transcribe(encoded("mp3"), client=endpoint.client)
-    assert endpoint.forms[0].name == "audio.mp3"
+with Hearing(lambda form: whole("Hello.")) as endpoint:
+    said = chatkit.transcribe(encoded("mp3"), client=endpoint.client)
+assert endpoint.forms[0].name == "audio.mp3"
 """
 
 import email
@@ -26,7 +26,7 @@ KEY = "sk-test-abcdefghijkl-wxyz"
 FORMS = {  # container and codec of each ending
     "wav": ("wav", "pcm_s16le"), "flac": ("flac", "flac"), "ogg": ("ogg", "libopus"), "mp3": ("mp3", "libmp3lame"),
     "m4a": ("ipod", "aac"), "mp4": ("mp4", "aac"), "webm": ("webm", "libopus"), "mpga": ("mp2", "mp2"),
-    "aiff": ("aiff", "pcm_s16be"), "aac": ("adts", "aac"), "caf": ("caf", "pcm_s16le"), "mkv": ("matroska", "flac"),
+    "aiff": ("aiff", "pcm_s16be"), "aac": ("adts", "aac"), "caf": ("caf", "pcm_s16le"), "mkv": ("matroska", "pcm_s16le"),
     "mov": ("mov", "aac"), "3gp": ("3gp", "aac"), "w64": ("w64", "pcm_s16le"), "au": ("au", "pcm_s16be"),
 }  # fmt: skip
 
@@ -115,7 +115,8 @@ def form_of(seen: Seen) -> Form:
         if filename is None:
             fields.setdefault(str(key), []).append(part.get_payload(decode=True).decode())
         else:
-            name, mime, data = filename, part.get_content_type(), part.get_payload(decode=True)
+            mime, data = part.get_content_type(), part.get_payload(decode=True)
+            name = re.search(rb'filename="([^"]*)"', seen.body)[1].decode()
     return Form(seen.path, fields, name, mime, data)
 
 

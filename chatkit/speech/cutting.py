@@ -65,14 +65,15 @@ class Loudness:
 
 def parts(decibels: Any, duration: float, longest: float, search: float) -> list[Part]:
     """Cut audio of that duration into parts of at most `longest` seconds, each cut within `search` of an even one."""
-    room = longest - 2 * OVERLAP
+    overlap = min(OVERLAP, longest / 8)
+    room = longest - 2 * overlap
     cuts: list[tuple[float, float]] = []
     start = 0.0
     while duration - start > room:
         even = start + (duration - start) / ceil((duration - start) / room)
         low, high = max(even - search, start + room / 4), min(even + search, start + room)
         at = _silence(decibels, low, high, even)
-        cuts.append((even, OVERLAP) if at is None else (at, 0.0))
+        cuts.append((even, overlap) if at is None else (at, 0.0))
         start = cuts[-1][0]
     edges = [(0.0, 0.0), *cuts, (duration, 0.0)]
     return [Part(max(0.0, a - before), min(duration, b + behind), a, b) for (a, before), (b, behind) in pairwise(edges)]

@@ -43,12 +43,14 @@ PLAYED = 360.0
 
 @dataclass(frozen=True)
 class Limits:
-    """How a file is cut: pieces of so many seconds, silences looked for so far from an even cut, bytes of an upload.
+    """How a file is cut: `whole` seconds go out in one request, more in pieces of at most `piece` seconds; silences
+    are looked for within `search` seconds of an even cut; `upload` is bytes of one file.
 
     600 s as FLAC of 16,000 samples a second are at most 19.2 MB, whatever is in them; 24 MiB are the API's
     limit less what the form around the file may take.
     """
 
+    whole: float = 1400.0
     piece: float = 600.0
     search: float = 60.0
     upload: int = 24 * 1024 * 1024
@@ -139,9 +141,9 @@ class Work:
 
     def _plan(self, given: Source, model: SpeechModel) -> dict[str, Any]:
         limits = self._limits
-        too_big, longest = given.size > limits.upload, min(model.longest or limits.piece, limits.piece * 2)
+        too_big = given.size > limits.upload
         return {
-            "longest": limits.piece if too_big or model.local else longest,
+            "longest": limits.piece if too_big else min(limits.whole, model.longest or limits.whole),
             "piece": limits.piece,
             "convert": too_big or given.kind.ending is None,
             "search": limits.search,
