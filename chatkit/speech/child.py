@@ -68,7 +68,7 @@ def say(**words: Any) -> None:
 
 def work(asked: dict[str, Any]) -> None:
     """Look the file through; cut it if it must be cut or converted; write what may be played."""
-    from chatkit.speech.cutting import Loudness
+    from chatkit.speech.cutting import Loudness, silences
     from chatkit.speech.decoding import RATE, Decoded, NoAudioError
 
     seen, loudness = Decoded(), Loudness(RATE)
@@ -79,7 +79,9 @@ def work(asked: dict[str, Any]) -> None:
     seen.end()
     say(seconds=seen.seconds, silent=loudness.silent, damaged_at=seen.damaged_at)
     if "longest" in asked and not loudness.silent:
-        cut_up(asked, loudness.decibels(), seen)
+        decibels = loudness.decibels()
+        say(quiet=[(round(start, 2), round(end, 2)) for start, end in silences(decibels)])
+        cut_up(asked, decibels, seen)
     if seen.seconds <= asked.get("preview", 0.0):
         preview(asked)
 

@@ -18,7 +18,7 @@ from chatkit.endpoint.speech_models import SpeechModel
 from chatkit.endpoint.turn import Item
 from chatkit.exceptions import ChatkitError
 from chatkit.ledger.record import Outcome
-from chatkit.speech import source
+from chatkit.speech import edges, source
 from chatkit.speech.asking import Ask
 from chatkit.speech.looking import look
 from chatkit.speech.piece import Piece
@@ -73,6 +73,7 @@ class Work:
         self._endpoint: Endpoint | None = connect.endpoint_of(client) if client is not None else None
         self._model = self._ask.model_at(local=self._endpoint.local) if self._endpoint else None
         self._pieces: list[Piece] = []
+        self._quiet: list[tuple[float, float]] = []
         self._sound: Audio | None = None
         self._duration: float | None = None
         self._read = 0.0
@@ -160,6 +161,8 @@ class Work:
                 self._notes.append(f"the file is damaged after {clock(said['damaged_at'])}: what is there was heard")
             if _playable(given):
                 self._sound = Audio(given.path.read_bytes(), given.kind.mime.replace("video/", "audio/"))
+        elif "quiet" in said:
+            self._quiet = [(start, end) for start, end in said["quiet"]]
         elif "parts" in said:
             times = said["parts"] or [[0.0, self._duration, 0.0, self._duration]]
             self._pieces = [Piece(*four) for four in times]
@@ -235,7 +238,9 @@ class Work:
         if outcome is None and failed and len(failed) == len([p for p in self._pieces if not p.silent]):
             return Reply((), "error", records=records, error=failed[0].error)
         said = stitched(self._pieces, self._ask, self._model, self._duration, self._notes, outcome)
-        self.transcript = said = replace(said, audio=self._sound)
+        segments = edges.at_the_sound(said.segments, self._quiet)
+        words = edges.at_the_sound(said.words, self._quiet)
+        self.transcript = said = replace(said, segments=segments, words=words, audio=self._sound)
         return Reply((Answer(text=said.text),), said.outcome, said.model, records=records, notes=said.notes)
 
 
