@@ -187,8 +187,9 @@ class Work:
     ) -> None:
         if not piece.silent:
             overlaps = any(p.start < p.after or p.end > p.before for p in self._pieces)
+            form = self._ask.fields(model, overlap=overlaps)
             async with gate:
-                await piece.ask(client, self._ask.task, self._ask.fields(model, overlap=overlaps), self._teller(piece))
+                await piece.ask(client, self._ask.task, model, form, self._teller(piece))
         self._flow(piece)
         self._progress("listening")
 
