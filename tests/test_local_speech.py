@@ -9,15 +9,21 @@ import threading
 import wave
 import zipfile
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import av
+import httpx2
 import numpy as np
 import openai
 import psutil
 import pytest
 from local_server import AUDIO, KEY, LocalServer, clip, shared_server, spoken
 from test_local_answers import only_known, validate
+
+from chatkit.ledger.meter import Meter, MeteredTransport
+from chatkit.ledger.record import Usage
+from chatkit.ledger.store import UsageStore
 
 RATE = 16_000
 OWN = {"model", "task", "damaged_after"}
@@ -184,6 +190,24 @@ def test_a_stream_brings_each_segment_as_it_is_heard(server):
     validate(done, "TranscriptTextDoneEvent")
     assert "".join(delta["delta"] for delta in deltas) == done["text"]
     assert done["duration"] == 9.85
+
+
+@pytest.mark.filterwarnings("ignore:deprecated:DeprecationWarning")  # the hosted translations end in 2027
+def test_every_answer_is_on_the_books_with_its_seconds_at_no_cost(server, tmp_path):
+    store = UsageStore(tmp_path / "usage.sqlite")
+    metered = httpx2.Client(transport=MeteredTransport(httpx2.HTTPTransport(), Meter(store, free=True)))
+    with openai.OpenAI(base_url=server.ready["base_url"], api_key=KEY, http_client=metered) as client:
+        audio = client.audio
+        for format in SHAPES:
+            for verb in (audio.transcriptions, audio.translations):
+                verb.create(model="whisper-1", file=("a.wav", wav(QUIET["silence"])), response_format=format)
+        for _ in audio.transcriptions.create(model="whisper-1", file=("a.wav", wav(QUIET["silence"])), stream=True):
+            pass
+    rows = store.records()
+    assert len(rows) == 2 * len(SHAPES) + 1
+    assert {(row.model, row.answered_model, row.outcome) for row in rows} == {("whisper-1", "whisper-base", "complete")}
+    assert {row.usage for row in rows} == {Usage(audio_seconds=3.0, cost=Decimal(0), known="measured")}
+    store.close()
 
 
 FAULTS = [
