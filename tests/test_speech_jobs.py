@@ -59,7 +59,7 @@ def test_a_translation_goes_to_its_own_path_and_is_english():
     [form] = endpoint.forms
     assert form.path == "/v1/audio/translations"
     assert form.fields == {"model": [MODEL], "prompt": ["Formal."], "response_format": ["verbose_json"]}
-    assert (said.language, said.task, said.to_text()) == ("en", "translate", "Good morning.")
+    assert (said.language, said.task, said.to_text()) == ("english", "translate", "Good morning.")
 
 
 def test_words_are_there_where_they_were_asked_for():
@@ -97,7 +97,7 @@ def test_a_stream_that_breaks_off_is_no_whole_transcript():
     half = [event({"type": "transcript.text.delta", "delta": "Hello "})]
     with Hearing(lambda form: [*stream(*half)[:-1], RESET]) as endpoint:
         said = chatkit.transcribe(encoded("ogg"), client=endpoint.client)
-    assert said.outcome == "incomplete"
+    assert (said.outcome, said.text) == ("incomplete", "Hello [the rest up to 0:09 is missing]")
     assert [gap.why for gap in said.missing] == ["The connection was reset before the answer was complete."]
 
 

@@ -84,7 +84,7 @@ class Piece:
         """Send it and keep the Reply; `tell` hears of deltas and waits, and None of bytes that went out."""
 
         def count(sent: int) -> None:
-            self.sent = sent
+            self.sent = max(self.sent, sent)  # a further attempt begins at 0 again
             tell(None)
 
         assert self.path

@@ -71,7 +71,7 @@ class Work:
         self.transcript: Transcript | None = None
         self._audio, self._ask, self._rate, self._name, self._limits = audio, ask, rate, name, limits
         self._endpoint: Endpoint | None = connect.endpoint_of(client) if client is not None else None
-        self._model = self._ask.model_at(local=self._endpoint.local) if self._endpoint else None
+        self._model = self._ask.model_at(self._endpoint) if self._endpoint else None
         self._pieces: list[Piece] = []
         self._quiet: list[tuple[float, float]] = []
         self._sound: Audio | None = None
@@ -108,7 +108,7 @@ class Work:
                 else:
                     self._endpoint = found
         assert self._endpoint is not None
-        self._model = model = self._ask.model_at(local=self._endpoint.local)
+        self._model = model = self._ask.model_at(self._endpoint)
         client = await asyncio.to_thread(connect.shared_client, self._endpoint)
         hearing = asyncio.create_task(self._hear(given, model, client))
         hearing.add_done_callback(lambda _: self._items.put_nowait(None))
@@ -198,7 +198,7 @@ class Work:
             if isinstance(item, Wait):
                 self._items.put_nowait(item)
             elif isinstance(item, Delta):
-                if piece is self._pieces[self._front]:
+                if self._pieces[self._front :][:1] == [piece]:
                     self._items.put_nowait(item)
             elif sum(p.sent for p in self._pieces) // STEP != self._told or piece.sent >= piece.size:
                 self._progress("sending")
@@ -206,15 +206,16 @@ class Work:
         return tell
 
     def _flow(self, piece: Piece) -> None:
-        """Let the text on in its order: of the piece in front it has gone on already as it came."""
-        while (self._front < len(self._pieces) and (front := self._pieces[self._front]).reply) or front.silent:
-            if front is not piece and front.reply and front.reply.text:
-                self._items.put_nowait(Delta(front.reply.text))
-            if front.reply and front.reply.text and self._front + 1 < len(self._pieces):
-                self._items.put_nowait(Delta(" "))
+        """Let the text on in its order: that of the piece in front has gone on already as it came."""
+        for front in self._pieces[self._front :]:
+            text = front.reply.text if front.reply else ""
+            if front.reply is None and not front.silent:
+                return
+            if text and front is not piece:
+                self._items.put_nowait(Delta(text))
             self._front += 1
-            if self._front >= len(self._pieces):
-                break
+            if text and self._front < len(self._pieces):
+                self._items.put_nowait(Delta(" "))
 
     def _progress(self, phase: Literal["reading", "sending", "listening"]) -> None:
         done = [piece for piece in self._pieces if piece.done]
