@@ -337,6 +337,21 @@ def test_progress_tells_bytes_parts_and_seconds():
     assert [p.sent for p in told] == sorted(p.sent for p in told)
 
 
+def test_text_comes_in_its_order_whichever_part_is_done_first():
+    def answer(form):
+        return [GATE, *numbered(form)] if form.part == 1 else numbered(form)
+
+    with Hearing(answer) as endpoint:
+        job = jobs.start("transcribe", lecture(3), model=MODEL, client=endpoint.client, limits=SMALL)
+        others = threading.Event()
+        job.listen(lambda item: others.set() if isinstance(item, Progress) and item.parts_done == 2 else None)
+        assert others.wait(10)
+        assert job.text == ""
+        endpoint.release()
+        job.wait()
+    assert job.text == "Part 1. Part 2. Part 3."
+
+
 def test_the_verb_tells_its_progress_to_a_function():
     told: list[Progress] = []
     with Hearing(lambda form: whole()) as endpoint:

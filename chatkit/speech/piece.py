@@ -35,7 +35,8 @@ RAW = 16 * 1024 * 1024
 class Piece:
     """The audio from `start` to `end` seconds, between the cuts `after` and `before`.
 
-    `path` is None until the file is there; `silent` says that nobody speaks in it, so it is not sent.
+    `path` is None until the file is there; `silent` says that nobody speaks in it, so it is not sent;
+    `untold` is text that has come and waits for that of the pieces before it.
     """
 
     start: float
@@ -47,6 +48,7 @@ class Piece:
     mime: str = ""
     silent: bool = False
     sent: int = 0
+    untold: str = ""
     reply: Reply | None = None
 
     @property
