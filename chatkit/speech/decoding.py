@@ -21,7 +21,11 @@ GUESSED = ("mp3", "aac")
 """Streams without a header, of which ffmpeg guesses the length."""
 SHORT = 1.0
 """Seconds by which a file may be shorter than its header says."""
-_OPTIONS = {"protocol_whitelist": "", "format_probesize": "5000000"}
+_OPTIONS = {"protocol_whitelist": "none", "format_probesize": "5000000"}
+
+
+FAULTS = (av.error.FFmpegError, ValueError, OverflowError, OSError)
+"""What a bad file is met with; OSError comes from PyAV's own reading of the file."""
 
 
 class NoAudioError(Exception):
@@ -52,7 +56,7 @@ def blocks(path: Path, demuxer: str, seen: Decoded) -> Iterator[Any]:
     with path.open("rb") as file:  # an open file, not a name: ffmpeg opens nothing by itself
         try:
             container = av.open(file, format=demuxer, options=_OPTIONS, metadata_errors="ignore")
-        except (av.error.FFmpegError, ValueError, OverflowError) as error:
+        except FAULTS as error:
             raise NoAudioError(f"its header cannot be read ({_said(error)})") from None
         with container:
             stream = next(iter(container.streams.audio), None)
@@ -89,14 +93,14 @@ def _frames(container: Any, stream: Any, seen: Decoded) -> Iterator[Any]:
             packet = next(packets)
         except StopIteration:
             return
-        except (av.error.FFmpegError, ValueError):
+        except FAULTS:
             _note_damage(seen)
             return
         try:
             yield from packet.decode()
         except av.error.EOFError:
             return
-        except (av.error.FFmpegError, ValueError):
+        except FAULTS:
             _note_damage(seen)
 
 
@@ -120,7 +124,12 @@ def _resampled(frames: Iterator[Any], seen: Decoded) -> Iterator[Any]:
 
 
 def _taken(resampler: Any, frame: Any, seen: Decoded) -> Iterator[Any]:
-    for out in resampler.resample(frame):
+    try:
+        resampled = resampler.resample(frame)
+    except FAULTS:  # a frame of a form that no sound has
+        _note_damage(seen)
+        return
+    for out in resampled:
         block = out.to_ndarray().reshape(-1)
         seen.samples += len(block)
         yield block
