@@ -45,6 +45,7 @@ DOORS = {
     "starlette": ("local",),
     "uvicorn": ("local",),
     "xllamacpp": ("local",),
+    "faster_whisper": ("local",),
 }
 NAMES_OF_ANOTHER_CHATKIT = {
     "server",
