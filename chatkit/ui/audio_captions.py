@@ -38,14 +38,15 @@ def size_caption(size: int) -> str:
     if size < 1000:
         return f"{size} bytes"
     unit, name = next((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= u * 0.9995 or n == "kB")
-    return f"{size / unit:.1f} {name}" if size / unit < 9.95 else f"{size / unit:,.0f} {name}"
+    amount = f"{size / unit:.1f}".removesuffix(".0") if size / unit < 9.95 else f"{size / unit:.0f}"
+    return f"{amount} {name}"
 
 
 def progress_caption(progress: Progress) -> tuple[str, float | None]:
     """How far a job is, and its share from 0 to 1 where that is known.
 
     >>> progress_caption(Progress("sending", sent=3_000_000, size=12_000_000))
-    ('Sending 3.0 MB of 12 MB', 0.25)
+    ('Sending 3 MB of 12 MB', 0.25)
     >>> progress_caption(Progress("listening", parts=4, parts_done=1, seconds=150, duration=600))
     ('Listening: 2:30 of 10:00', 0.25)
     """

@@ -33,7 +33,7 @@ function clock(seconds) {
 function sizeWords(bytes) {
   if (bytes < 1000) return `${bytes} bytes`;
   const [amount, unit] = bytes >= 999.5e6 ? [bytes / 1e9, "GB"] : bytes >= 999.5e3 ? [bytes / 1e6, "MB"] : [bytes / 1e3, "kB"];
-  return `${amount < 9.95 ? amount.toFixed(1) : Math.round(amount)} ${unit}`;
+  return `${amount < 9.95 ? amount.toFixed(1).replace(".0", "") : Math.round(amount)} ${unit}`;
 }
 
 /* ---------------------------------------------------------------- what this page holds */
@@ -87,8 +87,9 @@ function openDesk(model) {
   }
 
   function drop() {
-    upload?.stop();
+    const dropped = upload;
     upload = recording = sending = null;
+    dropped?.stop();
   }
 
   /** @param {string} id @param {Blob | null} blob */
@@ -105,7 +106,7 @@ function openDesk(model) {
 
   const onUpload = () => {
     if (upload?.over) {
-      if (upload.failure) fault = upload.failure;
+      fault = upload.failure || fault;
       recording?.stop();
       drop();
     }
@@ -118,7 +119,7 @@ function openDesk(model) {
     fault = "";
     if (recording || state.status.phase === "working") return refuse("Something is still going on here; wait for it or cancel it first.");
     if (!file.size) return refuse(`${file.name} is empty. Choose another file.`);
-    const most = state.status.most ?? 2 ** 30;
+    const most = state.status.most ?? 1e9;
     if (file.size > most) return refuse(`${file.name} has ${sizeWords(file.size)}; ${sizeWords(most)} is the most. Cut it into parts.`);
     const head = await file.slice(0, HEAD).arrayBuffer().catch(() => null);
     if (!head) return refuse("The file cannot be read.");
@@ -576,7 +577,7 @@ function mount({ model, el }, desk) {
     ui.audioName.textContent = audio?.name ?? "";
     ui.audioFacts.textContent = audio ? [audio.duration ? clock(audio.duration) : "", sizeWords(audio.size)].filter(Boolean).join(" · ") : "";
     for (const node of [ui.choose, ui.record, ui.chooseAgain, ui.recordAgain]) node.disabled = busy || desk.opening || Boolean(state.gone);
-    ui.most.textContent = `flac, mp3, mp4, m4a, ogg, wav, webm · up to ${sizeWords(state.status.most ?? 2 ** 30)}`;
+    ui.most.textContent = `flac, mp3, mp4, m4a, ogg, wav, webm · up to ${sizeWords(state.status.most ?? 1e9)}`;
     ui.strip.hidden = !recording;
     ui.up.hidden = !here || Boolean(recording && !recording.ended());
     if (recording?.ended()) ui.strip.hidden = true;

@@ -23,7 +23,7 @@ from chatkit.ui.audio_captions import size_caption
 
 SLICE = 2**20
 """Bytes in one message at most: Jupyter closes the connection over one of 10 MiB."""
-MOST = 2**30
+MOST = 1_000_000_000
 """Bytes of one file at most."""
 NAME_KEPT = 120
 ENDINGS = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "oga", "opus", "wav", "webm", "aac", "mov", "mkv")
@@ -70,7 +70,10 @@ class AudioFile:
 
 
 class Incoming:
-    """A file of which slices are still to come; `have` bytes have, `seconds` of them if it is being recorded."""
+    """A file of which slices are still to come; `have` bytes have, `seconds` of them if it is being recorded.
+
+    `sum` is the Adler-32 of what is here: a page compares it before it goes on with a file that looks the same.
+    """
 
     def __init__(self, told: Mapping[str, Any], path: Path) -> None:
         self.id = str(told.get("upload"))
@@ -82,7 +85,8 @@ class Incoming:
         self.seconds = 0.0
         self.paused = False
         self.have = 0
-        self._file = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "r+b", buffering=0)
+        self.sum = 1
+        self._file = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb", buffering=0)
 
     def put(self, offset: int, data: memoryview) -> bool:
         """Take a slice that begins at `offset`; False if one before it is missing."""
@@ -95,14 +99,9 @@ class Incoming:
         while fresh:
             written = self._file.write(fresh)
             self.have += written
+            self.sum = zlib.adler32(fresh[:written], self.sum)
             fresh = fresh[written:]
         return True
-
-    @property
-    def tail(self) -> int:
-        """Adler-32 of the last slice's length of what is here: a page compares it before it goes on."""
-        start = max(0, self.have - SLICE)
-        return zlib.adler32(os.pread(self._file.fileno(), self.have - start, start)) if hasattr(os, "pread") else -1
 
     def close(self) -> None:
         """Take no more."""
@@ -121,12 +120,13 @@ class Inbox:
         """Make ready for a file; one of which a part came before goes on, unless `fresh` is asked for."""
         known = self.incoming
         size = _count(told.get("size"))
-        if known is not None and known.id == told.get("upload"):
+        fresh = bool(told.get("fresh"))
+        if known is not None and known.id == told.get("upload") and not fresh:
             return known
         if not told.get("recorded"):
             _check_size(clean_name(str(told.get("name", ""))), size, self._room())
         origin = (told.get("name"), size, told.get("modified"), told.get("head"))
-        if known is not None and not known.recorded and known.origin == origin and not told.get("fresh"):
+        if known is not None and not known.recorded and known.origin == origin and not fresh:
             known.id = str(told.get("upload"))
             return known
         self.drop()
@@ -143,7 +143,7 @@ class Inbox:
             raise InputError(f"{incoming.name} is not all here yet.", "Choose it again to go on.")
         incoming.close()
         self.incoming = None
-        path = self._place(_ending(incoming.name))
+        path = self._place(_ending(incoming))
         incoming.path.rename(path)
         seconds = incoming.seconds if incoming.recorded else None
         return AudioFile(path, incoming.name, incoming.have, seconds or None, incoming.recorded)
@@ -193,9 +193,12 @@ def clean_name(name: str) -> str:
     return shown or "audio"
 
 
-def _ending(name: str) -> str:
-    ending = name.rpartition(".")[2].lower()
-    return ending if ending in ENDINGS else "audio"
+def _ending(incoming: Incoming) -> str:
+    """By what the file holds; where that has none that the API takes, by its name, if that is one of audio."""
+    with incoming.path.open("rb") as file:
+        kind = sniff(file.read(HEAD))
+    named = incoming.name.rpartition(".")[2].lower()
+    return (kind.ending if kind else None) or (named if named in ENDINGS else "audio")
 
 
 def _count(value: object) -> int:

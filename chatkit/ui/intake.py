@@ -43,7 +43,7 @@ class Intake:
         incoming = self._inbox.begin(content)
         if before is not None and before != incoming.id:
             self._tell({"type": "refused", "upload": before})
-        self._tell({"type": "go", "upload": incoming.id, "offset": incoming.have, "tail": incoming.tail})
+        self._tell({"type": "go", "upload": incoming.id, "offset": incoming.have, "sum": incoming.sum})
         self._say()
 
     def take(self, content: Content, buffers: Buffers) -> None:

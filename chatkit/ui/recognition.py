@@ -56,7 +56,7 @@ class Check:
         self._ended(self)
 
     def _hear(self, said: dict[str, Any]) -> None:
-        if said.get("read"):
+        if said.get("read", 0) >= 60:
             self.words = f"Looking the file through… {clock(said['read'])}"
             self._changed()
         self.seconds = said.get("seconds", self.seconds)

@@ -13,12 +13,12 @@ const ACK_LATE = 700;
 const ASK_AGAIN = 5000;
 const PIECE = 2 ** 19;
 
-/** Adler-32 of bytes, as zlib computes it. @param {ArrayBuffer} buffer */
-function adler(buffer) {
+/** Adler-32 of bytes, as zlib computes it, on top of that of the bytes before them. @param {ArrayBuffer} buffer @param {number} [sum] */
+function adler(buffer, sum = 1) {
   const bytes = new Uint8Array(buffer);
-  let a = 1;
-  let b = 0;
-  // the sums of 3800 bytes stay below 2 ** 32
+  let a = sum % 65536;
+  let b = Math.floor(sum / 65536);
+  // so few that the sums stay exact in between
   for (let start = 0; start < bytes.length; start += 3800) {
     const end = Math.min(start + 3800, bytes.length);
     for (let i = start; i < end; i += 1) b += a += bytes[i];
@@ -38,6 +38,7 @@ function sendAudio(model, link, source, about, changed) {
   const id = newId();
   let going = false;
   let pumping = false;
+  let checking = false;
   let over = false;
   let sent = 0;
   let have = 0;
@@ -74,10 +75,23 @@ function sendAudio(model, link, source, about, changed) {
     }
   }
 
-  /** The kernel has a part already: go on there, if it is a part of this file. @param {number} offset @param {number} tail */
-  async function goOn(offset, tail) {
-    const end = offset && tail >= 0 ? await source.slice(Math.max(0, offset - SLICE), offset).arrayBuffer() : null;
-    if (end && adler(end) !== tail) {
+  /** Adler-32 of the source up to there; NaN if it cannot be read. @param {number} end */
+  async function sumUpTo(end) {
+    let sum = 1;
+    for (let from = 0; from < end && !over; from += SLICE) {
+      const data = await source.slice(from, Math.min(from + SLICE, end)).arrayBuffer().catch(() => null);
+      sum = data ? adler(data, sum) : NaN;
+    }
+    return sum;
+  }
+
+  /** The kernel has a part already: go on there, if it is a part of this file. @param {number} offset @param {number} sum */
+  async function goOn(offset, sum) {
+    checking = true;
+    const same = !offset || (await sumUpTo(offset)) === sum;
+    checking = false;
+    if (over || going) return undefined;
+    if (!same) {
       fresh = true;
       return begin();
     }
@@ -93,7 +107,7 @@ function sendAudio(model, link, source, about, changed) {
     if (message.upload !== id || over) return;
     heardAt = Date.now();
     pause = ASK_AGAIN;
-    if (message.type === "go" && !going) void goOn(message.offset, message.tail);
+    if (message.type === "go" && !going && !checking) void goOn(message.offset, message.sum);
     else if (message.type === "refused") stop();
     else if (message.type === "lost") startAgain();
     else if (message.type === "have") {
@@ -125,7 +139,7 @@ function sendAudio(model, link, source, about, changed) {
     else link.post({ type: "where", upload: id, round });
   }
 
-  const late = () => !over && (!going || sent > have || ending) && Date.now() - heardAt > ACK_LATE;
+  const late = () => !over && !checking && (!going || sent > have || ending) && Date.now() - heardAt > ACK_LATE;
   const watch = setInterval(() => {
     if (late()) changed();
     if (late() && Date.now() - Math.max(heardAt, askedAt) > pause) {
@@ -135,6 +149,7 @@ function sendAudio(model, link, source, about, changed) {
   }, 500);
 
   function stop() {
+    if (over) return;
     over = true;
     clearInterval(watch);
     model.off("msg:custom", hear);
