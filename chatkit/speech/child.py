@@ -8,6 +8,7 @@ socket, and ends with its parent, since its pipe breaks.
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,10 @@ SECONDS = 1800
 """Seconds of processor time."""
 FILE = 1024**3
 """Bytes of one file that it may write."""
+TELLING = 60.0
+"""Seconds of audio between two words of progress."""
+SMALL = 24_000
+"""Bits a second of what is played beside a text."""
 
 
 def main() -> None:
@@ -62,69 +67,86 @@ def say(**words: Any) -> None:
 
 
 def work(asked: dict[str, Any]) -> None:
-    """Look the file through; cut it if it must be cut or converted."""
-    from chatkit.speech.cutting import Loudness, Part, parts
-    from chatkit.speech.decoding import RATE, Decoded, NoAudioError, blocks
+    """Look the file through; cut it if it must be cut or converted; write what may be played."""
+    from chatkit.speech.cutting import Loudness, silences
+    from chatkit.speech.decoding import RATE, Decoded, NoAudioError
 
-    path, demuxer = Path(asked["path"]), asked["demuxer"]
     seen, loudness = Decoded(), Loudness(RATE)
-    for block in told(blocks(path, demuxer, seen), seen):
+    for block in _samples(asked, seen, telling=True):
         loudness.take(block)
     if not seen.samples:
         raise NoAudioError("it has no sound in it" if seen.damaged_at is None else "what it holds cannot be decoded")
-    duration = seen.seconds
-    say(seconds=duration, silent=loudness.silent, codec=seen.codec, promised=seen.promised, damaged_at=seen.damaged_at)
-    longest = asked.get("longest")
-    if longest is None or loudness.silent:
-        return
-    if duration <= longest and not asked["convert"] and seen.damaged_at is None:
+    seen.end()
+    say(seconds=seen.seconds, silent=loudness.silent, damaged_at=seen.damaged_at)
+    if "longest" in asked and not loudness.silent:
+        decibels = loudness.decibels()
+        say(quiet=[(round(start, 2), round(end, 2)) for start, end in silences(decibels)])
+        cut_up(asked, decibels, seen)
+    if seen.seconds <= asked.get("preview", 0.0):
+        preview(asked)
+
+
+def cut_up(asked: dict[str, Any], decibels: Any, seen: Any) -> None:
+    """Write the parts, if the file cannot go out as it is; tell of each when it is whole."""
+    from chatkit.speech.cutting import Part, parts
+    from chatkit.speech.decoding import Decoded
+
+    whole = seen.seconds <= asked["longest"]
+    if whole and not asked["convert"] and seen.damaged_at is None:
         say(parts=[])
         return
-    decibels = loudness.decibels()
-    cut = (
-        parts(decibels, duration, asked["piece"], asked["search"])
-        if duration > longest
-        else [Part(0, duration, 0, duration)]
-    )
-    say(parts=[[p.start, p.end, p.after, p.before] for p in cut])
-    for number, silent in write(blocks(path, demuxer, Decoded()), cut, Path(asked["folder"])):
+    end = seen.seconds
+    cut = [Part(0.0, end, 0.0, end)] if whole else parts(decibels, end, asked["piece"], asked["search"])
+    say(parts=[[part.start, part.end, part.after, part.before] for part in cut])
+    for number, silent in write(_samples(asked, Decoded()), cut, Path(asked["folder"])):
         say(part=number, silent=silent)
 
 
-def told(stream: Any, seen: Any) -> Any:
-    """The same blocks; the parent hears of each minute."""
-    due = 0.0
-    for block in stream:
-        if seen.seconds >= due:
-            say(read=seen.seconds)
-            due = seen.seconds + 60
-        yield block
-
-
-def write(stream: Any, cut: list[Any], folder: Path) -> Any:
-    """Write each part as FLAC; yield its number, and whether nobody speaks in it, when it is whole."""
+def write(blocks: Iterator[Any], cut: list[Any], folder: Path) -> Iterator[tuple[int, bool]]:
+    """Write each part as FLAC; yield its number, and whether nobody speaks in it."""
     from chatkit.speech.cutting import Loudness
-    from chatkit.speech.decoding import RATE, FlacFile
+    from chatkit.speech.decoding import RATE, SoundFile
 
-    at, waiting = 0, list(enumerate(cut))
-    open_parts: list[tuple[int, Any, Any, Any]] = []
-    for block in stream:
-        while waiting and waiting[0][1].start * RATE < at + len(block):
-            number, part = waiting.pop(0)
-            open_parts.append((number, part, FlacFile(folder / f"part-{number}.flac"), Loudness(RATE)))
-        for number, part, file, loudness in tuple(open_parts):
+    at, to_come, growing = 0, dict(enumerate(cut)), {}
+    for block in blocks:
+        for number in [n for n, part in to_come.items() if part.start * RATE < at + len(block)]:
+            growing[number] = (to_come.pop(number), SoundFile(folder / f"part-{number}.flac"), Loudness(RATE))
+        for number, (part, file, loudness) in tuple(growing.items()):
             first, last = round(part.start * RATE) - at, round(part.end * RATE) - at
             piece = block[max(0, first) : max(0, last)]
             file.write(piece)
             loudness.take(piece)
-            if last <= len(block) and part is not cut[-1]:
+            if last <= len(block):
                 file.close()
-                open_parts.remove((number, part, file, loudness))
                 yield number, loudness.silent
+                del growing[number]
         at += len(block)
-    for number, _, file, loudness in open_parts:
+    for number, (_, file, loudness) in growing.items():
         file.close()
         yield number, loudness.silent
+
+
+def preview(asked: dict[str, Any]) -> None:
+    """Write a small MP3, to be played beside its text."""
+    from chatkit.speech.decoding import Decoded, SoundFile
+
+    file = SoundFile(Path(asked["folder"]) / "preview.mp3", "mp3", bit_rate=SMALL)
+    for block in _samples(asked, Decoded()):
+        file.write(block)
+    file.close()
+    say(preview="preview.mp3")
+
+
+def _samples(asked: dict[str, Any], seen: Any, *, telling: bool = False) -> Iterator[Any]:
+    """The blocks of the file; the parent hears now and then how far it is."""
+    from chatkit.speech.decoding import blocks
+
+    due = TELLING
+    for block in blocks(Path(asked["path"]), asked["demuxer"], seen):
+        if telling and seen.seconds >= due:
+            say(read=seen.seconds)
+            due += TELLING
+        yield block
 
 
 if __name__ == "__main__":

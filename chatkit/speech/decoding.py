@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from struct import unpack_from
 from typing import Any
 
 import av
@@ -16,6 +17,10 @@ import numpy as np
 RATE = 16_000
 LONGEST = 48 * 3600
 """Seconds after which decoding ends, for a stream that has no end."""
+GUESSED = ("mp3", "aac")
+"""Streams without a header, of which ffmpeg guesses the length."""
+SHORT = 1.0
+"""Seconds by which a file may be shorter than its header says."""
 _OPTIONS = {"protocol_whitelist": "", "format_probesize": "5000000"}
 
 
@@ -36,6 +41,11 @@ class Decoded:
     def seconds(self) -> float:
         return self.samples / RATE
 
+    def end(self) -> None:
+        """All has been decoded: what ends too early is damaged there."""
+        if self.damaged_at is None and self.promised and self.promised - self.seconds > SHORT + 0.01 * self.seconds:
+            self.damaged_at = self.seconds
+
 
 def blocks(path: Path, demuxer: str, seen: Decoded) -> Iterator[Any]:
     """The samples as int16 blocks. Raises NoAudioError where there is no stream to decode."""
@@ -49,14 +59,27 @@ def blocks(path: Path, demuxer: str, seen: Decoded) -> Iterator[Any]:
             if stream is None or stream.codec_context is None:
                 raise NoAudioError("it has no sound track")
             seen.codec = stream.codec_context.name
-            seen.promised = _promised(container, stream)
+            seen.promised = _promised_by_riff(path) if demuxer == "wav" else _promised(container, stream)
             yield from _resampled(_frames(container, stream, seen), seen)
 
 
 def _promised(container: Any, stream: Any) -> float | None:
+    if container.format.name in GUESSED:
+        return None
     if stream.duration is not None and stream.time_base:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration else None
+
+
+def _promised_by_riff(path: Path) -> float | None:
+    """Seconds that a WAV's header names; ffmpeg looks at the file's size instead. None where it was never filled in."""
+    with path.open("rb") as file:
+        head = file.read(65_536)
+    form, data = head.find(b"fmt "), head.find(b"data")
+    if form < 0 or len(head) < max(form + 20, data + 8):
+        return None
+    bytes_a_second, size = unpack_from("<I", head, form + 16)[0], unpack_from("<I", head, data + 4)[0]
+    return size / bytes_a_second if bytes_a_second and size not in (0, 0xFFFFFFFF) else None
 
 
 def _frames(container: Any, stream: Any, seen: Decoded) -> Iterator[Any]:
@@ -112,12 +135,15 @@ def _said(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error)[:80]
 
 
-class FlacFile:
-    """A FLAC file of such samples that grows by blocks."""
+class SoundFile:
+    """A file of such samples that grows by blocks: FLAC, or MP3 of a bit rate."""
 
-    def __init__(self, path: Path) -> None:
-        self._container = av.open(str(path), "w", format="flac")
-        self._stream = self._container.add_stream("flac", rate=RATE, layout="mono")
+    def __init__(self, path: Path, form: str = "flac", bit_rate: int | None = None) -> None:
+        self._container = av.open(str(path), "w", format=form)
+        stream: Any = self._container.add_stream(form, rate=RATE, layout="mono")
+        if bit_rate:
+            stream.bit_rate = bit_rate
+        self._stream = stream
         self._at = 0
 
     def write(self, block: Any) -> None:

@@ -11,7 +11,7 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
-from chatkit.speech.transcript import Missing, Segment, Word, clock
+from chatkit.speech.timed import Missing, Segment, Word, clock
 
 TAIL = 60
 """Words of a text without times in which an overlap is looked for."""

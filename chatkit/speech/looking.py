@@ -16,7 +16,8 @@ from chatkit.speech.source import Source, no_audio
 
 SILENCE = 120.0
 """Seconds without a word after which the child hangs."""
-_LINE = 1 << 20
+_LINE = 1 << 23
+"""Bytes of a line: the silences of two days fit."""
 
 COMMAND = (sys.executable, "-m", "chatkit.speech.child")
 

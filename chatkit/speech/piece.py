@@ -17,7 +17,7 @@ from chatkit.endpoint.speech_models import Task
 from chatkit.exceptions import EndpointError
 from chatkit.speech import joining
 from chatkit.speech.joining import Heard
-from chatkit.speech.transcript import Missing
+from chatkit.speech.timed import Missing
 
 if TYPE_CHECKING:
     import openai

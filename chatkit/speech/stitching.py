@@ -10,7 +10,8 @@ from chatkit.ledger.record import Outcome
 from chatkit.speech import joining
 from chatkit.speech.asking import Ask
 from chatkit.speech.piece import Piece
-from chatkit.speech.transcript import NO_SPEECH, Missing, Transcript, clock
+from chatkit.speech.timed import NO_SPEECH, Missing, clock
+from chatkit.speech.transcript import Transcript
 
 
 def stitched(
@@ -50,7 +51,8 @@ def _notes(
 ) -> list[str]:
     notes = []
     if text and not timed and model:
-        notes.append(f"{model.name} gives text only: there are no segments, and no subtitles")
+        why = "no times came back" if model.times else f"{model.name} gives text only"
+        notes.append(f"{why}: there are no segments, and no subtitles")
     if not text and not missing:
         notes.append(NO_SPEECH)
     silent = [piece for piece in pieces if piece.silent]

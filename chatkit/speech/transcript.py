@@ -4,7 +4,6 @@ In: from jobs.py. Out: text, subtitles, JSON, a file, and HTML with a player.
 """
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
@@ -15,44 +14,7 @@ from typing import Any, Literal
 from chatkit.exceptions import InputError
 from chatkit.ledger.record import NOTHING, Outcome, Usage, UsageRecord
 from chatkit.speech import subtitles
-
-NO_SPEECH = "no speech found"
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A piece of speech with its times in seconds; `speaker` where the model tells them apart."""
-
-    start: float
-    end: float
-    text: str
-    speaker: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word with its times in seconds."""
-
-    start: float
-    end: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A stretch of the audio, in seconds, that was not transcribed, and why."""
-
-    start: float
-    end: float
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Audio:
-    """Sound to play beside the text, small enough for a notebook."""
-
-    data: bytes = field(repr=False)
-    mime: str
+from chatkit.speech.timed import NO_SPEECH, Audio, Missing, Segment, Word, clock
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +108,16 @@ class Transcript:
         return f"Transcript({said}{length}{gaps})"
 
     def _repr_html_(self) -> str:
-        from chatkit.speech.showing import transcript_html
+        from chatkit.speech import showing
 
-        return transcript_html(self)
+        return showing.html(self.text, self._facts(), self.segments, self.missing, self.notes, self.audio)
 
-
-def clock(seconds: float) -> str:
-    """Minutes and seconds, with hours where there are any.
-
-    >>> clock(83.9), clock(7384)
-    ('1:23', '2:03:04')
-    """
-    whole = math.floor(seconds)
-    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    def _facts(self) -> list[str]:
+        what = "Translated into English" if self.task == "translate" else "Transcribed"
+        cost = "cost not known" if self.cost is None else f"${self.cost:f}" if self.cost else "no cost"
+        length = clock(self.duration) if self.duration is not None else None
+        facts = [f"{what} by {self.model}" if self.model else what, self.language, length, cost]
+        return [fact for fact in facts if fact]
 
 
 def _without_none(values: dict[str, Any]) -> dict[str, Any]:

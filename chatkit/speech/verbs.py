@@ -71,6 +71,4 @@ def translate(
 
 
 def _do(task: Task, audio: Any, progress: bool | Callable[[Progress], object], **arguments: Any) -> Transcript:
-    job = jobs.start(task, audio, **arguments)
-    with bar.shown(job, progress):
-        return job.wait()
+    return bar.wait(jobs.start(task, audio, **arguments), progress)

@@ -8,7 +8,7 @@ endpoint takes; one that fails leaves a gap and keeps the others.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from chatkit.endpoint import connect, finding
@@ -18,14 +18,15 @@ from chatkit.endpoint.speech_models import SpeechModel
 from chatkit.endpoint.turn import Item
 from chatkit.exceptions import ChatkitError
 from chatkit.ledger.record import Outcome
-from chatkit.speech import source
+from chatkit.speech import edges, source
 from chatkit.speech.asking import Ask
 from chatkit.speech.looking import look
 from chatkit.speech.piece import Piece
 from chatkit.speech.sniffing import FLAC, clean_name
 from chatkit.speech.source import Source
 from chatkit.speech.stitching import stitched
-from chatkit.speech.transcript import Transcript, clock
+from chatkit.speech.timed import Audio, clock
+from chatkit.speech.transcript import Transcript
 
 if TYPE_CHECKING:
     import openai
@@ -34,18 +35,22 @@ AT_ONCE = 4
 """Pieces that a hosted model hears at the same time; the local one hears one."""
 STEP = 512 * 1024
 """Bytes sent between two words of progress."""
-SHORT = 1.0
-"""Seconds by which a file may be shorter than its header says."""
+EMBEDDED = 1024 * 1024
+"""Bytes of a file that goes into a notebook as it is, to be played beside its text."""
+PLAYED = 360.0
+"""Seconds of audio of which a small copy is made for that, of about a megabyte; what is longer is not played."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How a file is cut: pieces of so many seconds, silences looked for so far from an even cut, bytes of an upload.
+    """How a file is cut: `whole` seconds go out in one request, more in pieces of at most `piece` seconds; silences
+    are looked for within `search` seconds of an even cut; `upload` is bytes of one file.
 
     600 s as FLAC of 16,000 samples a second are at most 19.2 MB, whatever is in them; 24 MiB are the API's
     limit less what the form around the file may take.
     """
 
+    whole: float = 1400.0
     piece: float = 600.0
     search: float = 60.0
     upload: int = 24 * 1024 * 1024
@@ -68,6 +73,8 @@ class Work:
         self._endpoint: Endpoint | None = connect.endpoint_of(client) if client is not None else None
         self._model = self._ask.model_at(local=self._endpoint.local) if self._endpoint else None
         self._pieces: list[Piece] = []
+        self._quiet: list[tuple[float, float]] = []
+        self._sound: Audio | None = None
         self._duration: float | None = None
         self._read = 0.0
         self._told = 0
@@ -135,12 +142,13 @@ class Work:
 
     def _plan(self, given: Source, model: SpeechModel) -> dict[str, Any]:
         limits = self._limits
-        too_big, longest = given.size > limits.upload, min(model.longest or limits.piece, limits.piece * 2)
+        too_big = given.size > limits.upload
         return {
-            "longest": limits.piece if too_big or model.local else longest,
+            "longest": limits.piece if too_big else min(limits.whole, model.longest or limits.whole),
             "piece": limits.piece,
             "convert": too_big or given.kind.ending is None,
             "search": limits.search,
+            "preview": 0.0 if _playable(given) else PLAYED,
         }
 
     def _take(self, said: dict[str, Any], given: Source) -> None:
@@ -149,7 +157,12 @@ class Work:
             self._read = said["read"]
         elif "seconds" in said:
             self._duration = said["seconds"]
-            self._note_damage(said)
+            if said["damaged_at"] is not None:
+                self._notes.append(f"the file is damaged after {clock(said['damaged_at'])}: what is there was heard")
+            if _playable(given):
+                self._sound = Audio(given.path.read_bytes(), given.kind.mime.replace("video/", "audio/"))
+        elif "quiet" in said:
+            self._quiet = [(start, end) for start, end in said["quiet"]]
         elif "parts" in said:
             times = said["parts"] or [[0.0, self._duration, 0.0, self._duration]]
             self._pieces = [Piece(*four) for four in times]
@@ -157,6 +170,8 @@ class Work:
                 self._give(0, given.path, clean_name(given.name, given.kind.ending), given.kind.mime, False)
             elif given.kind.ending is None:
                 self._notes.append(f"the API takes no {given.kind.what}: it was sent as FLAC")
+        elif "preview" in said:
+            self._sound = Audio((given.folder / said["preview"]).read_bytes(), "audio/mpeg")
         elif "part" in said:
             number, stem = said["part"], clean_name(given.name, "flac").removesuffix(".flac")
             name = f"{stem}.flac" if len(self._pieces) == 1 else f"{stem}-{number + 1}.flac"
@@ -166,13 +181,6 @@ class Work:
     def _give(self, number: int, path: Any, name: str, mime: str, silent: bool) -> None:
         piece = self._pieces[number]
         piece.path, piece.name, piece.mime, piece.silent = path, name, mime, silent
-
-    def _note_damage(self, said: dict[str, Any]) -> None:
-        end, promised = said["seconds"], said["promised"]
-        if said["damaged_at"] is not None:
-            self._notes.append(f"the file is damaged after {clock(said['damaged_at'])}: what is there was heard")
-        elif promised is not None and promised - end > SHORT + 0.01 * end:
-            self._notes.append(f"the file ends at {clock(end)}, before the end that its header names: it is damaged")
 
     async def _send(
         self, piece: Piece, model: SpeechModel, client: "openai.AsyncOpenAI", gate: asyncio.Semaphore
@@ -229,5 +237,12 @@ class Work:
         failed = [reply for reply in replies if reply.outcome == "error"]
         if outcome is None and failed and len(failed) == len([p for p in self._pieces if not p.silent]):
             return Reply((), "error", records=records, error=failed[0].error)
-        self.transcript = said = stitched(self._pieces, self._ask, self._model, self._duration, self._notes, outcome)
+        said = stitched(self._pieces, self._ask, self._model, self._duration, self._notes, outcome)
+        segments = edges.at_the_sound(said.segments, self._quiet)
+        words = edges.at_the_sound(said.words, self._quiet)
+        self.transcript = said = replace(said, segments=segments, words=words, audio=self._sound)
         return Reply((Answer(text=said.text),), said.outcome, said.model, records=records, notes=said.notes)
+
+
+def _playable(given: Source) -> bool:
+    return given.kind.ending is not None and given.size <= EMBEDDED
