@@ -103,6 +103,10 @@ class View:
         return (answer["value"] or {}) | ({"data": answer["data"]} if "data" in answer else {})
 
 
+def audio_files(view: View) -> list[Path]:
+    return [path for path in view.uploader._inbox._folder.iterdir() if path.name != "lock"]
+
+
 class ScriptedJob:
     """A job that the test plays."""
 
@@ -123,6 +127,7 @@ class ScriptedJob:
 
     def end(self, said: Transcript | None, error: Exception | None = None) -> None:
         self.transcript, self.error = said, error
+        self.text = said.text if said and said.segments else ""
         self.tell(Reply((), said.outcome if said else "error"))
 
 
@@ -217,7 +222,7 @@ def test_another_file_begins_at_its_beginning(view: View, other: dict[str, Any])
         {"type": "begin", "upload": "u2", "name": "talk.wav", "size": len(data), "modified": 1, "head": 2} | other
     )
     assert view.told("go")[-1]["offset"] == 0
-    assert len(list(view.uploader._inbox._folder.iterdir())) == 1
+    assert len(audio_files(view)) == 1
 
 
 def test_a_recording_that_no_page_finished_is_offered_and_can_be_used(view: View):
@@ -265,7 +270,7 @@ def test_a_disk_that_is_full_is_said_and_frees_what_came(view: View, monkeypatch
     view.slice(data, 1000, 2000)
     view.until(lambda: view.status["error"])
     assert view.status["error"]["text"] == "The kernel's disk takes no more: No space left on device. Make room."
-    assert list(view.uploader._inbox._folder.iterdir()) == []
+    assert audio_files(view) == []
     view.ready(upload="u2")
 
 
@@ -310,7 +315,7 @@ def test_a_bad_file_is_refused_in_words_and_what_was_there_stays(view: View, dat
     assert words in view.status["error"]["text"]
     assert (view.uploader.audio.name, view.uploader.audio.bytes) == ("talk.wav", wav(byte=3))
     view.until(lambda: view.status["phase"] == "ready")
-    assert list(view.uploader._inbox._folder.iterdir()) == [view.uploader.audio.path]
+    assert audio_files(view) == [view.uploader.audio.path]
     view.ready(wav(byte=4), upload="u3")
     assert view.status["error"] is None
 
@@ -331,7 +336,7 @@ def test_a_name_is_cleaned_to_be_shown_and_is_never_a_path(view: View, name: str
     assert clean_name(name) == shown
     view.ready(name=name)
     assert view.uploader.audio.name == shown
-    assert [path.name for path in view.uploader._inbox._folder.iterdir()] == ["audio-2.wav"]
+    assert [path.name for path in audio_files(view)] == ["audio-2.wav"]
 
 
 def test_new_audio_takes_the_place_of_the_old_and_of_its_transcript(view: View, script: list[ScriptedJob]):
@@ -350,7 +355,7 @@ def test_audio_goes_with_its_widget_and_with_its_kernel(view: View, tmp_path: Pa
     code = (
         "from chatkit import AudioUploader\nu = AudioUploader()\n"
         "u.simulate({'type': 'begin', 'upload': 'u', 'name': 'x.wav', 'size': 4})\n"
-        "print(len(list(u._inbox._folder.iterdir())))"
+        "print(len(list(u._inbox._folder.glob('audio-*'))))"
     )
     ran = subprocess.run(
         [sys.executable, "-c", code],
@@ -359,7 +364,7 @@ def test_audio_goes_with_its_widget_and_with_its_kernel(view: View, tmp_path: Pa
         text=True,
         check=True,
     )
-    assert (ran.stdout, list(tmp_path.glob("chatkit-audio-*"))) == ("1\n", [])
+    assert (ran.stdout, list(tmp_path.glob("chatkit-uploads-*"))) == ("1\n", [])
 
 
 # --- from audio to text
@@ -499,7 +504,7 @@ def test_cancel_stops_its_own_job_only_and_may_overtake_the_start(view: View, sc
     view.uploader.simulate({"type": "cancel", "job": "", "start": "s1"})
     view.uploader.simulate({"type": "start", "id": "s1"})
     assert script[0].cancelled == 1
-    script[0].end(Transcript("", outcome="cancelled"))
+    script[0].end(Transcript("[0:00 to 0:09 is missing]", outcome="cancelled"))
     view.until(lambda: view.status["notice"] == "Cancelled.")
     assert (view.status["transcript"], view.status["phase"]) == (None, "ready")
     view.uploader.simulate({"type": "start", "id": "s2"})
@@ -636,3 +641,21 @@ def test_uploaders_that_were_closed_leave_nothing_behind(view: View):
     assert (len(_instances), len(control._receivers)) == before
     gc.collect()
     assert sum(ref() is not None for ref in gone) <= 1  # the flusher's thread may still hold the last one
+
+
+def test_audio_of_a_kernel_that_was_killed_is_swept_away_by_the_next(
+    view: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    code = (
+        "import os\nfrom chatkit import AudioUploader\nu = AudioUploader()\n"
+        "u.simulate({'type': 'begin', 'upload': 'u', 'name': 'x.wav', 'size': 4})\nos._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(tmp_path)}, check=True)
+    assert len(list(tmp_path.glob("chatkit-uploads-*"))) == 1
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    view.ready()
+    other = AudioUploader()
+    other.simulate({"type": "begin", "upload": "u", "name": "x.wav", "size": 4})
+    left = list(tmp_path.glob("chatkit-uploads-*"))
+    assert sorted(left) == sorted([view.uploader.audio.path.parent, other._inbox._folder])
+    other.close()

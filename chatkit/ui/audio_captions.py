@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from chatkit.endpoint.reply import Progress
 from chatkit.ledger.record import Usage
-from chatkit.speech.transcript import Transcript, clock
+from chatkit.speech.timed import clock
+from chatkit.speech.transcript import Transcript
 from chatkit.ui.captions import cost_caption
 
 LANGUAGES = {

@@ -211,8 +211,8 @@ function openDesk(model) {
     /** Why the kernel has not taken what was sent; empty if it has. */
     get waiting() {
       if (!upload?.late) return "";
-      if (link.kernel) return busySince && Date.now() - busySince > ACK_LATE ? BUSY : "";
-      return SLOW;
+      if (upload.held || (busySince && Date.now() - busySince > ACK_LATE)) return BUSY;
+      return link.kernel ? "" : SLOW;
     },
     close() {
       recording?.stop();

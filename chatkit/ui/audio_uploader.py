@@ -8,7 +8,7 @@ trait, so none is saved with a notebook.
 import logging
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from uuid import uuid4
@@ -94,6 +94,8 @@ class AudioUploader(anywidget.AnyWidget):
         self._requests: OrderedDict[str, Mapping[str, Any] | None] = OrderedDict()
         self._stops: set[str] = set()
         self._callbacks: dict[str, list[Callable[[Any], object]]] = {"audio": [], "transcript": []}
+        self._calls: deque[tuple[list[Callable[[Any], object]], object]] = deque()
+        self._calling = threading.Lock()
         self._closed = False
         super().__init__(name=uuid4().hex, verb=verb, model=model, language=language, prompt=prompt, panel=panel)
         self.on_msg(lambda _, content, buffers: self.receive(content, buffers))
@@ -289,7 +291,7 @@ class AudioUploader(anywidget.AnyWidget):
             self._stage.recognition = None
             said = ended.job.transcript
             self._stage.usage += sum((record.usage for record in ended.records), NOTHING)
-            if said is None or (said.outcome == "cancelled" and not said.text):
+            if said is None or (said.outcome == "cancelled" and not ended.job.text):
                 error = ended.job.error
                 self._say(error=str(error) if error else "", notice="" if error else "Cancelled.")
                 return
@@ -355,14 +357,16 @@ class AudioUploader(anywidget.AnyWidget):
         return lambda: callbacks.remove(function) if function in callbacks else None
 
     def _call(self, kind: str, value: object) -> None:
-        callbacks = list(self._callbacks[kind])
-        if callbacks:
-            threading.Thread(target=self._call_all, args=(callbacks, value), name="chatkit-told", daemon=True).start()
+        if self._callbacks[kind]:
+            self._calls.append((list(self._callbacks[kind]), value))
+            threading.Thread(target=self._call_next, name="chatkit-told", daemon=True).start()
 
-    def _call_all(self, callbacks: list[Callable[[Any], object]], value: object) -> None:
-        for callback in callbacks:
-            try:
-                callback(value)
-            except Exception as error:  # noqa: BLE001  # the user's own function: it must not take the uploader along
-                _log.exception("A function that an AudioUploader called failed.")
-                self._say(error=f"Your function failed: {type(error).__name__}: {error}")
+    def _call_next(self) -> None:
+        with self._calling:  # one after the other, in their order
+            callbacks, value = self._calls.popleft()
+            for callback in callbacks:
+                try:
+                    callback(value)
+                except Exception as error:  # noqa: BLE001  # the user's own function: it must not take the uploader along
+                    _log.exception("A function that an AudioUploader called failed.")
+                    self._say(error=f"Your function failed: {type(error).__name__}: {error}")

@@ -4,8 +4,8 @@ In: the messages of `sendAudio` and `fetchPieces` (page/slices.js). Out: what a 
 `have` (so far without a gap), `refused` (send no more), `lost` (never heard of it); and audio on the stage, checked.
 """
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from threading import RLock
 from typing import Any
 
 from chatkit.exceptions import InputError
@@ -26,7 +26,7 @@ class Intake:
         self,
         stage: AudioStage,
         inbox: Inbox,
-        lock: RLock,
+        lock: threading.RLock,
         tell: Callable[[Mapping[str, Any]], None],
         say: Callable[..., None],
         touch: Callable[[], None],
@@ -61,10 +61,14 @@ class Intake:
 
     def where(self, content: Content, _: Buffers) -> None:
         """A page has not heard for a while how far its slices are."""
-        if self._inbox.incoming is not None and self._inbox.incoming.id == content.get("upload"):
+        incoming = self._inbox.incoming
+        if incoming is None or incoming.id != content.get("upload"):
+            if content.get("upload") != self._stage.upload:
+                self._tell({"type": "lost", "upload": content.get("upload")})
+        elif threading.current_thread() is threading.main_thread():
             self._tell_have(content, gap=True)
-        elif content.get("upload") != self._stage.upload:
-            self._tell({"type": "lost", "upload": content.get("upload")})
+        else:  # the question came beside a cell, by which slices may be held up
+            self._tell({"type": "have", "upload": incoming.id, "offset": incoming.have, "aside": True})
 
     def end(self, content: Content, _: Buffers) -> None:
         """All is sent, or what has come of a recording is to be used."""

@@ -17,7 +17,7 @@ from chatkit.ledger.record import UsageRecord
 from chatkit.speech.jobs import Job
 from chatkit.speech.looking import look
 from chatkit.speech.source import opened
-from chatkit.speech.transcript import clock
+from chatkit.speech.timed import clock
 from chatkit.ui.audio_captions import progress_caption
 from chatkit.ui.captions import wait_caption
 from chatkit.ui.inbox import AudioFile
@@ -49,7 +49,7 @@ class Check:
     async def _look(self) -> None:
         try:
             with opened(self.audio.path, name=self.audio.name) as source:
-                async for said in look(source, longest=None):
+                async for said in look(source):
                     self._hear(said)
         except ChatkitError as error:
             self.error = error

@@ -20,7 +20,11 @@ class Request:
     path: str
     body: bytes
     answered: bool = False
-    gone: bool = False
+    gone: threading.Event = field(default_factory=threading.Event)
+
+    def wait_gone(self) -> bool:
+        """Whether the caller went away, at last."""
+        return self.gone.wait(10)
 
 
 @dataclass
@@ -61,7 +65,7 @@ class ScriptedSpeech:
         self.requests.append(request)
         while not self._free.wait(0.02):
             if _hung_up(handler):
-                request.gone = True
+                request.gone.set()
                 return
         data = json.dumps(_transcript()).encode()
         handler.send_response(200)

@@ -191,7 +191,9 @@ def test_9_11_40_and_200_mib_arrive_whole_and_the_kernel_grows_by_less_than_16_m
         before = uploader.python("forget_peak()")
         uploader.choose_and_wait(path)
         grown[path.name] = uploader.python("peak()") - before
-        facts = "[sha(), uploader.audio.name, uploader.audio.size, len(list(uploader.audio.path.parent.iterdir()))]"
+        facts = (
+            "[sha(), uploader.audio.name, uploader.audio.size, len(list(uploader.audio.path.parent.glob('audio-*')))]"
+        )
         assert uploader.python(facts) == [sha, path.name, path.stat().st_size, 1]
     assert max(grown.values()) < 16_000, grown  # kB
     assert uploader.python(
@@ -207,7 +209,7 @@ def test_an_upload_is_cancelled_in_the_middle_and_the_next_one_works(uploader: U
     uploader.at_share(0.2, cancel=True)
     uploader.wait_phase("empty")
     uploader.until("uploader._inbox.incoming is None")
-    assert uploader.python("[uploader.audio, list(map(str, uploader._inbox._folder.iterdir()))]") == [None, []]
+    assert uploader.python("[uploader.audio, list(map(str, uploader._inbox._folder.glob('audio-*')))]") == [None, []]
     uploader.choose_and_wait(AUDIO / "english.flac")
 
 
@@ -328,3 +330,224 @@ def test_a_recording_whose_page_was_closed_is_still_there(talking_page: Any, lab
     uploader.root.get_by_role("button", name=re.compile("Listen")).click()
     uploader.page.wait_for_function("document.querySelector('.ck-player').duration >= 1.9")
     notebook.shut_down()
+
+
+def test_a_file_is_transcribed_once_edited_heard_saved_and_put_into_the_chats_box(
+    uploader: Uploader, speech: ScriptedSpeech, tmp_path: Path
+):
+    notebook = uploader.notebook
+    write(notebook, 1, "panel = chatkit.ChatPanel(client=client, model='scripted')\nuploader.panel = panel\npanel")
+    notebook.run(1)
+    speech.hold()
+    uploader.choose_and_wait(AUDIO / "english.flac")
+    assert uploader.root.locator(".ck-facts").first.inner_text() == "0:09 · 175 kB"
+    assert uploader.root.locator(".ck-price").inner_text() == "price unknown"
+    uploader.button("Transcribe").dblclick()
+    uploader.wait_words(".ck-job-words", "Listening…")
+    uploader.wait_phase("working")
+    notebook.screenshot("uploader-working", uploader.root)
+    speech.let_go()
+    uploader.wait_phase("ready")
+    uploader.lines.nth(3).wait_for()
+    assert [request.path for request in speech.requests] == ["/v1/audio/transcriptions"]
+    assert uploader.root.locator(".ck-spoken").text_content() == "Transcript ready"
+    assert uploader.root.locator(".ck-caption").inner_text() == "English · 0:09 · whisper-1 · cost unknown"
+
+    # what was said is text, whatever it is
+    assert uploader.lines.nth(1).inner_text() == "Welcome to <b>Brazil</b>."
+    assert uploader.root.locator(".ck-lines b").count() == 0
+
+    uploader.lines.nth(0).fill("Good evening, everyone.")
+    uploader.page.keyboard.press("Enter")
+    uploader.until("uploader.transcript.segments[0].text == 'Good evening, everyone.'")
+    assert uploader.python("uploader.transcript.text.startswith('Good evening, everyone. Welcome to')")
+    uploader.lines.nth(3).fill("Let us end.")
+    for form, begin in (("srt", "1\n00:00:00,000 --> "), ("vtt", "WEBVTT"), ("txt", "Good evening"), ("json", "{")):
+        uploader.root.get_by_label("Format").select_option(form)
+        with uploader.page.expect_download() as download:
+            uploader.button("Download").click()
+        download.value.save_as(tmp_path / form)
+        saved = (tmp_path / form).read_text(encoding="utf-8")
+        assert download.value.suggested_filename == f"english.{form}"
+        assert saved.startswith(begin)
+        assert "Good evening, everyone." in saved
+        assert "Let us end." in saved
+
+    uploader.button("Play from 0:05").click()
+    uploader.page.wait_for_function("document.querySelector('.ck-player').currentTime > 5.1")
+    uploader.page.wait_for_function(
+        "document.querySelector('.ck-line.ck-now .ck-time').textContent.startsWith('0:0') && document.querySelectorAll('.ck-now[aria-current]').length === 1"
+    )
+    uploader.page.evaluate("document.querySelector('.ck-player').pause()")
+    notebook.screenshot("uploader-transcript", uploader.root)
+
+    uploader.button("Send to chat").click()
+    uploader.wait_words(".ck-notice", "The text is in the chat's box.")
+    box = notebook.page.get_by_label("Your message", exact=True)
+    assert box.input_value().startswith("Good evening, everyone. Welcome to <b>Brazil</b>.")
+    assert uploader.python("[len(panel.chat.conversation), panel.chat.run]") == [0, None]
+    assert len(speech.requests) == 1
+
+    notebook.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState")
+    notebook.command("docmanager:save")
+    saved = notebook.path.read_text(encoding="utf-8")
+    assert "application/vnd.jupyter.widget-state+json" in saved
+    assert not any(word in saved for word in ("everyone", "english.flac"))
+    assert "sk-test" not in saved.replace("api_key='sk-test'", "")
+    assert "AudioUploader: run this cell to turn speech into text here." in saved
+
+
+def test_recognition_is_cancelled_and_the_request_ends(uploader: Uploader, speech: ScriptedSpeech):
+    speech.hold()
+    uploader.choose_and_wait(AUDIO / "english.flac")
+    uploader.button("Transcribe").click()
+    uploader.wait_words(".ck-job-words", "Listening…")
+    uploader.root.locator(".ck-job").get_by_role("button", name="Cancel").click()
+    uploader.wait_phase("ready")
+    uploader.wait_words(".ck-notice", "Cancelled.")
+    assert uploader.python("uploader.transcript") is None
+    assert speech.requests[0].wait_gone()
+
+
+def test_while_a_cell_runs_an_upload_waits_and_says_so_and_a_job_starts(
+    uploader: Uploader, speech: ScriptedSpeech, tmp_path: Path
+):
+    uploader.choose_and_wait(AUDIO / "english.flac")
+    for flag in ("first", "second"):
+        write(uploader.notebook, 1, HELD.format(flag=str(tmp_path / flag)))
+        uploader.notebook.start(1)
+        uploader.page.wait_for_function(
+            "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
+        )
+        if flag == "first":
+            uploader.choose(AUDIO / "library.flac")
+            uploader.wait_words(".ck-notice", "Waiting for the running cell…")
+        else:
+            uploader.button("Transcribe").click()
+            uploader.lines.nth(3).wait_for()
+            assert len(speech.requests) == 1
+        (tmp_path / flag).touch()
+        uploader.wait_phase("ready")
+    assert uploader.python("uploader.audio.name") == "library.flac"
+
+
+def test_two_views_are_in_step_and_a_reloaded_page_has_text_and_sound(uploader: Uploader, speech: ScriptedSpeech):
+    write(uploader.notebook, 1, "uploader")
+    uploader.notebook.run(1)
+    second = Uploader(uploader.notebook, nth=1)
+    second.wait_phase("empty")
+    second.choose_and_wait(AUDIO / "library.flac")
+    uploader.wait_phase("ready")
+    second.root.get_by_label("Translate into English").check()
+    uploader.button("Translate").click()
+    for view in (uploader, second):
+        view.lines.nth(3).wait_for()
+    assert [request.path for request in speech.requests] == ["/v1/audio/translations"]
+    spoken = [view.root.locator(".ck-spoken").text_content() for view in (uploader, second)]
+    assert spoken == ["Transcript ready", ""]
+    second.lines.nth(3).fill("Edited in the second.")
+    second.lines.nth(3).blur()
+    uploader.wait_words(".ck-line:nth-child(4) .ck-line-text", "Edited in the second.")
+
+    uploader.notebook.command("docmanager:save")
+    uploader.page.reload()
+    uploader.notebook.wait_for_kernel()
+    uploader.wait_words(".ck-line:nth-child(4) .ck-line-text", "Edited in the second.")
+    assert uploader.root.locator(".ck-spoken").text_content() == ""
+    uploader.button("Play from 0:05").click()
+    uploader.page.wait_for_function("document.querySelector('.ck-player').currentTime > 5.1")
+
+
+def test_where_the_microphone_cannot_work_it_says_why_and_a_file_still_can(
+    uploader: Uploader, launch: Callable[..., Any], lab: Lab, request: pytest.FixtureRequest
+):
+    heard = uploader.error
+    uploader.button("Record").click()  # this browser has no microphone
+    heard.wait_for()
+    assert heard.inner_text() == "No microphone was found. Connect one and try again. Choosing a file still works."
+    for name, words in [
+        ("NotAllowedError", "The browser does not let this page use the microphone."),
+        ("NotReadableError", "another program may be using it"),
+    ]:
+        uploader.page.evaluate(
+            "name => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('x', name)) }", name
+        )
+        uploader.button("Record").click()
+        uploader.wait_words(".ck-error", words)
+    uploader.page.evaluate("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
+    uploader.button("Record").click()
+    uploader.wait_words(".ck-error", "this page came over plain http. Choosing a file still works.")
+    uploader.choose_and_wait(AUDIO / "english.flac")
+    assert heard.is_hidden()
+
+
+def test_bad_files_are_refused_in_words_and_the_next_one_works(uploader: Uploader):
+    uploader.drop("<img src=x onerror='window.hit=1'>.mp3", "This is no sound. " * 50)
+    uploader.error.wait_for()
+    assert uploader.error.inner_text() == (
+        "<img src=x onerror='window.hit=1'>.mp3: There is no audio in this file: it is text. "
+        "Play it in another program, or record it again."
+    )
+    assert uploader.page.evaluate("window.hit") is None
+    uploader.notebook.screenshot("uploader-error", uploader.root)
+    uploader.drop("nothing.wav", "")
+    uploader.wait_words(".ck-error", "nothing.wav is empty. Choose another file.")
+    # over the most: refused by the page, before a byte is sent
+    watch = "begin, seen = uploader._inbox.begin, []\nuploader._inbox.begin = lambda told: (seen.append(told['name']), begin(told))[1]"
+    less = "from chatkit.ui import audio_stage\naudio_stage.MOST = 100_000\nuploader._touch()"
+    write(uploader.notebook, 1, f"{watch}\n{less}")
+    uploader.notebook.run(1)
+    uploader.wait_words(".ck-drop", "up to 100 kB")
+    uploader.choose(AUDIO / "english.flac")
+    uploader.wait_words(".ck-error", "english.flac has 175 kB; 100 kB is the most. Cut it into parts.")
+    assert uploader.python("seen") == []
+    write(uploader.notebook, 1, "audio_stage.MOST = 10**9\nuploader._touch()")
+    uploader.notebook.run(1)
+    uploader.wait_words(".ck-drop", "up to 1 GB")
+    uploader.choose_and_wait(AUDIO / "english.flac")
+    assert uploader.error.is_hidden()
+
+
+def test_a_kernel_that_restarts_leaves_the_text_readable(uploader: Uploader):
+    uploader.choose_and_wait(AUDIO / "english.flac")
+    uploader.button("Transcribe").click()
+    uploader.lines.nth(3).wait_for()
+    uploader.page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    uploader.wait_phase("gone")
+    assert uploader.notice.inner_text().startswith("The kernel is gone.")
+    assert uploader.lines.nth(0).inner_text() == "Good morning, everyone."
+    assert uploader.button("Choose another").is_disabled()
+
+
+def serious(page: Any) -> list[str]:
+    found = Axe().run(page, context=".ck-uploader", options={"resultTypes": ["violations"]}).response["violations"]
+    return [f"{v['id']}: {v['nodes'][0]['html']}" for v in found if v["impact"] in ("serious", "critical")]
+
+
+def test_it_is_shown_in_both_themes_in_320_pixels_and_by_keyboard(uploader: Uploader, speech: ScriptedSpeech):
+    page, shot = uploader.page, uploader.notebook.screenshot
+    for theme in ("Dark", "Light"):
+        page.evaluate(
+            "async (theme) => { await window.jupyterapp.commands.execute('apputils:change-theme', { theme }) }",
+            f"JupyterLab {theme}",
+        )
+        page.wait_for_selector(f"body[data-jp-theme-light={'true' if theme == 'Light' else 'false'}]", state="attached")
+        uploader.wait_phase("empty" if theme == "Dark" else "ready")
+        shot(f"uploader-{theme.lower()}-{'empty' if theme == 'Dark' else 'again'}", uploader.root)
+        assert serious(page) == []
+        if theme == "Dark":
+            uploader.choose_and_wait(AUDIO / "english.flac")
+            # by keyboard alone: from the verb to the button
+            uploader.root.get_by_label("Transcribe", exact=True).first.focus()
+            page.keyboard.press("Tab")
+            assert page.evaluate("document.activeElement.textContent") == "Transcribe"
+            page.keyboard.press("Enter")
+            uploader.lines.nth(3).wait_for()
+            uploader.root.get_by_text("Settings").click()
+        shot(f"uploader-{theme.lower()}", uploader.root)
+        assert serious(page) == []
+        uploader.root.evaluate("node => { node.style.width = '320px' }")
+        assert uploader.root.evaluate("node => node.scrollWidth <= node.clientWidth + 1")
+        shot(f"uploader-{theme.lower()}-320", uploader.root)
+        uploader.root.evaluate("node => { node.style.width = '' }")
+    assert uploader.lines.nth(2).evaluate("node => getComputedStyle(node).direction") == "rtl"

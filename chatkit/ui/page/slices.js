@@ -10,7 +10,8 @@ const SLICE = 2 ** 20;
 const IN_FLIGHT = 4 * SLICE;
 const HEAD = 65536;
 const ACK_LATE = 700;
-const ASK_AGAIN = 5000;
+const ASK_FIRST = 1000;
+const ASK_LATEST = 60000;
 const PIECE = 2 ** 19;
 
 /** Adler-32 of bytes, as zlib computes it, on top of that of the bytes before them. @param {ArrayBuffer} buffer @param {number} [sum] */
@@ -46,10 +47,12 @@ function sendAudio(model, link, source, about, changed) {
   let round = 0;
   let heardAt = Date.now();
   let askedAt = Date.now();
-  let pause = ASK_AGAIN;
+  let pause = ASK_FIRST;
   let fresh = false;
   let ending = false;
   let more = {};
+  // the kernel answers beside a running cell, which holds the slices up
+  let held = false;
 
   const begin = () => link.post({ type: "begin", upload: id, fresh, ...about });
 
@@ -105,8 +108,16 @@ function sendAudio(model, link, source, about, changed) {
   /** @param {any} message */
   function hear(message) {
     if (message.upload !== id || over) return;
+    if (message.aside) {
+      if (held !== sent > message.offset) {
+        held = !held;
+        changed();
+      }
+      return;
+    }
+    held = false;
     heardAt = Date.now();
-    pause = ASK_AGAIN;
+    pause = ASK_FIRST;
     if (message.type === "go" && !going && !checking) void goOn(message.offset, message.sum);
     else if (message.type === "refused") stop();
     else if (message.type === "lost") startAgain();
@@ -143,7 +154,7 @@ function sendAudio(model, link, source, about, changed) {
   const watch = setInterval(() => {
     if (late()) changed();
     if (late() && Date.now() - Math.max(heardAt, askedAt) > pause) {
-      pause *= 2;
+      pause = Math.min(pause * 2, ASK_LATEST);
       askAgain();
     }
   }, 500);
@@ -191,6 +202,9 @@ function sendAudio(model, link, source, about, changed) {
     },
     get late() {
       return late();
+    },
+    get held() {
+      return held;
     },
     get over() {
       return over;
