@@ -191,6 +191,21 @@ def test_slices_that_come_twice_overlap_or_leave_a_gap_add_up_to_the_file(view: 
     assert view.uploader.audio.bytes == data
 
 
+def test_a_page_that_asks_beside_a_running_cell_learns_how_far_its_slices_are(view: View):
+    data = wav()
+    view.begin(data)
+    view.slice(data, 0, 1000)
+    for aside in (False, True):
+        ask = threading.Thread(target=view.uploader.receive, args=({"type": "where", "upload": "u1", "round": 2},))
+        (ask.start(), ask.join()) if aside else ask.run()
+    assert view.told("have")[1:] == [
+        {"type": "have", "upload": "u1", "offset": 1000, "round": 2, "gap": True},
+        {"type": "have", "upload": "u1", "offset": 1000, "aside": True},
+    ]
+    view.uploader.receive({"type": "where", "upload": "never heard of"})
+    assert view.told("lost") == [{"type": "lost", "upload": "never heard of"}]
+
+
 def test_the_audio_is_a_file_of_the_users_alone_with_its_name_size_and_length(view: View):
     view.ready(wav(), "Interview 1.WAV")
     audio = view.uploader.audio

@@ -17,7 +17,7 @@ from scripted_speech import ScriptedSpeech
 AUDIO = Path(__file__).parents[1] / "audio"
 MIB = 2**20
 FAKE_DEVICE = "--use-fake-device-for-media-stream"
-HELD = "import os, time\nwhile not os.path.exists({flag!r}):\n    time.sleep(0.02)"
+HELD = "import os, time\nopen({flag!r} + '.on', 'w').close()\nwhile not os.path.exists({flag!r}):\n    time.sleep(0.02)"
 AT_SHARE = """([n, share, button]) => new Promise((resolve, reject) => {
     const root = document.querySelectorAll('.ck-uploader')[n];
     const look = () => {
@@ -92,6 +92,14 @@ class Uploader:
 
     def python(self, expression: str) -> Any:
         return self.notebook.python(expression)
+
+    def wait_file(self, path: Path) -> None:
+        """Let the page run until the kernel has made that file."""
+        for _ in range(3000):
+            if path.exists():
+                return
+            self.page.evaluate("new Promise(requestAnimationFrame)")
+        pytest.fail(f"{path} was never made")
 
     def until(self, expression: str) -> None:
         """Wait until an expression in the kernel is true."""
@@ -397,38 +405,45 @@ def test_a_file_is_transcribed_once_edited_heard_saved_and_put_into_the_chats_bo
     assert "AudioUploader: run this cell to turn speech into text here." in saved
 
 
-def test_recognition_is_cancelled_and_the_request_ends(uploader: Uploader, speech: ScriptedSpeech):
+def test_recognition_starts_and_is_cancelled_beside_a_running_cell(
+    uploader: Uploader, speech: ScriptedSpeech, tmp_path: Path
+):
     speech.hold()
     uploader.choose_and_wait(AUDIO / "english.flac")
+    write(uploader.notebook, 1, HELD.format(flag=str(tmp_path / "flag")))
+    uploader.notebook.start(1)
+    uploader.wait_file(tmp_path / "flag.on")
     uploader.button("Transcribe").click()
     uploader.wait_words(".ck-job-words", "Listening…")
     uploader.root.locator(".ck-job").get_by_role("button", name="Cancel").click()
     uploader.wait_phase("ready")
     uploader.wait_words(".ck-notice", "Cancelled.")
-    assert uploader.python("uploader.transcript") is None
     assert speech.requests[0].wait_gone()
+    (tmp_path / "flag").touch()
+    uploader.notebook.wait_for_end(1)
+    assert uploader.python("uploader.transcript") is None
 
 
-def test_while_a_cell_runs_an_upload_waits_and_says_so_and_a_job_starts(
-    uploader: Uploader, speech: ScriptedSpeech, tmp_path: Path
-):
-    uploader.choose_and_wait(AUDIO / "english.flac")
-    for flag in ("first", "second"):
-        write(uploader.notebook, 1, HELD.format(flag=str(tmp_path / flag)))
-        uploader.notebook.start(1)
-        uploader.page.wait_for_function(
-            "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'busy'"
-        )
-        if flag == "first":
-            uploader.choose(AUDIO / "library.flac")
-            uploader.wait_words(".ck-notice", "Waiting for the running cell…")
-        else:
-            uploader.button("Transcribe").click()
-            uploader.lines.nth(3).wait_for()
-            assert len(speech.requests) == 1
-        (tmp_path / flag).touch()
-        uploader.wait_phase("ready")
-    assert uploader.python("uploader.audio.name") == "library.flac"
+def test_where_messages_wait_behind_a_cell_it_says_so(notebook: Notebook, speech: ScriptedSpeech, tmp_path: Path):
+    notebook.open(setup(speech), HELD.format(flag=str(tmp_path / "flag")))
+    # without subshells no message is taken while a cell blocks
+    notebook.page.evaluate("""() => {
+        const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+        window.jupyterapp.serviceManager.kernels.commsOverSubshells = kernel.commsOverSubshells = 'disabled';
+        Object.defineProperty(kernel, 'supportsSubshells', { get: () => false });
+    }""")
+    notebook.run(0)
+    uploader = Uploader(notebook)
+    uploader.wait_phase("empty")
+    notebook.start(1)
+    uploader.wait_file(tmp_path / "flag.on")
+    uploader.choose(AUDIO / "english.flac")
+    uploader.wait_words(".ck-notice", "Waiting for the running cell…")
+    notebook.screenshot("uploader-waiting", uploader.root)
+    (tmp_path / "flag").touch()
+    uploader.wait_phase("ready")
+    assert uploader.notice.inner_text() == ""
+    assert uploader.python("uploader.audio.name") == "english.flac"
 
 
 def test_two_views_are_in_step_and_a_reloaded_page_has_text_and_sound(uploader: Uploader, speech: ScriptedSpeech):
