@@ -37,7 +37,6 @@ DOORS = {
     "latex2mathml": ("render",),
     "matplotlib": ("plots",),
     "av": ("speech", "local"),
-    "tqdm": ("speech",),
     "anywidget": ("ui",),
     "ipywidgets": ("ui",),
     "traitlets": ("ui",),

@@ -59,7 +59,7 @@ def test_a_translation_goes_to_its_own_path_and_is_english():
     [form] = endpoint.forms
     assert form.path == "/v1/audio/translations"
     assert form.fields == {"model": [MODEL], "prompt": ["Formal."], "response_format": ["verbose_json"]}
-    assert (said.language, said.task, said.to_text()) == ("en", "translate", "Good morning.")
+    assert (said.language, said.task, said.to_text()) == ("english", "translate", "Good morning.")
 
 
 def test_words_are_there_where_they_were_asked_for():
@@ -97,7 +97,7 @@ def test_a_stream_that_breaks_off_is_no_whole_transcript():
     half = [event({"type": "transcript.text.delta", "delta": "Hello "})]
     with Hearing(lambda form: [*stream(*half)[:-1], RESET]) as endpoint:
         said = chatkit.transcribe(encoded("ogg"), client=endpoint.client)
-    assert said.outcome == "incomplete"
+    assert (said.outcome, said.text) == ("incomplete", "Hello [the rest up to 0:09 is missing]")
     assert [gap.why for gap in said.missing] == ["The connection was reset before the answer was complete."]
 
 
@@ -335,6 +335,21 @@ def test_progress_tells_bytes_parts_and_seconds():
     assert (last.seconds, last.duration) == (pytest.approx(said.duration), said.duration)
     assert last.sent == last.size == sum(len(form.data) for form in endpoint.forms)
     assert [p.sent for p in told] == sorted(p.sent for p in told)
+
+
+def test_text_comes_in_its_order_whichever_part_is_done_first():
+    def answer(form):
+        return [GATE, *numbered(form)] if form.part == 1 else numbered(form)
+
+    with Hearing(answer) as endpoint:
+        job = jobs.start("transcribe", lecture(3), model=MODEL, client=endpoint.client, limits=SMALL)
+        others = threading.Event()
+        job.listen(lambda item: others.set() if isinstance(item, Progress) and item.parts_done == 2 else None)
+        assert others.wait(10)
+        assert job.text == ""
+        endpoint.release()
+        job.wait()
+    assert job.text == "Part 1. Part 2. Part 3."
 
 
 def test_the_verb_tells_its_progress_to_a_function():

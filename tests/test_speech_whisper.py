@@ -54,7 +54,7 @@ def test_spanish_is_written_down_and_put_into_english():
     said = chatkit.transcribe(encoded("mp3", "spanish"), language="es")
     assert wer.rate(said.text, text_of("spanish")) < 0.1
     english = chatkit.translate(encoded("mp3", "spanish"))
-    assert (english.language, english.task) == ("en", "translate")
+    assert (english.language, english.task) == ("english", "translate")
     assert "good morning" in english.text.casefold()
 
 

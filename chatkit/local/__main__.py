@@ -247,6 +247,8 @@ def _welcome(ready: dict[str, Any]) -> str:
   curl {url}/chat/completions \\
     -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
     -d '{question}'
+  curl {url}/audio/transcriptions \\
+    -H "Authorization: Bearer {key}" -F file=@speech.mp3 -F model=whisper-1
 """
 
 

@@ -5,7 +5,6 @@ What comes is counted as it comes, and only the file goes to disk, under no name
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,8 @@ LARGEST_FILE = 26_214_400
 BESIDES = 65_536
 """Bytes for all that stands beside the file; a prompt has a few hundred."""
 MOST_FIELDS = 32
+PATIENCE = 2**28
+"""Bytes of a body too large that are read and thrown away, for most clients look for an answer only when all is sent."""
 PIECE_SECONDS, UPLOAD_SECONDS = 15.0, 300.0
 """Within which each piece, and the whole, must have come."""
 
@@ -47,7 +48,7 @@ async def read(request: Request) -> Form:
             code="unsupported_media_type",
         )  # fmt: skip
     length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > LARGEST_FILE + BESIDES:
+    if length.isdigit() and int(length) > PATIENCE:
         raise _too_large()
     parser = MultiPartParser(
         request.headers, _pieces(request), max_files=1, max_fields=MOST_FIELDS, max_part_size=BESIDES
@@ -68,14 +69,17 @@ async def read(request: Request) -> Form:
 async def _pieces(request: Request) -> AsyncGenerator[bytes, None]:
     stream, total = request.stream(), 0
     while True:
-        with suppress(StopAsyncIteration):
+        try:
             piece = await asyncio.wait_for(anext(stream), PIECE_SECONDS)
-            total += len(piece)
-            if total > LARGEST_FILE + BESIDES:
-                raise _too_large()
+        except StopAsyncIteration:
+            break
+        total += len(piece)
+        if total <= LARGEST_FILE + BESIDES:
             yield piece
-            continue
-        return
+        elif total > PATIENCE:
+            break
+    if total > LARGEST_FILE + BESIDES:
+        raise _too_large()
 
 
 def _form(data: FormData) -> Form:

@@ -26,7 +26,7 @@ from chatkit.local import limits
 from chatkit.local.api_error import ApiError
 from chatkit.local.sound import RATE, SHORTEST, Sound
 
-WINDOW = 300
+WINDOW = 180
 """Seconds recognised at a time: an hour's spectrogram would take a gigabyte."""
 LOOK_BACK = 30
 """Seconds at a window's end in which its quietest moment is sought, to cut there."""
@@ -48,7 +48,7 @@ def main(folder: str, threads: int) -> None:
     model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=threads)
     _warm_up()
     limits.lock()
-    _write(out, {"ready": {"languages": model.supported_languages}})
+    _write(out, {"ready": folder})
     while True:
         job, data = jobs.get()
         try:
@@ -68,6 +68,11 @@ def recognise(model: WhisperModel, job: Line, sound: Sound) -> Iterator[Line]:
     limits.allow(length)
     yield {"length": length}
     language, said, heard = job["language"], "", 0
+    if language and language not in model.supported_languages:
+        raise ApiError(
+            400, f"The local Whisper model does not know the language {language!r}.", param="language",
+            code="unsupported_language",
+        )  # fmt: skip
     cuts = windows(sound.pieces())
     while True:
         with limits.sealed():
@@ -76,7 +81,7 @@ def recognise(model: WhisperModel, job: Line, sound: Sound) -> Iterator[Line]:
             break
         if heard == 0 and len(audio) < SHORTEST * RATE:
             raise ApiError(400, f"The audio is shorter than {SHORTEST} seconds.", param="file", code="audio_too_short")
-        chunks = get_speech_timestamps(audio, SPEECH)
+        chunks = get_speech_timestamps(audio, SPEECH) if audio.any() else []
         if chunks:
             speech = np.concatenate(collect_chunks(audio, chunks)[0])
             segments, info = model.transcribe(

@@ -48,8 +48,8 @@ class Sound:
             seconds = _counted(container)
         if seconds > LONGEST:
             raise _refusal(
-                f"The audio is {seconds / 3600:.1f} hours long; the local Whisper takes {LONGEST / 3600:.0f} hours at "
-                "most. Split it, and send the parts.",
+                f"The audio is longer than {LONGEST / 3600:.0f} hours, the most that the local Whisper takes. Split it, "
+                "and send the parts.",
                 "audio_too_long",
             )
         return seconds
@@ -58,7 +58,7 @@ class Sound:
         """The samples, as float32 at RATE; ends where the file is damaged, and notes it."""
         heard = 0
         with _opened(self.data) as container:
-            stated = _stated(container)
+            stated = _stated(container, self.data)
             resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
             try:
                 for frame in container.decode(audio=0):
@@ -106,8 +106,9 @@ def _check(container: InputContainer) -> None:
 
 
 def _counted(container: InputContainer) -> float:
-    """What the packets say they last; where some do not, from the first one's time to the last one's."""
+    """What the packets say they last, up to LONGEST; where some say nothing, from the first's time to the last's."""
     stream = container.streams.audio[0]
+    tick = float(stream.time_base or 0)
     total, silent, first, last = 0, False, None, 0
     try:
         for packet in container.demux(stream):
@@ -116,18 +117,21 @@ def _counted(container: InputContainer) -> float:
             if packet.pts is not None:
                 first = packet.pts if first is None else first
                 last = max(last, packet.pts + (packet.duration or 0))
+            if total * tick > LONGEST:
+                break
     except av.FFmpegError:
         pass  # what there is counts; decoding will say where it ends
-    ticks = max(total, last - (first or 0)) if silent else total
-    return float(ticks * (stream.time_base or 0))
+    return tick * (max(total, last - (first or 0)) if silent else total)
 
 
-def _stated(container: InputContainer) -> float | None:
-    """What the header says, unless it says nothing or what no file of this size can hold."""
-    if container.duration is None:
+def _stated(container: InputContainer, data: bytes) -> float | None:
+    """What the header says, unless it says nothing, or a length that programs write who do not know it yet."""
+    riff = int.from_bytes(data[4:8], "little") if data[:4] == b"RIFF" else 0
+    if len(data) < riff + 8 < 0xFFFF_0000:  # ffmpeg tells of such a file only what is there
+        return float(LONGEST)
+    if container.duration is None or container.format.name in ("mp3", "mpeg"):  # of these it is an estimate
         return None
-    seconds: float = container.duration / av.time_base
-    return seconds if 0 < seconds <= LONGEST else None
+    return float(container.duration / av.time_base)
 
 
 def _samples(frames: "list[av.AudioFrame]") -> Iterator[np.ndarray]:

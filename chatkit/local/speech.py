@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chatkit.exceptions import SetupError
-from chatkit.local import transcriptions, whisper
+from chatkit.local import machine, transcriptions, whisper
 from chatkit.local.api_error import ApiError
 
 Line = dict[str, Any]
@@ -30,6 +30,7 @@ class Upload(Protocol):
     size: int | None
 
     async def read(self, size: int = -1) -> bytes: ...
+    async def close(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -52,12 +53,12 @@ class Speech:
         *,
         threads: int = 1,
         deadlines: Deadlines = Deadlines(),
-        program: Sequence[str] = PROGRAM,
+        program: Sequence[str] | None = None,
         tell: Callable[[str], None] = lambda _: None,
         verbose: bool = False,
     ) -> None:
         self.model, self.threads, self.deadlines = model, threads, deadlines
-        self._program, self._tell, self._verbose = program, tell, verbose
+        self._program, self._tell, self._verbose = program or PROGRAM, tell, verbose
         self._turn = asyncio.Lock()
         self._child: _Child | None = None
         self._loaded: str | None = None
@@ -79,17 +80,20 @@ class Speech:
 
     async def lines(self, job: Line, file: Upload, model: str) -> AsyncIterator[list[tuple[int, Line]]]:
         """The recogniser's lines for one job, each as it comes; closing it ends the recogniser's work."""
+        settled = False
         async with self._turn:
-            child = await self._ready(model)
             try:
+                child = await self._ready(model)
                 await child.send(job, file)
                 async for line in child.lines(self.deadlines):
+                    settled = "error" in line or "done" in line
+                    if "error" in line:
+                        raise transcriptions.refused(line)
                     yield [(0, line)]
-            except BaseException:
-                # a recogniser in the middle of something is not asked twice
-                self._drop()
-                raise
             finally:
+                await file.close()
+                if not settled:
+                    self._drop()  # a recogniser in the middle of something is not asked again
                 self._idle = asyncio.get_running_loop().call_later(self.deadlines.idle, self._drop)
 
     async def _ready(self, model: str) -> "_Child":
@@ -99,26 +103,21 @@ class Speech:
             self._drop()
         if self._child is None:
             folder = await self._folder(model)
-            self._child, self._loaded = (
-                await _Child.start([*self._program, str(folder), str(self.threads)], self._verbose),
-                model,
-            )
-            try:
-                await self._child.next(self.deadlines.start)
-            except BaseException:
-                self._drop()
-                raise
+            command = [*self._program, str(folder), str(self.threads)]
+            self._child, self._loaded = await _Child.start(command, self._verbose), model
+            await self._child.next(self.deadlines.start)
         return self._child
 
     async def _folder(self, model: str) -> Path:
-        here = whisper.fetched()
-        wanted = self.model if model == self.alias else str(here[model])
+        wanted = self.model if model == self.alias else str(whisper.fetched()[model])
         try:
-            return await asyncio.to_thread(whisper.find, wanted, self._tell)
+            folder = await asyncio.to_thread(whisper.find, wanted, self._tell)
+            machine.check_room(model, (folder / "model.bin").stat().st_size)
         except SetupError as problem:
             raise ApiError(
                 503, str(problem), type="server_error", code="model_not_available", headers={"x-should-retry": "false"}
             ) from None
+        return folder
 
     def _drop(self) -> None:
         if self._child:
@@ -164,17 +163,14 @@ class _Child:
             raise _died() from None
 
     async def lines(self, deadlines: Deadlines) -> AsyncIterator[Line]:
-        """What it says, up to its last word on this job; ApiError if it refuses, hangs or dies."""
+        """What it says, up to its last word on this job; ApiError if it hangs or dies."""
         loop = asyncio.get_running_loop()
         end = loop.time() + deadlines.job
         while True:
             line = await self.next(min(deadlines.stall, end - loop.time()))
-            if "error" in line:
-                raise transcriptions.refused(line)
-            if "length" in line:
-                end += deadlines.per_second * line["length"]
+            end += deadlines.per_second * line.get("length", 0)
             yield line
-            if "done" in line:
+            if "done" in line or "error" in line:
                 return
 
     async def next(self, patience: float) -> Line:

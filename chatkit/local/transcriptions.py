@@ -171,7 +171,7 @@ def answer(ask: Ask, heard: Heard, model: str) -> Response:
 def _verbose(ask: Ask, heard: Heard, model: str) -> dict[str, Any]:
     language = "english" if ask.task == "translate" else NAMES.get(heard.language or "", NO_LANGUAGE)
     body: dict[str, Any] = {
-        "task": ask.task, "model": model, "language": language, "duration": round(heard.seconds, 3), "text": heard.text,
+        "task": ask.task, "model": model, "language": language, "text": heard.text, **_length(heard),
     }  # fmt: skip
     if "word" in ask.granularities:
         body["words"] = [
@@ -184,9 +184,12 @@ def _verbose(ask: Ask, heard: Heard, model: str) -> dict[str, Any]:
             {name: round(value, 3) if name in ("start", "end") else value for name, value in segment.items()}
             for segment in ({k: v for k, v in each.items() if k != "words"} for each in heard.segments)
         ]
-    if heard.damaged_after is not None:
-        body["damaged_after"] = round(heard.damaged_after, 3)
     return body
+
+
+def _length(heard: Heard) -> dict[str, float]:
+    length = {"duration": round(heard.seconds, 3)}
+    return length if heard.damaged_after is None else length | {"damaged_after": round(heard.damaged_after, 3)}
 
 
 def srt(segments: Iterable[Segment]) -> str:
@@ -246,8 +249,8 @@ class Stream:
             yield {"type": "transcript.text.delta", "delta": text.lstrip() if first else text}
 
     def close(self) -> Iterator[dict[str, Any]]:
-        """The whole; its `duration` is not the API's, whose usage here would be tokens."""
-        yield {"type": "transcript.text.done", "text": self.heard.text, "duration": round(self.heard.seconds, 3)}
+        """The whole; `duration` stands beside it because the API's usage would be tokens here."""
+        yield {"type": "transcript.text.done", "text": self.heard.text, **_length(self.heard)}
 
     def fail(self, error: dict[str, Any]) -> dict[str, Any]:
         """What is sent when recognition fails in mid-stream."""

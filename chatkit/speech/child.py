@@ -24,6 +24,10 @@ SMALL = 24_000
 """Bits a second of what is played beside a text."""
 
 
+PREVIEW = "preview.mp3"
+"""The name of that file."""
+
+
 def main() -> None:
     """Do what the line on stdin says."""
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -130,11 +134,11 @@ def preview(asked: dict[str, Any]) -> None:
     """Write a small MP3, to be played beside its text."""
     from chatkit.speech.decoding import Decoded, SoundFile
 
-    file = SoundFile(Path(asked["folder"]) / "preview.mp3", "mp3", bit_rate=SMALL)
+    file = SoundFile(Path(asked["folder"]) / PREVIEW, "mp3", bit_rate=SMALL)
     for block in _samples(asked, Decoded()):
         file.write(block)
     file.close()
-    say(preview="preview.mp3")
+    say(preview=True)
 
 
 def _samples(asked: dict[str, Any], seen: Any, *, telling: bool = False) -> Iterator[Any]:

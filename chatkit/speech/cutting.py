@@ -96,6 +96,9 @@ def _silence(decibels: Any, low: float, high: float, even: float) -> float | Non
     found = [(first + a, first + b) for a, b in silences(decibels[int(low / STEP) : int(high / STEP)])]
 
     def worth(silence: tuple[float, float]) -> tuple[float, float]:
-        return min(silence[1] - silence[0], LONG_ENOUGH), -abs(sum(silence) / 2 - even)
+        return min(silence[1] - silence[0], LONG_ENOUGH), -abs((silence[0] + silence[1]) / 2 - even)
 
-    return sum(max(found, key=worth)) / 2 if found else None
+    if not found:
+        return None
+    best = max(found, key=worth)
+    return (best[0] + best[1]) / 2

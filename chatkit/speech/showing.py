@@ -61,7 +61,7 @@ def _segment(segment: "Segment", clickable: bool) -> str:
     play = f' data-at="{segment.start:.3f}" data-end="{segment.end:.3f}" onclick="{escape(_PLAY)}"' if clickable else ""
     time = f'<button type="button" title="Play from {at}">{at}</button>' if clickable else f"<span>{at}</span>"
     who = f"<b>{_safe(segment.speaker)}</b> " if segment.speaker else ""
-    return f'<li{play}><span class="ck-at">{time}</span><span class="ck-said" dir="auto">{who}{_safe(segment.text)}</span></li>'
+    return f'<li{play}><span class="ck-at">{time}</span> <span class="ck-said" dir="auto">{who}{_safe(segment.text)}</span></li>'
 
 
 def _gap(gap: "Missing") -> str:

@@ -23,7 +23,7 @@ def stitched(
     outcome: Outcome | None,
 ) -> Transcript:
     """The transcript; `outcome` is given where the job was cancelled."""
-    heard = [piece.heard() for piece in pieces if piece.done and piece.reply]
+    heard = [piece.heard() for piece in pieces if piece.reply and (piece.done or piece.reply.text)]
     text, segments, words = joining.join(heard)
     missing = [gap for piece in pieces if (gap := piece.gap)]
     if outcome == "cancelled" and not pieces:
@@ -31,7 +31,7 @@ def stitched(
     replies = [piece.reply for piece in pieces if piece.reply]
     return Transcript(
         text=joining.with_marks(heard, missing, text),
-        language="en" if ask.task == "translate" else next((h.language for h in heard if h.language), None),
+        language=next((h.language for h in heard if h.language), "english" if ask.task == "translate" else None),
         duration=duration,
         segments=segments,
         words=words if ask.words else (),

@@ -26,10 +26,10 @@ class Transcript:
     lists what could not be transcribed; the text has a mark there. `usage` sums all attempts; `cost` is
     US dollars, None where it is not known. An empty text means that no speech was found.
 
-    >>> said = Transcript("Hello there.", duration=1.5, segments=(Segment(0.2, 1.1, "Hello there."),))
+    >>> said = Transcript("Hello there.", duration=1.5, segments=(Segment(0.2, 1.4, "Hello there."),))
     >>> print(said.to_srt())
     1
-    00:00:00,200 --> 00:00:01,100
+    00:00:00,200 --> 00:00:01,400
     Hello there.
     <BLANKLINE>
     """
