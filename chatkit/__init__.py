@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from chatkit.speech.transcript import Transcript as Transcript
     from chatkit.speech.verbs import transcribe as transcribe
     from chatkit.speech.verbs import translate as translate
+    from chatkit.ui.audio_uploader import AudioUploader as AudioUploader
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AudioUploader": "chatkit.ui.audio_uploader",
     "Chat": "chatkit.chat",
     "ChatPanel": "chatkit.ui.chat_panel",
     "ChatkitError": "chatkit.exceptions",

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import av
 import numpy as np
+import psutil
 import pytest
-from local_server import AUDIO, needs_weights
+from local_server import AUDIO, KEY, LocalServer, chat, needs_weights
 from test_local_speech import RATE, encoded, hostile, wav
 
 from chatkit.local import form, limits, recogniser, whisper
+from chatkit.local import sound as sound_module
 from chatkit.local import speech as speech_module
 from chatkit.local.api_error import ApiError
 from chatkit.local.sound import Sound
@@ -352,6 +354,27 @@ def test_a_cut_file_is_heard_up_to_the_cut_which_is_told(format, codec, rate):
     assert sound.damaged_after == pytest.approx(seconds, abs=0.01)
 
 
+@pytest.mark.parametrize("format", [("mp3", "libmp3lame", 44_100), ("ipod", "aac", 44_100)])
+def test_a_hole_in_a_file_is_told_and_what_follows_is_heard(format):
+    data = bytearray(encoded(*format[:2], np.random.default_rng(5).normal(0, 0.1, format[2] * 10), format[2]))
+    begin = len(data) * 4 // 10
+    data[begin : begin + 2000] = b"\x55" * 2000
+    sound = Sound(bytes(data))
+    assert 9 < sum(map(len, sound.pieces())) / RATE < 10.1
+    assert sound.damaged_after == pytest.approx(4, abs=0.3)
+
+
+def test_a_file_that_changes_its_kind_of_sound_in_the_middle_is_heard_whole():
+    one, two = (encoded("mp3", "libmp3lame", np.zeros(rate * 3), rate) for rate in (44_100, 16_000))
+    assert sum(map(len, Sound(one + two).pieces())) / RATE == pytest.approx(6, abs=0.3)
+
+
+def test_more_samples_than_the_packets_said_end_at_the_limit(monkeypatch):
+    monkeypatch.setattr(sound_module, "LONGEST", 2.0)
+    with pytest.raises(ApiError, match="longer than"):
+        list(Sound(encoded("flac", "flac", np.zeros(RATE * 3))).pieces())
+
+
 def test_a_file_with_pictures_beside_the_sound_is_heard():
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
@@ -417,8 +440,6 @@ def test_the_limits_are_those_that_are_promised():
 
 
 def test_uploads_take_their_places_in_the_line_before_they_have_come():
-    from local_server import KEY, LocalServer
-
     needs_weights()
     server = LocalServer("--slots", "1", "--window", "512", "--queue", "1")
     head = (
@@ -439,9 +460,19 @@ def test_uploads_take_their_places_in_the_line_before_they_have_come():
     server.close()
 
 
-def test_a_file_that_kills_the_process_takes_neither_the_server_nor_the_other_model_down():
-    from local_server import LocalServer, chat
+@linux
+def test_the_recogniser_knows_no_key_and_ends_when_the_server_is_killed():
+    needs_weights()
+    server = LocalServer("--slots", "1", "--window", "512")
+    assert server.hear(wav(np.zeros(RATE))).status == 200
+    [child] = psutil.Process(server.process.pid).children()
+    assert KEY not in " ".join([*child.cmdline(), *child.environ(), *child.environ().values()])
+    server.process.kill()
+    child.wait(10)
+    server.process.communicate()
 
+
+def test_a_file_that_kills_the_process_takes_neither_the_server_nor_the_other_model_down():
     needs_weights()
     # the decoder of this server breaks down over one kind of file
     code = (

@@ -96,7 +96,7 @@ def serve(options: argparse.Namespace) -> int:
         say({"error": {"cause": error.cause, "way_out": error.way_out}})
         return 1
     except KeyboardInterrupt:
-        index.stop()
+        pass
     return _leave()
 
 
@@ -253,6 +253,7 @@ def _welcome(ready: dict[str, Any]) -> str:
 
 
 def _leave() -> int:
+    index.stop()
     # llama.cpp's threads and static objects need no orderly end, and must not hold one up
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

@@ -8,6 +8,7 @@ silence in a small file never lies in memory at once.
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import av.logging
@@ -47,34 +48,79 @@ class Sound:
         with _opened(self.data) as container:
             seconds = _counted(container)
         if seconds > LONGEST:
-            raise _refusal(
-                f"The audio is longer than {LONGEST / 3600:.0f} hours, the most that the local Whisper takes. Split it, "
-                "and send the parts.",
-                "audio_too_long",
-            )
+            raise _too_long()
         return seconds
 
     def pieces(self) -> Iterator[np.ndarray]:
-        """The samples, as float32 at RATE; ends where the file is damaged, and notes it."""
+        """The samples, as float32 at RATE; what cannot be decoded is left out, and where that begins is noted."""
         heard = 0
         with _opened(self.data) as container:
             stated = _stated(container, self.data)
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=RATE)
-            try:
-                for frame in container.decode(audio=0):
-                    frame.pts = None  # what stands in the file may jump; what was decoded follows on itself
-                    for part in _samples(resampler.resample(frame)):
-                        heard += len(part)
-                        yield part
-            except av.FFmpegError:
-                self.damaged_after = heard / RATE
-            for part in _samples(resampler.resample(None)) if heard else ():
+            for part in self._decoded(container):
+                if part is None:
+                    self._damaged(heard)
+                    continue
                 heard += len(part)
+                if heard > LONGEST * RATE:
+                    raise _too_long()
                 yield part
         if heard == 0:
             raise _refusal("There is no audio in this file: it cannot be decoded.", "no_audio")
-        if stated and heard / RATE < stated - 1 and self.damaged_after is None:
+        if stated and heard / RATE < stated - 1:
+            self._damaged(heard)
+
+    def _decoded(self, container: InputContainer) -> Iterator[np.ndarray | None]:
+        """The samples packet by packet; None stands for one that is broken, and for all that follows where it ends."""
+        mono = _Mono()
+        for packet in _packets(container):
+            try:
+                frames = None if packet is None else packet.decode()
+            except av.FFmpegError:
+                frames = None
+            if frames is None:
+                yield None
+            for frame in frames or ():
+                assert isinstance(frame, av.AudioFrame)
+                yield from mono.samples(frame)
+        yield from mono.rest()
+
+    def _damaged(self, heard: int) -> None:
+        if self.damaged_after is None:
             self.damaged_after = heard / RATE
+
+
+def _packets(container: InputContainer) -> "Iterator[av.Packet[Any] | None]":
+    """The packets of the sound; None where the file breaks off."""
+    packets = container.demux(container.streams.audio[0])
+    while True:
+        try:
+            yield next(packets)
+        except StopIteration:
+            return
+        except av.FFmpegError:
+            yield None
+            return
+
+
+class _Mono:
+    """Frames of any kind, and of another kind in mid-file, made samples of one channel at RATE."""
+
+    def __init__(self) -> None:
+        self._resampler: av.AudioResampler | None = None
+        self._kind: object = None
+
+    def samples(self, frame: av.AudioFrame) -> Iterator[np.ndarray]:
+        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if kind != self._kind:
+            yield from self.rest()
+            self._resampler, self._kind = av.AudioResampler(format="s16", layout="mono", rate=RATE), kind
+        frame.pts = None  # the times in a file may jump; what was decoded follows on itself
+        assert self._resampler
+        yield from _floats(self._resampler.resample(frame))
+
+    def rest(self) -> Iterator[np.ndarray]:
+        if self._resampler:
+            yield from _floats(self._resampler.resample(None))
 
 
 def _opened(data: bytes) -> InputContainer:
@@ -107,20 +153,18 @@ def _check(container: InputContainer) -> None:
 
 def _counted(container: InputContainer) -> float:
     """What the packets say they last, up to LONGEST; where some say nothing, from the first's time to the last's."""
-    stream = container.streams.audio[0]
-    tick = float(stream.time_base or 0)
+    tick = float(container.streams.audio[0].time_base or 0)
     total, silent, first, last = 0, False, None, 0
-    try:
-        for packet in container.demux(stream):
-            total += packet.duration or 0
-            silent = silent or (packet.size > 0 and not packet.duration)
-            if packet.pts is not None:
-                first = packet.pts if first is None else first
-                last = max(last, packet.pts + (packet.duration or 0))
-            if total * tick > LONGEST:
-                break
-    except av.FFmpegError:
-        pass  # what there is counts; decoding will say where it ends
+    for packet in _packets(container):
+        if packet is None:
+            break
+        total += packet.duration or 0
+        silent = silent or (packet.size > 0 and not packet.duration)
+        if packet.pts is not None:
+            first = packet.pts if first is None else first
+            last = max(last, packet.pts + (packet.duration or 0))
+        if total * tick > LONGEST:
+            break
     return tick * (max(total, last - (first or 0)) if silent else total)
 
 
@@ -129,14 +173,26 @@ def _stated(container: InputContainer, data: bytes) -> float | None:
     riff = int.from_bytes(data[4:8], "little") if data[:4] == b"RIFF" else 0
     if len(data) < riff + 8 < 0xFFFF_0000:  # ffmpeg tells of such a file only what is there
         return float(LONGEST)
-    if container.duration is None or container.format.name in ("mp3", "mpeg"):  # of these it is an estimate
+    stream = container.streams.audio[0]
+    if container.format.name in ("mp3", "mpeg"):  # of these it is an estimate
         return None
-    return float(container.duration / av.time_base)
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    alone = container.duration is not None and len(container.streams) == 1  # beside pictures it is the longer of both
+    return float((container.duration or 0) / av.time_base) if alone else None
 
 
-def _samples(frames: "list[av.AudioFrame]") -> Iterator[np.ndarray]:
+def _floats(frames: list[av.AudioFrame]) -> Iterator[np.ndarray]:
     for frame in frames:
         yield frame.to_ndarray().reshape(-1).astype(np.float32) / 32768.0
+
+
+def _too_long() -> ApiError:
+    return _refusal(
+        f"The audio is longer than {LONGEST / 3600:.0f} hours, the most that the local Whisper takes. Split it, and send "
+        "the parts.",
+        "audio_too_long",
+    )
 
 
 def _refusal(sentence: str, code: str = "unsupported_format") -> ApiError:
