@@ -36,7 +36,7 @@ def html(
     rows = _rows(segments, missing, clickable=audio is not None)
     said = _safe(text) if text else f"<em>{NO_SPEECH}</em>"
     body = f'<ol class="ck-segments">{rows}</ol>' if rows else f'<p class="ck-said" dir="auto">{said}</p>'
-    below = "".join(f'<p class="ck-note">{_safe(note)}</p>' for note in notes)
+    below = "".join(f'<p class="ck-note">{_safe(note)}</p>' for note in notes if note != NO_SPEECH)
     head = f'<p class="ck-facts">{" · ".join(map(_safe, facts))}</p>{_player(audio) if audio else ""}'
     return f'<style>{STYLE}</style><div class="ck-transcript">{head}{body}{below}</div>'
 

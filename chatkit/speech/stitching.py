@@ -5,6 +5,7 @@ In: pieces with their replies. Out: the transcript.
 
 from collections.abc import Sequence
 
+from chatkit.endpoint.reply import Reply
 from chatkit.endpoint.speech_models import SpeechModel
 from chatkit.ledger.record import Outcome
 from chatkit.speech import joining
@@ -36,14 +37,18 @@ def stitched(
         segments=segments,
         words=words if ask.words else (),
         task=ask.task,
-        model=next((reply.model for reply in replies if reply.model), None)
-        or ask.model
-        or (model.name if model else None),
+        model=_model(replies, ask, model),
         outcome=outcome or ("incomplete" if missing else "complete"),
         missing=tuple(missing),
         notes=(*notes, *_notes(pieces, model, text, segments != (), missing)),
         records=tuple(record for reply in replies for record in reply.records),
     )
+
+
+def _model(replies: Sequence[Reply], ask: Ask, model: SpeechModel | None) -> str | None:
+    """The model that says it answered, else the one that was asked; None where none was."""
+    answered = next((reply.model for reply in replies if reply.model), None)
+    return answered or ask.model or (model.name if model else None) if replies else None
 
 
 def _notes(
