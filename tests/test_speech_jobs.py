@@ -405,6 +405,14 @@ def test_what_was_said_is_never_sent_anywhere():
     assert "evil.example" in said.text
 
 
+def test_a_local_whisper_that_is_not_there_is_asked_once_and_says_what_to_do():
+    missing = refusal(503, "Whisper is not on this machine. Run: chatkit models fetch", {"x-should-retry": "false"},
+                      code="model_not_available")  # fmt: skip
+    with Hearing(lambda form: missing) as endpoint, pytest.raises(EndpointError, match="Run: chatkit models fetch"):
+        chatkit.transcribe(encoded("mp3"), model=MODEL, client=endpoint.client)
+    assert len(endpoint.log) == 1
+
+
 def test_no_key_is_in_any_text_of_an_error():
     refused = refusal(401, "Incorrect API key provided: sk-te***wxyz")
     with Hearing(lambda form: refused) as endpoint, pytest.raises(EndpointError) as caught:
