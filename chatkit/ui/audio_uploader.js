@@ -240,6 +240,9 @@ function pictured(name, label, act, props = {}) {
   return node;
 }
 
+/** A labelled control. @param {string} label @param {HTMLElement} control @param {string} [more] */
+const labelled = (label, control, more = "") => make("label", { className: `ck-label ${more}` }, make("span", { className: "ck-name" }, label), control);
+
 /** The parts of an uploader, in the order in which Tab reaches them. @param {string} name @param {Record<string, (event?: any) => void>} on */
 function build(name, on) {
   const uid = newId();

@@ -5,6 +5,7 @@ In: the messages of `sendAudio` and `fetchPieces` (page/slices.js). Out: what a 
 """
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from chatkit.ui.audio_stage import AudioStage
 from chatkit.ui.inbox import SLICE, Inbox
 from chatkit.ui.lines import written
 from chatkit.ui.recognition import Check
+
+SHOWN_EVERY = 0.5
+"""Seconds after which views other than the one that sends are shown again how far it is."""
 
 Content = Mapping[str, Any]
 Buffers = Sequence[memoryview]
@@ -34,6 +38,7 @@ class Intake:
     ) -> None:
         self._stage, self._inbox, self._lock = stage, inbox, lock
         self._tell, self._say, self._touch, self._arrived = tell, say, touch, arrived
+        self._show_at = 0.0
 
     def begin(self, content: Content, _: Buffers) -> None:
         """A page has a file, or begins to record."""
@@ -43,6 +48,7 @@ class Intake:
         incoming = self._inbox.begin(content)
         if before is not None and before != incoming.id:
             self._tell({"type": "refused", "upload": before})
+        self._show_at = 0.0
         self._tell({"type": "go", "upload": incoming.id, "offset": incoming.have, "sum": incoming.sum})
         self._say()
 
@@ -57,7 +63,9 @@ class Intake:
         if incoming.recorded and isinstance(content.get("seconds"), int | float):
             incoming.seconds = max(incoming.seconds, float(content["seconds"]))
         self._tell_have(content, gap=not whole)
-        self._touch()
+        if time.monotonic() >= self._show_at:
+            self._show_at = time.monotonic() + SHOWN_EVERY
+            self._touch()
 
     def where(self, content: Content, _: Buffers) -> None:
         """A page has not heard for a while how far its slices are."""

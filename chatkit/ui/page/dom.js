@@ -65,9 +65,6 @@ const button = (label, act, props = {}) => make("button", { type: "button", clas
 const iconButton = (name, label, act, props = {}) =>
   make("button", { type: "button", className: "ck-tool", title: label, "aria-label": label, onclick: act, ...props }, icon(name));
 
-/** A labelled control. @param {string} label @param {HTMLElement} control @param {string} [more] */
-const labelled = (label, control, more = "") => make("label", { className: `ck-label ${more}` }, make("span", { className: "ck-name" }, label), control);
-
 /** Copy a text; on plain http there is no clipboard API, but the old way works. @param {string} text @returns {Promise<boolean>} */
 async function copyText(text) {
   try {

@@ -7,7 +7,7 @@
 
 // one message over 10 MiB closes the kernel's connection
 const SLICE = 2 ** 20;
-const IN_FLIGHT = 4 * SLICE;
+const IN_FLIGHT = 8 * SLICE;
 const HEAD = 65536;
 const ACK_LATE = 700;
 const ASK_FIRST = 1000;
