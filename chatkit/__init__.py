@@ -22,11 +22,16 @@ if TYPE_CHECKING:
     from chatkit.recall import History as History
     from chatkit.recall import Kept as Kept
     from chatkit.recall import history as history
+    from chatkit.speech.transcript import Transcript as Transcript
+    from chatkit.speech.verbs import transcribe as transcribe
+    from chatkit.speech.verbs import translate as translate
+    from chatkit.ui.audio_uploader import AudioUploader as AudioUploader
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AudioUploader": "chatkit.ui.audio_uploader",
     "Chat": "chatkit.chat",
     "ChatPanel": "chatkit.ui.chat_panel",
     "ChatkitError": "chatkit.exceptions",
@@ -34,6 +39,7 @@ _HOMES = {
     "History": "chatkit.recall",
     "Kept": "chatkit.recall",
     "Message": "chatkit.conversation",
+    "Transcript": "chatkit.speech.transcript",
     "Usage": "chatkit.ledger.record",
     "UsageRecord": "chatkit.ledger.record",
     "UsageStore": "chatkit.ledger.store",
@@ -41,6 +47,8 @@ _HOMES = {
     "current_session": "chatkit.ledger.session",
     "history": "chatkit.recall",
     "session": "chatkit.ledger.session",
+    "transcribe": "chatkit.speech.verbs",
+    "translate": "chatkit.speech.verbs",
 }
 
 __all__ = sorted(_HOMES)

@@ -10,7 +10,6 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +21,7 @@ from chatkit.captions import reply_caption
 from chatkit.context import Selection, Trim
 from chatkit.conversation import Conversation
 from chatkit.conversation_file import Kept
-from chatkit.endpoint import connect, run
+from chatkit.endpoint import connect, finding, run
 from chatkit.endpoint.engine import Api, Engine
 from chatkit.endpoint.redact import MARK, SECRET
 from chatkit.endpoint.reply import Delta, Reply, Wait
@@ -445,17 +444,11 @@ class Chat:
             yield item
 
     async def _find_endpoint(self) -> AsyncIterator[Wait]:
-        loop, words = asyncio.get_running_loop(), asyncio.Queue[str | None]()
-
-        def tell(word: str | None) -> None:
-            loop.call_soon_threadsafe(words.put_nowait, word)
-
-        find = connect.resolve if self.endpoint is None else partial(connect.refresh, self.endpoint)
-        finding = asyncio.create_task(asyncio.to_thread(find, tell=tell))
-        finding.add_done_callback(lambda _: words.put_nowait(None))
-        while (word := await words.get()) is not None:
-            yield Wait(0, 1, 1, word)
-        self.endpoint = finding.result()
+        async for found in finding.find(self.endpoint):
+            if isinstance(found, Wait):
+                yield found
+            else:
+                self.endpoint = found
 
     def _keep(self, reply: Reply, asked: Request) -> None:
         self.usage += reply.usage

@@ -43,6 +43,7 @@ DOORS = {
     "pygments": ("render",),
     "latex2mathml": ("render",),
     "matplotlib": ("plots",),
+    "av": ("speech", "local"),
     "anywidget": ("ui",),
     "ipywidgets": ("ui",),
     "traitlets": ("ui",),
@@ -50,6 +51,7 @@ DOORS = {
     "starlette": ("local",),
     "uvicorn": ("local",),
     "xllamacpp": ("local",),
+    "faster_whisper": ("local",),
 }
 NAMES_OF_ANOTHER_CHATKIT = {
     "server",

@@ -124,6 +124,11 @@ def resolve(
     return _from_environment(model) or _local(model, tell)
 
 
+def named(model: str | None = None) -> Endpoint | None:
+    """The endpoint that the environment or a `.env` file names; None where the local server would answer."""
+    return _from_environment(model)
+
+
 def refresh(endpoint: Endpoint, tell: Callable[[str], None] | None = None) -> Endpoint:
     """The same endpoint; of a local server that has died, the one that is started in its place."""
     server = launch.successor(endpoint.base_url, tell) if endpoint.local else None

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import httpx2
 
+from chatkit.ledger import audio_length
+
 Kind = Literal["chat", "text", "responses", "embeddings", "audio", "moderations", "other"]
 
 KINDS: tuple[tuple[str, Kind], ...] = (
@@ -47,6 +49,8 @@ class Asked:
     hides_usage: bool = False
     """A stream of the kind that tells its usage only if asked, and was not asked."""
     body: dict[str, Any] | None = None
+    audio_seconds: float | None = None
+    """What the head of an uploaded file says of its length."""
 
     @property
     def tells_usage(self) -> bool:
@@ -86,6 +90,7 @@ def read_request(request: httpx2.Request) -> Asked | None:
         choices=choices if type(choices) is int else 1,
         hides_usage=streamed and kind in ("chat", "text") and body is not None and not _asks(body),
         body=body,
+        audio_seconds=_audio_seconds(request) if kind == "audio" else None,
     )
 
 
@@ -130,6 +135,11 @@ def _form(request: httpx2.Request) -> dict[str, Any]:
         if isinstance(value, str | bytes):
             fields[field.name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return fields
+
+
+def _audio_seconds(request: httpx2.Request) -> float | None:
+    files = [field.file for field in getattr(request.stream, "fields", ()) if hasattr(field, "file")]
+    return audio_length.seconds(files[0]) if len(files) == 1 else None
 
 
 def _asks(body: dict[str, Any]) -> bool:
