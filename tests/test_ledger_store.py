@@ -2,8 +2,8 @@
 
 import os
 import sqlite3
-import sys
 import stat
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
