@@ -17,7 +17,7 @@ from pathlib import Path
 
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rows import NAMES, to_row
-from chatkit.ledger.schema import CALLS, MIGRATIONS, SERIAL
+from chatkit.ledger.schema import CALLS, MIGRATIONS, statement
 from chatkit.ledger.store import UsageStore
 
 ROUNDS = 7
@@ -35,8 +35,8 @@ def bare(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, isolation_level=None)
     connection.execute("PRAGMA journal_mode = wal")
     connection.execute("PRAGMA synchronous = NORMAL")
-    for statement in MIGRATIONS[0]:
-        connection.execute(statement.format(serial=SERIAL["sqlite"]))
+    for text in MIGRATIONS[0]:
+        connection.execute(statement(text, "sqlite"))
     return connection
 
 

@@ -2,8 +2,8 @@
 
 import os
 import sqlite3
-import sys
 import stat
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -43,10 +43,15 @@ RECORD = UsageRecord(
     usage=USAGE,
     price_table="genai-prices 0.2.3",
     price_date="2026-11-23",
+    user="Ada",
+    lesson="3",
+    exercise="b",
+    details='{"input_audio_tokens": 2}',
+    at_most=Decimal("0.01"),
 )
 BARE = replace(
     RECORD, id="1", session="Lesson 2", model=None, answered_model=None, streamed=False, outcome="error", status=None,
-    error_code="ConnectError", first_token=None, usage=Usage(), price_table=None, price_date=None,
+    error_code="ConnectError", first_token=None, usage=Usage(), price_table=None, price_date=None, details=None, at_most=None,
 )  # fmt: skip
 
 
@@ -148,7 +153,19 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text[:9]))
 def test_hostile_text_is_stored_in_every_column(store: UsageStore, text: str) -> None:
-    names = ("session", "path", "host", "model", "answered_model", "error_code", "price_table")
+    names = (
+        "session",
+        "path",
+        "host",
+        "model",
+        "answered_model",
+        "error_code",
+        "price_table",
+        "user",
+        "lesson",
+        "exercise",
+        "details",
+    )
     assert store.add(replace(RECORD, **dict.fromkeys(names, text))) is True
     (record,) = store.records(session=rows.text(text))
     shown = text.replace("\0", "\\x00").replace("\ud800", "\\ud800")
@@ -191,7 +208,7 @@ def test_the_database_is_set_up_as_it_should(store: UsageStore, file: Path) -> N
     store.add(RECORD)
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert connection.execute("SELECT version FROM chatkit_schema").fetchall() == [(1,)]
+        assert connection.execute("SELECT version FROM chatkit_schema").fetchall() == [(1,), (2,)]
 
 
 def test_there_is_no_wal_on_a_network_file_system(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,7 +339,7 @@ def test_a_newer_schema_is_read_and_not_written(store: UsageStore, file: Path) -
         newer.commit()
     old = UsageStore(file)
     assert old.records() == [RECORD]
-    with pytest.warns(UserWarning, match=r"schema version 99; this chatkit knows up to 1.*Update chatkit"):
+    with pytest.warns(UserWarning, match=r"schema version 99; this chatkit knows up to 2.*Update chatkit"):
         assert old.add(BARE) is False
     with pytest.raises(StoreError, match="schema version 99"):
         old.flush()
@@ -338,7 +355,7 @@ def test_a_migration_that_is_added_later_runs_once_on_an_old_store(
     for _ in range(2):
         UsageStore(file).add(BARE)
     with closing(sqlite3.connect(file)) as connection:
-        assert connection.execute("SELECT version FROM chatkit_schema").fetchall() == [(1,), (2,)]
+        assert connection.execute("SELECT version FROM chatkit_schema").fetchall() == [(1,), (2,), (3,)]
         assert connection.execute("SELECT id, mood FROM chatkit_calls").fetchall() == [("0", None), ("1", None)]
 
 
@@ -349,7 +366,7 @@ def test_the_insert_and_the_table_compile_for_postgresql() -> None:
     assert insert.endswith("ON CONFLICT (id) DO NOTHING")
     assert named
     assert "%(cost_pico)s" in insert
-    assert set(schema.SERIAL) == {"sqlite", "postgresql"}
+    assert set(schema.PIECES) == {"sqlite", "postgresql"}
 
 
 def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from chatkit.ledger import place as places
 from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
 from chatkit.ledger.record import NOTHING, Known, Usage, UsageRecord
 from chatkit.ledger.rows import NAMES, dollars, moment, to_record
-from chatkit.ledger.schema import CALLS, MIGRATIONS, SERIAL
+from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, statement
 
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
@@ -53,7 +53,7 @@ class Database:
                 self._insert, self._named = _insert(self._engine.dialect)
                 self.refusal = _refusal(place, self._migrate())
                 if not self.refusal:
-                    self._check_columns()
+                    self._check_columns(NAMES)
         except StoreError:
             self.close()
             raise
@@ -153,6 +153,8 @@ class Database:
             version = _version(connection) if sa.inspect(connection).has_table("chatkit_schema") else 0
         if version >= len(MIGRATIONS):
             return version
+        if version:
+            self._check_columns(FIRST)
         with self._writing(self._patience) as cursor:
             if not self._sqlite:
                 cursor.execute("SELECT pg_advisory_xact_lock(4242424242)")
@@ -160,15 +162,15 @@ class Database:
             cursor.execute("SELECT COALESCE(MAX(version), 0) FROM chatkit_schema")
             found = _first(cursor)
             for number, statements in enumerate(MIGRATIONS[found:], found + 1):
-                for statement in statements:
-                    cursor.execute(statement.format(serial=SERIAL[self._engine.dialect.name]))
+                for text in filter(None, (statement(text, self._engine.dialect.name) for text in statements)):
+                    cursor.execute(text)
                 cursor.execute(f"INSERT INTO chatkit_schema VALUES ({number}, CAST(CURRENT_TIMESTAMP AS TEXT))")
         return max(found, len(MIGRATIONS))
 
-    def _check_columns(self) -> None:
+    def _check_columns(self, names: Sequence[str]) -> None:
         inspector = sa.inspect(self._engine)
         there = {c["name"] for c in inspector.get_columns(CALLS.name)} if inspector.has_table(CALLS.name) else set()
-        if missing := set(NAMES) - there:
+        if missing := set(names) - there:
             raise NotAStoreError(f"is no usage store (it lacks {', '.join(sorted(missing))})")
 
 
@@ -225,10 +227,10 @@ def _set_journal(connection: sqlite3.Connection, mode: str, patience: float) -> 
 
 def _insert(dialect: sa.Dialect) -> tuple[str, bool]:
     """The insert as the driver takes it, and whether its parameters are named."""
-    if dialect.name not in SERIAL:
+    if dialect.name not in PIECES:
         raise StoreError(f"The usage store cannot be kept in {dialect.name}.", "Use SQLite or PostgreSQL.")
-    statement = import_module(f"sqlalchemy.dialects.{dialect.name}").insert(CALLS)
-    unless_there = statement.on_conflict_do_nothing(index_elements=["id"])
+    insert = import_module(f"sqlalchemy.dialects.{dialect.name}").insert(CALLS)
+    unless_there = insert.on_conflict_do_nothing(index_elements=["id"])
     compiled = unless_there.compile(dialect=dialect, column_keys=list(NAMES))
     return str(compiled), not compiled.positional
 
