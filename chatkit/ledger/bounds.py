@@ -32,7 +32,12 @@ _NOT_TEXT = frozenset(("image_url", "input_audio", "file", "file_id", "file_data
 
 
 def price(
-    counts: Counts, asked: Asked, own: Sequence[OwnPrice], at: datetime, answered: str | None = None, tier: str | None = None
+    counts: Counts,
+    asked: Asked,
+    own: Sequence[OwnPrice],
+    at: datetime,
+    answered: str | None = None,
+    tier: str | None = None,
 ) -> Price | None:
     """The price of what was used: the user's own where there is one, else the table's."""
     models = (answered, asked.model)

@@ -8,7 +8,7 @@ import random
 import sqlite3
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -25,11 +25,14 @@ from chatkit.ledger import place as places
 from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
 from chatkit.ledger.record import NOTHING, Known, Usage, UsageRecord
 from chatkit.ledger.rows import NAMES, dollars, moment, to_record
-from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, statement
+from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, statement, worded
 
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
 
+
+Run = Callable[..., list[Any]]
+"""Runs a statement with named parameters and gives its rows back."""
 
 ELSEWHERE = "Name another file in CHATKIT_DB."
 SERVER = "Check the server and its URL in CHATKIT_DB."
@@ -104,6 +107,25 @@ class Database:
         query = sa.select(CALLS.c.session).group_by(CALLS.c.session).order_by(sa.func.min(CALLS.c.seq))
         with self._faults, self._engine.connect() as connection:
             return list(connection.scalars(query))
+
+    def ask(self, text: str, **values: Any) -> list[Any]:
+        """The rows of a question in SQL; its parameters are written `:name`, the database's own in braces."""
+        with self._faults, self._engine.connect() as connection:
+            return list(connection.execute(sa.text(statement(text, self._engine.dialect.name)), values))
+
+    @contextmanager
+    def transaction(self, patience: float) -> Iterator[Run]:
+        """One transaction that nobody else writes in; gives what runs a statement, written as for `ask`."""
+        if self.refusal:
+            raise self.refusal
+        dialect = self._engine.dialect.name
+        with self._faults, self._writing(patience) as cursor:
+
+            def run(text: str, **values: Any) -> list[Any]:
+                cursor.execute(worded(text, dialect), values)
+                return list(cursor.fetchall()) if cursor.description else []
+
+            yield run
 
     def close(self) -> None:
         """Give the connections back."""

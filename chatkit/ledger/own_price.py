@@ -4,6 +4,7 @@ In: US dollars per million tokens or per minute, for a model or an endpoint. Out
 counts its `Price`, or None where it has no rate for one of them.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -16,7 +17,9 @@ MILLION = 1_000_000
 TABLE = "own price"
 Money = str | int | float | Decimal
 
-_INPUT = frozenset(("input_tokens", "cache_read_tokens", "cache_write_tokens", "input_audio_tokens", "input_image_tokens"))
+_INPUT = frozenset(
+    ("input_tokens", "cache_read_tokens", "cache_write_tokens", "input_audio_tokens", "input_image_tokens")
+)
 _OUTPUT = frozenset(("output_tokens", "output_reasoning_tokens", "output_audio_tokens", "output_image_tokens"))
 
 
@@ -41,7 +44,9 @@ class OwnPrice:
 
     def price(self, counts: Mapping[str, Count]) -> Price | None:
         """The price of the counts; what is a part of the input or the output is charged with it."""
-        used = {key: Decimal(repr(count)) if isinstance(count, float) else Decimal(count) for key, count in counts.items()}
+        used = {
+            key: Decimal(repr(count)) if isinstance(count, float) else Decimal(count) for key, count in counts.items()
+        }
         cached = min(used.get("cache_read_tokens", Decimal(0)), used.get("input_tokens", Decimal(0)))
         charged = (
             (used.get("input_tokens", Decimal(0)) - cached, self.input, MILLION),
@@ -56,9 +61,11 @@ class OwnPrice:
         return Price(cost.quantize(SMALLEST).normalize() + Decimal(0), TABLE, self.since)
 
     def fits(self, model: str | None, endpoint: str) -> bool:
-        """Whether it is for this model at this endpoint (host and port); a dated name is its family's."""
-        if self.endpoint is not None and self.endpoint not in (endpoint, endpoint.rpartition(":")[0] or endpoint):
-            return False
+        """Whether it is for this model at this endpoint (host, and port if known); a dated name is its family's."""
+        if self.endpoint is not None and self.endpoint != endpoint:
+            host, own_host = _without_port(endpoint), _without_port(self.endpoint)
+            if host != own_host or (host != endpoint and own_host != self.endpoint):
+                return False
         if self.model is None:
             return True
         name = (model or "").lower()
@@ -73,7 +80,9 @@ class OwnPrice:
         return f"{self.model or 'every model'}{where}: {'; '.join(parts)} (USD, own price of {self.since})"
 
 
-def price(own: Iterable[OwnPrice], counts: Mapping[str, Count], models: Iterable[str | None], endpoint: str) -> Price | None:
+def price(
+    own: Iterable[OwnPrice], counts: Mapping[str, Count], models: Iterable[str | None], endpoint: str
+) -> Price | None:
     """The price by the most special own price that fits: for a model at an endpoint, for a model, for an endpoint."""
     names = list(models)
     fitting = [one for one in own if any(one.fits(name, endpoint) for name in names)]
@@ -81,6 +90,10 @@ def price(own: Iterable[OwnPrice], counts: Mapping[str, Count], models: Iterable
         if found := one.price(counts):
             return found
     return None
+
+
+def _without_port(endpoint: str) -> str:
+    return re.sub(r":\d*$", "", endpoint)
 
 
 def money(value: Money | None, name: str) -> Decimal | None:
