@@ -54,7 +54,7 @@ class Exchange:
         self._keep = keep
         self._edits = edits
         self._free = free
-        self._session = session.current_session()
+        self._booking, self._user = session.booking(), session.current_user()
         self._at = datetime.now(UTC)
         self._start = time.perf_counter()
         self._first_token: float | None = None
@@ -166,7 +166,7 @@ class Exchange:
         return UsageRecord(
             id=f"{time.time_ns():016x}{os.urandom(8).hex()}",
             at=self._at,
-            session=self._session,
+            session=self._booking.session,
             path=asked.path,
             host=asked.host,
             model=asked.model,
@@ -181,6 +181,9 @@ class Exchange:
             usage=counts.to_usage(used, known, cost),
             price_table=table,
             price_date=day,
+            user=self._user,
+            lesson=self._booking.lesson,
+            exercise=self._booking.exercise,
         )
 
     def _used(self, cause: BaseException | str) -> tuple[Counts | None, Known]:
