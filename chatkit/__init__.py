@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from chatkit.ledger.session import current_session as current_session
     from chatkit.ledger.session import session as session
     from chatkit.ledger.store import UsageStore as UsageStore
+    from chatkit.readings.questions import usage as usage
+    from chatkit.readings.report import UsageReport as UsageReport
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
 
 __version__ = "0.1.0"
@@ -31,10 +33,12 @@ _HOMES = {
     "Message": "chatkit.conversation",
     "Usage": "chatkit.ledger.record",
     "UsageRecord": "chatkit.ledger.record",
+    "UsageReport": "chatkit.readings.report",
     "UsageStore": "chatkit.ledger.store",
     "connect": "chatkit.endpoint.connect",
     "current_session": "chatkit.ledger.session",
     "session": "chatkit.ledger.session",
+    "usage": "chatkit.readings.questions",
 }
 
 __all__ = sorted(_HOMES)

@@ -3,10 +3,9 @@
 In: values of the ledger and endpoint doors. Out: short sentences that a panel shows as they are.
 """
 
-from decimal import Decimal
-
 from chatkit.endpoint.reply import Reply, Wait
 from chatkit.ledger.record import Usage
+from chatkit.readings.captions import cost_caption, tokens_caption
 
 OUTCOMES = {
     "length": "cut off at the token limit",
@@ -34,47 +33,6 @@ def reply_caption(reply: Reply, *, local: bool = False) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def session_caption(usage: Usage, *, local: bool = False) -> str:
-    """What all turns together took.
-
-    >>> session_caption(Usage(10, 5, cost=Decimal(0), known="measured"), local=True)
-    '1 call · 10 tokens in, 5 out · cost 0 (local)'
-    """
-    if not usage.calls:
-        return ""
-    calls = "1 call" if usage.calls == 1 else f"{usage.calls} calls"
-    return f"{calls} · {tokens_caption(usage)} · {cost_caption(usage, local=local)}"
-
-
-def tokens_caption(usage: Usage) -> str:
-    """Prompt and completion tokens; ≈ where estimated, and what the sum leaves out.
-
-    >>> tokens_caption(Usage(10, 5, known="estimated")), tokens_caption(Usage())
-    ('≈ 10 tokens in, 5 out', 'tokens unknown')
-    """
-    if usage.total_tokens is None:
-        return "tokens unknown"
-    about = "≈ " if usage.estimated_calls else ""
-    sent, came = (f"{n:,}" if n is not None else "?" for n in (usage.prompt_tokens, usage.completion_tokens))
-    left_out = f" and {usage.unknown_calls} unknown" if usage.unknown_calls and usage.calls > 1 else ""
-    return f"{about}{sent} tokens in, {came} out{left_out}"
-
-
-def cost_caption(usage: Usage, *, local: bool = False) -> str:
-    """The cost in US dollars; a part that is unknown is never taken for 0.
-
-    >>> cost_caption(Usage(cost=Decimal("0.000120"), known="measured")), cost_caption(Usage(known="measured"))
-    ('cost 0.00012 USD', 'cost unknown')
-    """
-    if usage.cost is None or (usage.cost == 0 and usage.unpriced_calls):
-        return "cost unknown"
-    if usage.cost == 0:
-        return "cost 0 (local)" if local else "cost 0"
-    about = "≈ " if usage.estimated_calls else ""
-    left_out = f" and {usage.unpriced_calls} unknown" if usage.unpriced_calls else ""
-    return f"cost {about}{_amount(usage.cost)} USD{left_out}"
-
-
 def wait_caption(wait: Wait) -> str:
     """Why the engine waits, and for how long.
 
@@ -85,7 +43,3 @@ def wait_caption(wait: Wait) -> str:
         return wait.why
     why = wait.why if wait.why.endswith((".", "!", "?", ":")) else f"{wait.why}."
     return f"{why} Waiting {max(1, round(wait.seconds))} s, try {wait.attempt} of {wait.limit}."
-
-
-def _amount(cost: Decimal) -> str:
-    return f"{cost.quantize(Decimal(10) ** (cost.adjusted() - 2)).normalize():f}"
