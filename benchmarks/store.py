@@ -35,7 +35,7 @@ def bare(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, isolation_level=None)
     connection.execute("PRAGMA journal_mode = wal")
     connection.execute("PRAGMA synchronous = NORMAL")
-    for text in MIGRATIONS[0]:
+    for text in (*MIGRATIONS[0], *MIGRATIONS[1][:7]):  # without the table of sums
         connection.execute(statement(text, "sqlite"))
     return connection
 

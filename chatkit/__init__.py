@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from chatkit.ledger.session import current_session as current_session
     from chatkit.ledger.session import session as session
     from chatkit.ledger.store import UsageStore as UsageStore
+    from chatkit.readings.questions import usage as usage
+    from chatkit.readings.report import UsageReport as UsageReport
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
 
 __version__ = "0.1.0"
@@ -42,6 +44,7 @@ _HOMES = {
     "OwnPrice": "chatkit.ledger.own_price",
     "Usage": "chatkit.ledger.record",
     "UsageRecord": "chatkit.ledger.record",
+    "UsageReport": "chatkit.readings.report",
     "UsageStore": "chatkit.ledger.store",
     "budget": "chatkit.ledger.budget",
     "connect": "chatkit.endpoint.connect",
@@ -51,6 +54,7 @@ _HOMES = {
     "remove_price": "chatkit.ledger.price_list",
     "session": "chatkit.ledger.session",
     "set_price": "chatkit.ledger.price_list",
+    "usage": "chatkit.readings.questions",
 }
 
 __all__ = sorted(_HOMES)

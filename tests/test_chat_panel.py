@@ -510,7 +510,7 @@ def test_a_splice_names_only_what_changed():
 
 def test_captions_say_what_is_free_estimated_and_unknown():
     from chatkit.ledger.record import Usage
-    from chatkit.ui.captions import cost_caption, session_caption
+    from chatkit.readings.captions import cost_caption, session_caption
 
     free = Usage(10, 5, cost=Decimal(0), known="measured")
     guess = Usage(10, 5, cost=Decimal("0.0012345"), known="estimated")

@@ -20,7 +20,7 @@ FLOORS = {
     "conversation": 0, "exceptions": 0,
     "ledger": 1, "endpoint": 1, "render": 1,
     "chat": 2, "speech": 2, "compare": 2,
-    "plots": 3,
+    "plots": 3, "readings": 3,
     "ui": 4, "magics": 4,
     "__init__": 5, "__main__": 5,
 }  # fmt: skip
@@ -36,6 +36,7 @@ DOORS = {
     "pygments": ("render",),
     "latex2mathml": ("render",),
     "matplotlib": ("plots",),
+    "pandas": ("readings",),
     "anywidget": ("ui",),
     "ipywidgets": ("ui",),
     "traitlets": ("ui",),
@@ -85,7 +86,7 @@ def rooms_of(imports: set[str]) -> set[str]:
 
 def may_import(room: str, other: str) -> bool:
     if FLOORS[room] == FLOORS[other]:
-        return (room, other) in (("endpoint", "ledger"), ("conversation", "exceptions"))
+        return (room, other) in (("endpoint", "ledger"), ("conversation", "exceptions"), ("readings", "plots"))
     return FLOORS[room] > FLOORS[other]
 
 

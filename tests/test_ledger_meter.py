@@ -226,7 +226,7 @@ class Rows(UsageStore):
     def __hash__(self) -> int:
         return id(self)
 
-    def ask(self, *_: object, **__: object) -> list[object]:
+    def select(self, *_: object, **__: object) -> list[object]:
         return []  # no rules
 
     def open(self) -> None:

@@ -10,10 +10,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from decimal import Decimal
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
@@ -22,10 +20,14 @@ from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger import place as places
+from chatkit.ledger import sums
 from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
-from chatkit.ledger.record import NOTHING, Known, Usage, UsageRecord
-from chatkit.ledger.rows import NAMES, dollars, moment, to_record
+from chatkit.ledger.record import UsageRecord
+from chatkit.ledger.rows import NAMES, to_record
 from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, statement, worded
+from chatkit.ledger.scope import Scope
+
+Answer = TypeVar("Answer")
 
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
@@ -84,38 +86,25 @@ class Database:
             else:
                 cursor.executemany(self._insert, values)
 
-    def records(self, session: str | None, since: datetime | None, model: str | None) -> list[UsageRecord]:
-        """The records that match, in the order in which they were written."""
-        query = sa.select(CALLS).where(*_matching(session, since, model)).order_by(CALLS.c.seq)
+    def ask(self, question: Callable[[sa.Connection], Answer]) -> Answer:
+        """What `question` reads."""
         with self._faults, self._engine.connect() as connection:
-            return [to_record(row) for row in connection.execute(query)]
+            return question(connection)
 
-    def total(self, session: str | None, since: datetime | None, model: str | None) -> Usage:
-        """The sum over the records that match, as `record.total` would make it."""
-        columns = CALLS.c
-        summed = (columns.prompt_tokens, columns.completion_tokens, columns.cached_tokens, columns.reasoning_tokens,
-                  columns.audio_seconds, columns.cost_pico)  # fmt: skip
-        doubts = (columns.known == "unknown", columns.known == "estimated", columns.cost_pico.is_(None))
-        query = sa.select(
-            sa.func.count(), *map(sa.func.sum, summed), *(sa.func.sum(sa.case((doubt, 1), else_=0)) for doubt in doubts)
-        ).where(*_matching(session, since, model))
-        with self._faults, self._engine.connect() as connection:
-            return _sum(*connection.execute(query).one())
+    def records(self, scope: Scope) -> list[UsageRecord]:
+        """The records of the scope, in the order in which they were written."""
+        where, values = sums.matching(scope)
+        query = sa.select(CALLS).where(sa.text(where)).order_by(CALLS.c.seq)
+        return self.ask(lambda connection: [to_record(row) for row in connection.execute(query, values)])
 
-    def sessions(self) -> list[str]:
-        """The names of all sessions, in the order of their first calls."""
-        query = sa.select(CALLS.c.session).group_by(CALLS.c.session).order_by(sa.func.min(CALLS.c.seq))
-        with self._faults, self._engine.connect() as connection:
-            return list(connection.scalars(query))
-
-    def ask(self, text: str, **values: Any) -> list[Any]:
-        """The rows of a question in SQL; its parameters are written `:name`, the database's own in braces."""
-        with self._faults, self._engine.connect() as connection:
-            return list(connection.execute(sa.text(statement(text, self._engine.dialect.name)), values))
+    def select(self, text: str, **values: Any) -> list[Any]:
+        """The rows of a query; its parameters are written `:name`, what differs by the database in braces."""
+        query = sa.text(statement(text, self._engine.dialect.name))
+        return self.ask(lambda connection: list(connection.execute(query, values)))
 
     @contextmanager
     def transaction(self, patience: float) -> Iterator[Run]:
-        """One transaction that nobody else writes in; gives what runs a statement, written as for `ask`."""
+        """One transaction that nobody else writes in; gives what runs a statement, written as for `select`."""
         if self.refusal:
             raise self.refusal
         dialect = self._engine.dialect.name
@@ -275,31 +264,6 @@ def _refusal(place: Place, version: int) -> NewerError | None:
         " so it reads it and does not write to it.",
         "Update chatkit, or name another store in CHATKIT_DB.",
     )
-
-
-def _matching(session: str | None, since: datetime | None, model: str | None) -> list[sa.ColumnElement[bool]]:
-    columns = CALLS.c
-    clauses = []
-    if session is not None:
-        clauses.append(columns.session == session)
-    if since is not None:
-        clauses.append(columns.at >= moment(since))
-    if model is not None:
-        clauses.append(sa.or_(columns.model == model, columns.answered_model == model))
-    return clauses
-
-
-def _sum(calls: int, prompt: Any, completion: Any, cached: Any, reasoning: Any, seconds: float | None,
-         pico: Any, unknown: Any, estimated: Any, unpriced: Any) -> Usage:  # fmt: skip
-    if not calls:
-        return NOTHING
-    known: Known = "unknown" if unknown else "estimated" if estimated else "measured"
-    return Usage(_int(prompt), _int(completion), _int(cached), _int(reasoning), seconds, dollars(pico), known,
-                 calls, int(unknown), int(estimated), int(unpriced))  # fmt: skip
-
-
-def _int(number: int | Decimal | None) -> int | None:
-    return None if number is None else int(number)
 
 
 def _is(error: BaseException, *codes: int) -> bool:

@@ -70,7 +70,7 @@ class Exchange:
         self._edits = edits
         self._ticket = ticket
         self._free = ticket.free
-        self._session = session.current_session()
+        self._booking, self._user = session.booking(), session.current_user()
         self._at = datetime.now(UTC)
         self._start = time.perf_counter()
         self._first_token: float | None = None
@@ -184,7 +184,7 @@ class Exchange:
         return UsageRecord(
             id=self._ticket.call,
             at=self._at,
-            session=self._session,
+            session=self._booking.session,
             path=asked.path,
             host=asked.host,
             model=asked.model,
@@ -201,6 +201,9 @@ class Exchange:
             price_date=day,
             details=counts.details(used, reading.tier),
             at_most=None if measured or self._free else self._most(used, cost),
+            user=self._user,
+            lesson=self._booking.lesson,
+            exercise=self._booking.exercise,
         )
 
     def _used(self, cause: BaseException | str) -> tuple[Counts | None, Known]:

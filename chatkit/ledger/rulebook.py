@@ -70,8 +70,8 @@ class Rulebook:
         return self._rules
 
     def _read(self) -> Rules:
-        limits = self._store.ask(_LIMIT, patience=PATIENCE)
-        prices = tuple(_own_price(row) for row in self._store.ask(_PRICES, patience=PATIENCE))
+        limits = self._store.select(_LIMIT, patience=PATIENCE)
+        prices = tuple(_own_price(row) for row in self._store.select(_PRICES, patience=PATIENCE))
         return Rules(_limit(limits[0]) if limits else None, prices)
 
     def set_limit(self, limit: Limit | None) -> None:

@@ -12,14 +12,14 @@ import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger.place import LockedError, NotAStoreError, place
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rows import to_row
+from chatkit.ledger.scope import Grouping, Line, Scope
 
 if TYPE_CHECKING:
     from chatkit.ledger.database import Database, Run
@@ -104,23 +104,29 @@ class UsageStore:
         if not self._write(patience):
             raise self._fault or StoreError(f"{self!r} is being written to.", "Try again.")
 
-    def records(
-        self, *, session: str | None = None, since: datetime | None = None, model: str | None = None
-    ) -> list[UsageRecord]:
-        """The records that match, in the order in which they were written; `model` is the one asked or answered."""
-        return self._reading().records(session, since, model)
+    def records(self, **scope: Unpack[Scope]) -> list[UsageRecord]:
+        """The records of a `Scope`, in the order in which they were written; `model` is the one asked or answered."""
+        return self._reading().records(scope)
 
-    def total(self, *, session: str | None = None, since: datetime | None = None, model: str | None = None) -> Usage:
-        """The sum over the records that match, made by the database."""
-        return self._reading().total(session, since, model)
+    def total(self, **scope: Unpack[Scope]) -> Usage:
+        """The sum over the records of a `Scope`, made by the database."""
+        from chatkit.ledger import sums
+
+        return self._reading().ask(lambda connection: sums.total(connection, scope))
+
+    def lines(self, *by: Grouping, **scope: Unpack[Scope]) -> list[Line]:
+        """The sums over the records of a `Scope`, one for each group, in the order of their first calls."""
+        from chatkit.ledger import sums
+
+        return self._reading().ask(lambda connection: sums.lines(connection, by, scope))
 
     def sessions(self) -> list[str]:
         """The names of all sessions, in the order of their first calls."""
-        return self._reading().sessions()
+        return [line.key[0] for line in self.lines("session")]
 
-    def ask(self, text: str, *, patience: float = BACKGROUND, **values: Any) -> list[Any]:
-        """The rows of a question in SQL, with parameters written `:name`."""
-        return self._reading(patience).ask(text, **values)
+    def select(self, text: str, *, patience: float = BACKGROUND, **values: Any) -> list[Any]:
+        """The rows of a query in SQL, with parameters written `:name`."""
+        return self._reading(patience).select(text, **values)
 
     @contextmanager
     def transaction(self, patience: float = PATIENCE) -> "Iterator[Run]":

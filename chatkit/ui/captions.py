@@ -8,6 +8,7 @@ from decimal import Decimal
 from chatkit.endpoint.reply import Reply, Wait
 from chatkit.ledger.estimates import Estimate
 from chatkit.ledger.record import Usage
+from chatkit.readings.captions import cost_caption, tokens_caption
 
 OUTCOMES = {
     "length": "cut off at the token limit",
@@ -33,47 +34,6 @@ def reply_caption(reply: Reply, *, local: bool = False) -> str:
     tries = f"{len(reply.records)} tries" if len(reply.records) > 1 else ""
     parts = [reply.model or "", tokens_caption(took), cost_caption(took, local=local), f"{reply.latency:.1f} s", tries]
     return " · ".join(part for part in parts if part)
-
-
-def session_caption(usage: Usage, *, local: bool = False) -> str:
-    """What all turns together took.
-
-    >>> session_caption(Usage(10, 5, cost=Decimal(0), known="measured"), local=True)
-    '1 call · 10 tokens in, 5 out · cost 0 (local)'
-    """
-    if not usage.calls:
-        return ""
-    calls = "1 call" if usage.calls == 1 else f"{usage.calls} calls"
-    return f"{calls} · {tokens_caption(usage)} · {cost_caption(usage, local=local)}"
-
-
-def tokens_caption(usage: Usage) -> str:
-    """Prompt and completion tokens; ≈ where estimated, and what the sum leaves out.
-
-    >>> tokens_caption(Usage(10, 5, known="estimated")), tokens_caption(Usage())
-    ('≈ 10 tokens in, 5 out', 'tokens unknown')
-    """
-    if usage.total_tokens is None:
-        return "tokens unknown"
-    about = "≈ " if usage.estimated_calls else ""
-    sent, came = (f"{n:,}" if n is not None else "?" for n in (usage.prompt_tokens, usage.completion_tokens))
-    left_out = f" and {usage.unknown_calls} unknown" if usage.unknown_calls and usage.calls > 1 else ""
-    return f"{about}{sent} tokens in, {came} out{left_out}"
-
-
-def cost_caption(usage: Usage, *, local: bool = False) -> str:
-    """The cost in US dollars; a part that is unknown is never taken for 0.
-
-    >>> cost_caption(Usage(cost=Decimal("0.000120"), known="measured")), cost_caption(Usage(known="measured"))
-    ('cost 0.00012 USD', 'cost unknown')
-    """
-    if usage.cost is None or (usage.cost == 0 and usage.unpriced_calls):
-        return "cost unknown"
-    if usage.cost == 0:
-        return "cost 0 (local)" if local else "cost 0"
-    about = "≈ " if usage.estimated_calls else ""
-    left_out = f" and {usage.unpriced_calls} unknown" if usage.unpriced_calls else ""
-    return f"cost {about}{_amount(usage.cost)} USD{left_out}"
 
 
 def estimate_caption(estimate: Estimate, *, local: bool = False) -> str:

@@ -11,9 +11,10 @@ from typing import Any
 from chatkit.chat import Chat
 from chatkit.conversation import Message
 from chatkit.endpoint.catalog import HOSTED_DEFAULT
+from chatkit.readings.captions import session_caption
 from chatkit.render.blocks import render
 from chatkit.render.plain_text import plain
-from chatkit.ui.captions import outcome_caption, reply_caption, session_caption
+from chatkit.ui.captions import outcome_caption, reply_caption
 from chatkit.ui.feed import Scene
 from chatkit.ui.turn import RunningTurn
 

@@ -1,0 +1,100 @@
+"""Readings: `UsageReport`, what some calls used and cost, and every further question about them.
+
+In: a store and the scope of the question. Out: a table, summaries, rows, figures; sums are the database's.
+"""
+
+import os
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, get_args
+
+from chatkit.exceptions import InputError
+from chatkit.ledger.record import NOTHING, Usage, UsageRecord
+from chatkit.ledger.scope import Grouping, Line, Scope
+from chatkit.ledger.store import UsageStore
+from chatkit.readings import sheet
+from chatkit.readings.captions import session_caption
+from chatkit.readings.clock import local_names
+from chatkit.readings.summary import By, Summary
+
+if TYPE_CHECKING:
+    import pandas
+
+_CLOCKS: dict[str, Any] = {"day": "day", "hour": "hour"}
+_GROUPS: dict[str, Grouping] = {name: name for name in get_args(By) if name not in _CLOCKS}
+_USED = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "audio_seconds", "cost", "known")
+_FACTS = tuple(f.name for f in fields(UsageRecord) if f.name not in ("usage", "details", "at_most"))
+
+
+class UsageReport:
+    """What the calls of a scope used and cost: shown, it is a table.
+
+    `total` and the table are of the moment when the report was made; every further question asks the store.
+
+    >>> import tempfile
+    >>> UsageReport(UsageStore(tempfile.mkdtemp() + "/usage.sqlite"), {"session": "Lesson 1"})
+    Usage of the session 'Lesson 1': no calls yet
+    """
+
+    def __init__(self, store: UsageStore, scope: Scope, title: str = "") -> None:
+        self.store = store
+        self.scope: Scope = scope
+        self.title = title or _title(scope)
+        self._summary = self.summary("model" if scope.get("session") is not None else "session")
+        self.total: Usage = sum((line.usage for line in self._summary), NOTHING)
+
+    def __repr__(self) -> str:
+        return self._summary.table().text()
+
+    def _repr_html_(self) -> str:
+        return self._summary.table().html()
+
+    def summary(self, by: By = "session") -> Summary:
+        """A line for each session, model, local day or hour, endpoint, user, lesson or exercise, summed by the database."""
+        if by in _CLOCKS:
+            lines = self._by_clock(by)
+        elif by in _GROUPS:
+            lines = self.store.lines(_GROUPS[by], **self.scope)
+        else:
+            raise InputError(f"There is no summary by {by!r}.", f"Choose one of {', '.join([*_GROUPS, *_CLOCKS])}.")
+        said = session_caption(sum((line.usage for line in lines), NOTHING)) or "no calls yet"
+        return Summary(by, lines, f"{self.title}: {said}")
+
+    def records(self) -> list[UsageRecord]:
+        """Every call, in the order in which they were written."""
+        return self.store.records(**self.scope)
+
+    def to_csv(self, path: "str | os.PathLike[str] | None" = None) -> str | None:
+        """A line for each call, as CSV that is safe in a spreadsheet; text, or written to `path`.
+
+        What is unknown is an empty cell, and `known` says whether tokens are measured, estimated or unknown.
+        """
+        return sheet.to_csv((*_FACTS, *_USED), map(_values, self.records()), path)
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """A row for each call; `SetupError` where pandas is not installed."""
+        rows = [_values(record) for record in self.records()]
+        return sheet.to_dataframe({name: [row[n] for row in rows] for n, name in enumerate((*_FACTS, *_USED))})
+
+    def _by_clock(self, by: By) -> list[Line]:
+        quarters = self.store.lines("quarter", **self.scope)
+        names = local_names((line.key[0] for line in quarters), _CLOCKS[by])
+        found: dict[str, Line] = {}
+        for line in sorted(quarters, key=lambda line: line.key):
+            name = names[line.key[0]]
+            found[name] = found[name] + line if name in found else Line((name,)) + line
+        return list(found.values())
+
+
+def _title(scope: Scope) -> str:
+    given: dict[str, Any] = {name: value for name, value in scope.items() if value is not None}
+    parts = [f"Usage of the session {given.pop('session')!r}" if "session" in given else "Usage"]
+    for name, value in given.items():
+        if name in ("since", "until"):
+            parts.append(f"{'since' if name == 'since' else 'before'} {value.astimezone():%Y-%m-%d %H:%M}")
+        else:
+            parts.append(f"{name} {value!r}")
+    return ", ".join(parts)
+
+
+def _values(record: UsageRecord) -> list[Any]:
+    return [getattr(record, name) for name in _FACTS] + [getattr(record.usage, name) for name in _USED]
