@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from chatkit.ledger.store import UsageStore as UsageStore
     from chatkit.readings.questions import usage as usage
     from chatkit.readings.report import UsageReport as UsageReport
+    from chatkit.speech.transcript import Transcript as Transcript
+    from chatkit.speech.verbs import transcribe as transcribe
+    from chatkit.speech.verbs import translate as translate
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
 
 __version__ = "0.1.0"
@@ -42,6 +45,7 @@ _HOMES = {
     "Conversation": "chatkit.conversation",
     "Message": "chatkit.conversation",
     "OwnPrice": "chatkit.ledger.own_price",
+    "Transcript": "chatkit.speech.transcript",
     "Usage": "chatkit.ledger.record",
     "UsageRecord": "chatkit.ledger.record",
     "UsageReport": "chatkit.readings.report",
@@ -55,6 +59,8 @@ _HOMES = {
     "session": "chatkit.ledger.session",
     "set_price": "chatkit.ledger.price_list",
     "usage": "chatkit.readings.questions",
+    "transcribe": "chatkit.speech.verbs",
+    "translate": "chatkit.speech.verbs",
 }
 
 __all__ = sorted(_HOMES)
