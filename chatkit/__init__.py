@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chatkit.ledger.session import current_session as current_session
     from chatkit.ledger.session import session as session
     from chatkit.ledger.store import UsageStore as UsageStore
+    from chatkit.readings.forecast import estimate as estimate
     from chatkit.readings.questions import usage as usage
     from chatkit.readings.report import UsageReport as UsageReport
     from chatkit.speech.transcript import Transcript as Transcript
@@ -53,6 +54,7 @@ _HOMES = {
     "budget": "chatkit.ledger.budget",
     "connect": "chatkit.endpoint.connect",
     "current_session": "chatkit.ledger.session",
+    "estimate": "chatkit.readings.forecast",
     "own_prices": "chatkit.ledger.price_list",
     "reprice": "chatkit.ledger.repricing",
     "remove_price": "chatkit.ledger.price_list",
