@@ -10,7 +10,7 @@ import threading
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
@@ -109,11 +109,14 @@ class UsageStore:
 
         return self._reading().ask(lambda connection: sums.total(connection, scope))
 
-    def lines(self, *by: Grouping, **scope: Unpack[Scope]) -> list[Line]:
-        """The sums over the records of a `Scope`, one for each group, in the order of their first calls."""
+    def lines(self, *by: Grouping, rename: Callable[[str], str] = str, **scope: Unpack[Scope]) -> list[Line]:
+        """The sums over the records of a `Scope`, one for each group, in the order of their first calls.
+
+        `rename` makes one group of all whose last key it gives the same name.
+        """
         from chatkit.ledger import sums
 
-        return self._reading().ask(lambda connection: sums.lines(connection, by, scope))
+        return self._reading().ask(lambda connection: sums.lines(connection, by, scope, rename))
 
     def sessions(self) -> list[str]:
         """The names of all sessions, in the order of their first calls."""
