@@ -1,0 +1,104 @@
+"""Plots, bars: tokens, cost and minutes of audio by session, model, user and the like.
+
+In: `Line`s, one for each bar. Out: figures. The largest stand alone, the rest together; what is estimated is
+hatched, what is unknown is said.
+"""
+
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from chatkit.ledger.record import Usage
+from chatkit.ledger.scope import Line
+from chatkit.plots import style
+from chatkit.plots.style import Canvas
+
+MOST = 20
+"""Bars that stand alone; more are shown as one, named by how many they are."""
+
+Part = tuple[str, str, Callable[[Usage], float]]
+
+TOKENS: tuple[Part, ...] = (
+    ("prompt", style.PROMPT, lambda usage: (usage.prompt_tokens or 0) - (usage.cached_tokens or 0)),
+    ("cached prompt", style.CACHED, lambda usage: usage.cached_tokens or 0),
+    ("completion", style.COMPLETION, lambda usage: (usage.completion_tokens or 0) - (usage.reasoning_tokens or 0)),
+    ("reasoning", style.REASONING, lambda usage: usage.reasoning_tokens or 0),
+)
+COST: tuple[Part, ...] = (("cost", style.MONEY, lambda usage: float(usage.cost or 0)),)
+AUDIO: tuple[Part, ...] = (("audio", style.SECOND, lambda usage: (usage.audio_seconds or 0) / 60),)
+
+
+def tokens(lines: Sequence[Line], by: str = "session", *, ax: Axes | None = None, dark: bool | None = None) -> Figure:
+    """Tokens of each session (or model, user …), stacked: prompt, cached prompt, completion, reasoning."""
+    return _bars(lines, by, TOKENS, f"Tokens per {by}", "tokens", _unknown, ax, dark)
+
+
+def cost(lines: Sequence[Line], by: str = "session", *, ax: Axes | None = None, dark: bool | None = None) -> Figure:
+    """Cost of each session (or model, user …) in US dollars; calls without a price are named, not drawn as 0."""
+    return _bars(lines, by, COST, f"Cost per {by}", "US dollars", _unpriced, ax, dark)
+
+
+def audio(lines: Sequence[Line], by: str = "session", *, ax: Axes | None = None, dark: bool | None = None) -> Figure:
+    """Minutes of audio of each session (or model, user …)."""
+    heard = [line for line in lines if line.usage.audio_seconds]
+    return _bars(heard, by, AUDIO, f"Audio per {by}", "minutes", lambda _: "", ax, dark, "No audio yet")
+
+
+def _bars(lines: Sequence[Line], by: str, parts: Sequence[Part], title: str, unit: str, left_out: Callable[[Usage], str],
+          ax: Axes | None, dark: bool | None, nothing: str = "No calls yet") -> Figure:  # fmt: skip
+    shown = _largest(lines, by, parts)
+    canvas = style.canvas(ax, dark, height=max(2.2, 1.5 + 0.27 * len(shown)))
+    canvas.title(title)
+    if not shown:
+        canvas.empty(nothing)
+        return canvas.figure
+    canvas.axes.grid(axis="y", visible=False)
+    used = [part for part in parts if any(part[2](line.usage) for line in shown)]
+    for place, line in enumerate(shown):
+        end = _bar(canvas, place, line, used)
+        if words := left_out(line.usage):
+            canvas.note(end, place, words if not end else f"+ {words}")
+    canvas.names(list(range(len(shown))), [line.key[0] or f"(no {by})" for line in shown])
+    canvas.numbers("x", "" if unit == "tokens" else unit)
+    canvas.axes.set_xlim(left=0)
+    canvas.axes.margins(x=0.12)
+    whole = sum((line.usage for line in shown), Usage(calls=0))
+    hatched = ["hatched: estimated"] if whole.estimated_calls else []
+    canvas.labels(unit, "", hatched)
+    if len(used) > 1:
+        canvas.legend([Patch(color=color) for _, color, _ in used], [name for name, _, _ in used])
+    return canvas.figure
+
+
+def _bar(canvas: Canvas, place: int, line: Line, parts: Sequence[Part]) -> float:
+    """Draw one bar, each part's measured share first; gives where it ends."""
+    end = 0.0
+    for _, color, size in parts:
+        guessed = size(line.estimated) if line.estimated.calls else 0.0
+        for width, hatch in ((size(line.usage) - guessed, ""), (guessed, style.HATCH)):
+            if width > 0:
+                look = {"facecolor": "none" if hatch else color, "edgecolor": color if hatch else "none"}
+                canvas.axes.barh(place, width, 0.7, end, hatch=hatch, linewidth=0.8 if hatch else 0, **look)
+                end += width
+    return end
+
+
+def _largest(lines: Sequence[Line], by: str, parts: Sequence[Part]) -> list[Line]:
+    """All lines as they come; of too many, the largest, and the others as one."""
+    if len(lines) <= MOST:
+        return list(lines)
+    order = sorted(lines, key=lambda line: -sum(size(line.usage) for *_, size in parts))
+    alone, rest = order[: MOST - 1], order[MOST - 1 :]
+    return [*alone, sum(rest, Line((f"{len(rest):,} other {by}s",)))]
+
+
+def _unknown(usage: Usage) -> str:
+    return f"{usage.unknown_calls:,} of unknown usage" if usage.unknown_calls else ""
+
+
+def _unpriced(usage: Usage) -> str:
+    if usage.unpriced_calls:
+        return f"{usage.unpriced_calls:,} call{'' if usage.unpriced_calls == 1 else 's'} without price"
+    return "free" if usage.cost == 0 else ""
