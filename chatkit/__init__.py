@@ -13,9 +13,17 @@ if TYPE_CHECKING:
     from chatkit.conversation import Conversation as Conversation
     from chatkit.conversation import Message as Message
     from chatkit.endpoint.connect import connect as connect
+    from chatkit.exceptions import BudgetError as BudgetError
     from chatkit.exceptions import ChatkitError as ChatkitError
+    from chatkit.ledger.budget import Budget as Budget
+    from chatkit.ledger.budget import budget as budget
+    from chatkit.ledger.own_price import OwnPrice as OwnPrice
+    from chatkit.ledger.price_list import own_prices as own_prices
+    from chatkit.ledger.price_list import remove_price as remove_price
+    from chatkit.ledger.price_list import set_price as set_price
     from chatkit.ledger.record import Usage as Usage
     from chatkit.ledger.record import UsageRecord as UsageRecord
+    from chatkit.ledger.repricing import reprice as reprice
     from chatkit.ledger.session import current_session as current_session
     from chatkit.ledger.session import session as session
     from chatkit.ledger.store import UsageStore as UsageStore
@@ -26,18 +34,26 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Budget": "chatkit.ledger.budget",
+    "BudgetError": "chatkit.exceptions",
     "Chat": "chatkit.chat",
     "ChatPanel": "chatkit.ui.chat_panel",
     "ChatkitError": "chatkit.exceptions",
     "Conversation": "chatkit.conversation",
     "Message": "chatkit.conversation",
+    "OwnPrice": "chatkit.ledger.own_price",
     "Usage": "chatkit.ledger.record",
     "UsageRecord": "chatkit.ledger.record",
     "UsageReport": "chatkit.readings.report",
     "UsageStore": "chatkit.ledger.store",
+    "budget": "chatkit.ledger.budget",
     "connect": "chatkit.endpoint.connect",
     "current_session": "chatkit.ledger.session",
+    "own_prices": "chatkit.ledger.price_list",
+    "reprice": "chatkit.ledger.repricing",
+    "remove_price": "chatkit.ledger.price_list",
     "session": "chatkit.ledger.session",
+    "set_price": "chatkit.ledger.price_list",
     "usage": "chatkit.readings.questions",
 }
 

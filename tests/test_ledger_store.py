@@ -54,6 +54,8 @@ BARE = replace(
     error_code="ConnectError", first_token=None, usage=Usage(), price_table=None, price_date=None, details=None, at_most=None,
 )  # fmt: skip
 
+VERSIONS = [(number,) for number in range(1, len(schema.MIGRATIONS) + 1)]
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -208,7 +210,7 @@ def test_the_database_is_set_up_as_it_should(store: UsageStore, file: Path) -> N
     store.add(RECORD)
     with closing(sqlite3.connect(file)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-        assert connection.execute("SELECT version FROM chatkit_schema").fetchall() == [(1,), (2,)]
+        assert connection.execute("SELECT version FROM chatkit_schema").fetchall() == VERSIONS
 
 
 def test_there_is_no_wal_on_a_network_file_system(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,7 +341,9 @@ def test_a_newer_schema_is_read_and_not_written(store: UsageStore, file: Path) -
         newer.commit()
     old = UsageStore(file)
     assert old.records() == [RECORD]
-    with pytest.warns(UserWarning, match=r"schema version 99; this chatkit knows up to 2.*Update chatkit"):
+    with pytest.warns(
+        UserWarning, match=rf"schema version 99; this chatkit knows up to {len(VERSIONS)}.*Update chatkit"
+    ):
         assert old.add(BARE) is False
     with pytest.raises(StoreError, match="schema version 99"):
         old.flush()
@@ -355,7 +359,7 @@ def test_a_migration_that_is_added_later_runs_once_on_an_old_store(
     for _ in range(2):
         UsageStore(file).add(BARE)
     with closing(sqlite3.connect(file)) as connection:
-        assert connection.execute("SELECT version FROM chatkit_schema").fetchall() == [(1,), (2,), (3,)]
+        assert connection.execute("SELECT version FROM chatkit_schema").fetchall() == [*VERSIONS, (len(VERSIONS) + 1,)]
         assert connection.execute("SELECT id, mood FROM chatkit_calls").fetchall() == [("0", None), ("1", None)]
 
 

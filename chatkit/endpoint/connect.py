@@ -15,8 +15,9 @@ from weakref import WeakKeyDictionary
 from chatkit.endpoint import launch
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.catalog import HOSTED_DEFAULT
-from chatkit.endpoint.keys import LOCAL_PREFIX, clean_key
+from chatkit.endpoint.keys import clean_key
 from chatkit.exceptions import InputError, SetupError
+from chatkit.ledger.free import LOCAL_PREFIX
 
 if TYPE_CHECKING:
     import openai

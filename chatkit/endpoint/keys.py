@@ -8,8 +8,6 @@ import re
 
 from chatkit.exceptions import InputError
 
-LOCAL_PREFIX = "chatkit-local-"
-
 _PLACEHOLDER = re.compile(
     r"(your|my|the|insert|paste|replace)[-_ ].*key.*|<.*>|\.{3,}|sk-(\.{3}|…|x{3,}|\*{3,}).*|.*…", re.I
 )

@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import httpx2
 
+from chatkit.ledger.free import has_local_key
+
 Kind = Literal["chat", "text", "responses", "embeddings", "audio", "moderations", "other"]
 
 KINDS: tuple[tuple[str, Kind], ...] = (
@@ -26,6 +28,9 @@ BOOKKEEPING = re.compile(
     r"/(files|uploads|batches|vector_stores|conversations|fine_tuning|containers|evals|skills|voices)(/|$)"
     r"|/(cancel|input_tokens|client_secrets)$"
 )
+LOWEST_RATE = 6_000
+LOWEST_RATES = {"wav": 64_000, "flac": 32_000, "mp3": 8_000, "mpga": 8_000, "mpeg": 8_000}
+"""Bits a second of the thinnest sound that people record: telephone WAV, speech in Opus."""
 ASK = b'"stream_options":{"include_usage":true}'
 
 
@@ -47,6 +52,15 @@ class Asked:
     hides_usage: bool = False
     """A stream of the kind that tells its usage only if asked, and was not asked."""
     body: dict[str, Any] | None = None
+    sound: float = 0.0
+    """The most seconds of sound that the file sent along can hold."""
+    local_key: bool = False
+    """The key is a local server's, on which nobody is billed."""
+
+    @property
+    def server(self) -> str:
+        """Host and port."""
+        return self.endpoint.partition("/")[0]
 
     @property
     def tells_usage(self) -> bool:
@@ -86,6 +100,8 @@ def read_request(request: httpx2.Request) -> Asked | None:
         choices=choices if type(choices) is int else 1,
         hides_usage=streamed and kind in ("chat", "text") and body is not None and not _asks(body),
         body=body,
+        sound=_sound(request) if kind == "audio" else 0.0,
+        local_key=has_local_key(request.headers),
     )
 
 
@@ -130,6 +146,14 @@ def _form(request: httpx2.Request) -> dict[str, Any]:
         if isinstance(value, str | bytes):
             fields[field.name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return fields
+
+
+def _sound(request: httpx2.Request) -> float:
+    """How long sound in a body of this size can be, by the lowest rate that is heard of in its format."""
+    length = request.headers.get("content-length", "0")
+    names = (getattr(field, "filename", None) for field in getattr(request.stream, "fields", ()))
+    ending = next((name.rpartition(".")[2].lower() for name in names if isinstance(name, str)), "")
+    return int(length) * 8 / LOWEST_RATES.get(ending, LOWEST_RATE) if length.isdecimal() else 0.0
 
 
 def _asks(body: dict[str, Any]) -> bool:

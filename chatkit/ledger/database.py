@@ -24,7 +24,7 @@ from chatkit.ledger import sums
 from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
 from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import NAMES, to_record
-from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, statement
+from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, statement, worded
 from chatkit.ledger.scope import Scope
 
 Answer = TypeVar("Answer")
@@ -32,6 +32,9 @@ Answer = TypeVar("Answer")
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
 
+
+Run = Callable[..., list[Any]]
+"""Runs a statement with named parameters and gives its rows back."""
 
 ELSEWHERE = "Name another file in CHATKIT_DB."
 SERVER = "Check the server and its URL in CHATKIT_DB."
@@ -93,6 +96,25 @@ class Database:
         where, values = sums.matching(scope)
         query = sa.select(CALLS).where(sa.text(where)).order_by(CALLS.c.seq)
         return self.ask(lambda connection: [to_record(row) for row in connection.execute(query, values)])
+
+    def select(self, text: str, **values: Any) -> list[Any]:
+        """The rows of a query; its parameters are written `:name`, what differs by the database in braces."""
+        query = sa.text(statement(text, self._engine.dialect.name))
+        return self.ask(lambda connection: list(connection.execute(query, values)))
+
+    @contextmanager
+    def transaction(self, patience: float) -> Iterator[Run]:
+        """One transaction that nobody else writes in; gives what runs a statement, written as for `select`."""
+        if self.refusal:
+            raise self.refusal
+        dialect = self._engine.dialect.name
+        with self._faults, self._writing(patience) as cursor:
+
+            def run(text: str, **values: Any) -> list[Any]:
+                cursor.execute(worded(text, dialect), values)
+                return list(cursor.fetchall()) if cursor.description else []
+
+            yield run
 
     def close(self) -> None:
         """Give the connections back."""

@@ -49,6 +49,12 @@ def price(counts: Mapping[str, Count], model: str, url: str, at: datetime, tier:
     return None if plan is None or cost is None else Price(_rounded(cost), plan.table, plan.day)
 
 
+def window(model: str, url: str) -> int | None:
+    """The context window, in tokens, that the table gives for a model served at `url`."""
+    found = _find(model.lower(), url)
+    return found[1].context_window if found else None
+
+
 def load() -> None:
     """Read the table now, so that the first call need not wait for it."""
     price({"input_tokens": 1}, "gpt-4o-mini", "https://api.openai.com/v1", datetime.now(UTC))

@@ -22,7 +22,7 @@ from chatkit.ledger.rows import to_row
 from chatkit.ledger.scope import Grouping, Line, Scope
 
 if TYPE_CHECKING:
-    from chatkit.ledger.database import Database
+    from chatkit.ledger.database import Database, Run
 
 PATIENCE = 5.0
 """Seconds that a caller is held up when another program holds the database; then the rows wait."""
@@ -65,6 +65,11 @@ class UsageStore:
         self._fault: StoreError | None = None
         self._warned = False
         self._lost = 0
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file on this machine, not a server."""
+        return self._place.file is not None
 
     @property
     def waiting(self) -> int:
@@ -122,6 +127,22 @@ class UsageStore:
         """The names of all sessions, in the order of their first calls."""
         return [line.key[0] for line in self.lines("session")]
 
+    def select(self, text: str, *, patience: float = BACKGROUND, **values: Any) -> list[Any]:
+        """The rows of a query in SQL, with parameters written `:name`."""
+        return self._reading(patience).select(text, **values)
+
+    @contextmanager
+    def transaction(self, patience: float = PATIENCE) -> "Iterator[Run]":
+        """One transaction in which nobody else writes; gives what runs a statement, or raises `StoreError`."""
+        self._after_fork()
+        with self._alone(patience) as mine:
+            if not mine:
+                raise LockedError(f"{self!r} is being written to.", "Try again.")
+            with self._open(patience).transaction(patience) as run:
+                yield run
+        if self._waiting:  # the collector ran a finaliser meanwhile
+            self._write(patience)
+
     def close(self) -> None:
         """Write what waits if that can be done, and let go of the database; the next use opens it again."""
         self._after_fork()
@@ -130,14 +151,14 @@ class UsageStore:
             if mine:
                 self._let_go()
 
-    def _reading(self) -> "Database":
+    def _reading(self, patience: float = BACKGROUND) -> "Database":
         self._after_fork()
         if self._waiting:
-            self._write(PATIENCE)
-        with self._alone(BACKGROUND) as mine:
+            self._write(min(patience, PATIENCE))
+        with self._alone(patience) as mine:
             if not mine:
                 raise StoreError(f"{self!r} is being written to.", "Try again.")
-            return self._open(BACKGROUND)
+            return self._open(patience)
 
     def _open(self, patience: float) -> "Database":
         if self._database and self._database.gone:
