@@ -23,6 +23,7 @@ from chatkit.ledger.scope import Grouping, Line, Scope
 
 if TYPE_CHECKING:
     from chatkit.ledger.database import Database, Run
+    from chatkit.ledger.series import Moment, Spread, Turn
 
 PATIENCE = 5.0
 """Seconds that a caller is held up when another program holds the database; then the rows wait."""
@@ -122,6 +123,24 @@ class UsageStore:
         from chatkit.ledger import sums
 
         return self._reading().ask(lambda connection: sums.lines(connection, by, scope, rename))
+
+    def moments(self, **scope: Unpack[Scope]) -> "list[Moment]":
+        """Usage over time: each call of a few, or each quarter of an hour of many."""
+        from chatkit.ledger import series
+
+        return self._reading().ask(lambda connection: series.moments(connection, scope))
+
+    def turns(self, **scope: Unpack[Scope]) -> "list[Turn]":
+        """What each turn of a talk sent and got, in the order in which they were written."""
+        from chatkit.ledger import series
+
+        return self._reading().ask(lambda connection: series.turns(connection, scope))
+
+    def spread(self, **scope: Unpack[Scope]) -> "Spread":
+        """How long the calls took that did not fail, and how long their first tokens."""
+        from chatkit.ledger import series
+
+        return self._reading().ask(lambda connection: series.spread(connection, scope))
 
     def sessions(self) -> list[str]:
         """The names of all sessions, in the order of their first calls."""

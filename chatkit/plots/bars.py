@@ -1,10 +1,11 @@
 """Plots, bars: tokens, cost and minutes of audio by session, model, user and the like.
 
-In: `Line`s, one for each bar. Out: figures. The largest stand alone, the rest together; what is estimated is
-hatched, what is unknown is said.
+In: `Line`s, one for each bar. Out: figures. Of many, the largest are drawn and the rest is said in words; what is
+estimated is hatched, what is unknown is said.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,7 +17,7 @@ from chatkit.plots import style
 from chatkit.plots.style import Canvas
 
 MOST = 20
-"""Bars that stand alone; more are shown as one, named by how many they are."""
+"""Bars that are drawn; a bar of all the others would leave no room for these."""
 
 Part = tuple[str, str, Callable[[Usage], float]]
 
@@ -48,7 +49,7 @@ def audio(lines: Sequence[Line], by: str = "session", *, ax: Axes | None = None,
 
 def _bars(lines: Sequence[Line], by: str, parts: Sequence[Part], title: str, unit: str, left_out: Callable[[Usage], str],
           ax: Axes | None, dark: bool | None, nothing: str = "No calls yet") -> Figure:  # fmt: skip
-    shown = _largest(lines, by, parts)
+    shown, rest = _largest(lines, parts)
     canvas = style.canvas(ax, dark, height=max(2.2, 1.5 + 0.27 * len(shown)))
     canvas.title(title)
     if not shown:
@@ -56,17 +57,18 @@ def _bars(lines: Sequence[Line], by: str, parts: Sequence[Part], title: str, uni
         return canvas.figure
     canvas.axes.grid(axis="y", visible=False)
     used = [part for part in parts if any(part[2](line.usage) for line in shown)]
-    for place, line in enumerate(shown):
-        end = _bar(canvas, place, line, used)
-        if words := left_out(line.usage):
-            canvas.note(end, place, words if not end else f"+ {words}")
+    ends = [_bar(canvas, place, line, used) for place, line in enumerate(shown)]
+    said = [left_out(line.usage) for line in shown]
+    for place, (end, words) in enumerate(zip(ends, said, strict=True)):
+        canvas.note(end, place, f"+ {words}" if words and end else words)
     canvas.names(list(range(len(shown))), [line.key[0] or f"(no {by})" for line in shown])
     canvas.numbers("x", "" if unit == "tokens" else unit)
-    canvas.axes.set_xlim(left=0)
-    canvas.axes.margins(x=0.12)
-    whole = sum((line.usage for line in shown), Usage(calls=0))
-    hatched = ["hatched: estimated"] if whole.estimated_calls else []
-    canvas.labels(unit, "", hatched)
+    canvas.axes.set_xlim(0, max(*ends, 0 if any(ends) else 1) * (1.35 if any(said) else 1.05))
+    notes = ["hatched: estimated"] if any(line.estimated.calls for line in shown) else []
+    if rest:
+        size = sum(part[2](line.usage) for line in rest for part in parts)
+        notes.append(f"{len(rest):,} more, each below the least shown: {style.number(size)} {unit} together")
+    canvas.labels(unit, "", notes)
     if len(used) > 1:
         canvas.legend([Patch(color=color) for _, color, _ in used], [name for name, _, _ in used])
     return canvas.figure
@@ -79,19 +81,21 @@ def _bar(canvas: Canvas, place: int, line: Line, parts: Sequence[Part]) -> float
         guessed = size(line.estimated) if line.estimated.calls else 0.0
         for width, hatch in ((size(line.usage) - guessed, ""), (guessed, style.HATCH)):
             if width > 0:
-                look = {"facecolor": "none" if hatch else color, "edgecolor": color if hatch else "none"}
+                look: dict[str, Any] = {
+                    "facecolor": "none" if hatch else color,
+                    "edgecolor": color if hatch else "none",
+                }
                 canvas.axes.barh(place, width, 0.7, end, hatch=hatch, linewidth=0.8 if hatch else 0, **look)
                 end += width
     return end
 
 
-def _largest(lines: Sequence[Line], by: str, parts: Sequence[Part]) -> list[Line]:
-    """All lines as they come; of too many, the largest, and the others as one."""
+def _largest(lines: Sequence[Line], parts: Sequence[Part]) -> tuple[list[Line], list[Line]]:
+    """All lines as they come; of too many, the largest first, and the others."""
     if len(lines) <= MOST:
-        return list(lines)
+        return list(lines), []
     order = sorted(lines, key=lambda line: -sum(size(line.usage) for *_, size in parts))
-    alone, rest = order[: MOST - 1], order[MOST - 1 :]
-    return [*alone, sum(rest, Line((f"{len(rest):,} other {by}s",)))]
+    return order[:MOST], order[MOST:]
 
 
 def _unknown(usage: Usage) -> str:

@@ -91,8 +91,8 @@ class Canvas:
         return figure
 
     def title(self, words: str) -> None:
-        """The title, over the left edge."""
-        self._style(self.axes.set_title(short(words, 90), loc="left"), size=11.5, weight="bold")
+        """The title, over the left edge, with room for the legend below it."""
+        self._style(self.axes.set_title(short(words, 90), loc="left", pad=20), size=11.5, weight="bold")
 
     def labels(self, x: str = "", y: str = "", notes: list[str] | None = None) -> None:
         """What the axes count, in which unit; notes stand below, in words."""
@@ -103,7 +103,7 @@ class Canvas:
     def names(self, places: list[int], words: list[str]) -> None:
         """Names of bars, from top to bottom."""
         self.axes.set_yticks(places, [short(word) for word in words])
-        self.axes.invert_yaxis()
+        self.axes.set_ylim(len(places) - 0.4, -0.6)
         for label in self.axes.get_yticklabels():
             self._style(label, size=9.5)
 
@@ -119,10 +119,10 @@ class Canvas:
         which.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
 
     def legend(self, handles: list[Any], words: list[str]) -> None:
-        """The legend, above the plot; it has our own words only."""
+        """The legend, below the title; it has our own words only."""
         made = self.axes.legend(
-            handles, words, loc="lower right", bbox_to_anchor=(1, 1), ncols=len(words), frameon=False, fontsize=8.5,
-            borderaxespad=0.2, handlelength=1.2, columnspacing=1.0,
+            handles, words, loc="lower left", bbox_to_anchor=(-0.01, 1), ncols=len(words), frameon=False, fontsize=8.5,
+            borderaxespad=0.2, handlelength=1.2, columnspacing=1.2,
         )  # fmt: skip
         for text in made.get_texts():
             self._style(text, size=8.5)
@@ -131,9 +131,7 @@ class Canvas:
         """Say in the middle that there is nothing to draw."""
         self.axes.set_xticks([])
         self.axes.set_yticks([])
-        self._style(
-            self.axes.text(0.5, 0.5, words, transform=self.axes.transAxes, ha="center", va="center"), size=10.5
-        )
+        self._style(self.axes.text(0.5, 0.5, words, transform=self.axes.transAxes, ha="center", va="center"), size=10.5)
 
     def text(self, x: float, y: float, words: str, **place: Any) -> None:
         """Words at a place of the plot."""
@@ -185,7 +183,7 @@ def number(value: float) -> str:
     >>> number(1200), number(3400000), number(0.00012), number(0)
     ('1,200', '3.4 M', '0.00012', '0')
     """
-    for size, sign in ((1e9, "G"), (1e6, "M"), (1e5, "k")):
+    for size, sign in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{value / (1e3 if sign == 'k' else size):,.4g} {sign}"
     if abs(value) >= 1 or not value:
