@@ -13,12 +13,18 @@ import sqlalchemy as sa
 
 from chatkit.ledger.rows import dollars
 from chatkit.ledger.scope import Scope
-from chatkit.ledger.sums import lines, matching
+from chatkit.ledger.sums import lines, matching, summed_from
 
 FEW = 2000
 """Calls up to which each is a point over time; of more, a quarter of an hour is one."""
 TURNS = 400
 """Points of a talk; of more turns, the largest of several neighbours is one."""
+MANY, SAMPLE = 100_000, 50_000
+"""Calls from which on waits are those of a sample, and how large it is at the least."""
+EACH = (
+    "WITH RECURSIVE chosen(number) AS (SELECT CAST(:first AS BIGINT) UNION ALL"
+    " SELECT number + :every FROM chosen WHERE number + :every <= :last)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +53,26 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How long calls took: pairs of seconds, to three digits or to a millisecond, and how many calls took so long."""
+    """How long calls took: pairs of seconds (to three digits) and how many calls took so long.
+
+    `every` is 20 where only every twentieth call was looked at.
+    """
 
     latencies: Sequence[tuple[float, int]]
     first_tokens: Sequence[tuple[float, int]]
+    every: int = 1
 
 
 def moments(connection: sa.Connection, scope: Scope) -> list[Moment]:
     """Usage over time, in the order of time."""
+    if _span(connection, scope).calls > FEW:
+        return _quarters(connection, scope)
     where, values = matching(scope)
     query = (
         "SELECT at, prompt_tokens, completion_tokens, cost_pico, known FROM chatkit_calls"
-        f" WHERE {where} ORDER BY at LIMIT {FEW + 1}"
+        f" WHERE {where} ORDER BY at, seq"
     )
-    rows = list(connection.execute(sa.text(query), values))
-    return [_moment(row) for row in rows] if len(rows) <= FEW else _quarters(connection, scope)
+    return [_moment(row) for row in connection.execute(sa.text(query), values)]
 
 
 def _moment(row: Any) -> Moment:
@@ -110,15 +121,26 @@ def turns(connection: sa.Connection, scope: Scope) -> list[Turn]:
 
 
 def spread(connection: sa.Connection, scope: Scope) -> Spread:
-    """How long the calls took that did not fail, and how long their first tokens."""
+    """How long the calls took that did not fail, and how long their first tokens; of very many, a sample's."""
     where, values = matching(scope)
+    source, every = "chatkit_calls", 1
+    whole = _span(connection, scope)
+    if whole.calls > MANY:
+        every = whole.calls // SAMPLE
+        values |= {"first": whole.first, "last": whole.last, "every": every}
+        source = "chosen JOIN chatkit_calls ON seq = number"
     found = []
     for name in ("latency", "first_token"):
         step = f"CASE WHEN {name} < 1 THEN 1000 WHEN {name} < 10 THEN 100 ELSE 10 END"
-        bin = f"CAST({name} * {step} AS INTEGER) * 1.0 / ({step})"
         query = (
-            f"SELECT {bin} AS seconds, COUNT(*) AS calls FROM chatkit_calls"
-            f" WHERE {where} AND outcome <> 'error' AND {name} IS NOT NULL GROUP BY 1 ORDER BY 1"
+            f"{EACH if every > 1 else ''} SELECT CAST({name} * {step} AS INTEGER) * 1.0 / ({step}) AS seconds, COUNT(*) AS calls"
+            f" FROM {source} WHERE {where} AND outcome <> 'error' AND {name} IS NOT NULL GROUP BY 1 ORDER BY 1"
         )
-        found.append([(float(row.seconds), row.calls) for row in connection.execute(sa.text(query), values)])
-    return Spread(*found)
+        found.append([(float(row.seconds), int(row.calls)) for row in connection.execute(sa.text(query), values)])
+    return Spread(found[0], found[1], every)
+
+
+def _span(connection: sa.Connection, scope: Scope) -> Any:
+    source, values = summed_from(scope)
+    query = f"SELECT COALESCE(SUM(calls), 0) AS calls, MIN(first_seq) AS first, MAX(last_seq) AS last FROM ({source}) AS one"
+    return connection.execute(sa.text(query), values).one()

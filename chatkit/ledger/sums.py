@@ -54,7 +54,7 @@ def lines(
     """
     keys = [f"{GROUPINGS[name]} AS key_{number}" for number, name in enumerate(by)]
     groups = [*(f"key_{number}" for number in range(len(by))), "known"]
-    source, values = _source(scope)
+    source, values = summed_from(scope)
     query = f"SELECT {', '.join([*keys, 'known', _SUMMED])} FROM ({source}) AS one GROUP BY {', '.join(groups)}"
     rows: Iterable[Any] = connection.execute(sa.text(query), values)
     if rename is not str:
@@ -103,7 +103,8 @@ def _matching(scope: Scope) -> tuple[list[str], dict[str, Any]]:
     return [_TEXT[name] for name in chosen], chosen
 
 
-def _source(scope: Scope) -> tuple[str, dict[str, Any]]:
+def summed_from(scope: Scope) -> tuple[str, dict[str, Any]]:
+    """The select that has the scope's sums, of whole quarters and of the calls at its edges, and its values."""
     clauses, values = _matching(scope)
     since, until = (moment(at) if at else "" for at in (scope.get("since"), scope.get("until")))
     begin, end = _next_quarter(since) if since else "", until[:14] + _quarter(until) if until else ""

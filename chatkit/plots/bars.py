@@ -5,7 +5,6 @@ estimated is hatched, what is unknown is said.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -51,13 +50,13 @@ def _bars(lines: Sequence[Line], by: str, parts: Sequence[Part], title: str, uni
           ax: Axes | None, dark: bool | None, nothing: str = "No calls yet") -> Figure:  # fmt: skip
     shown, rest = _largest(lines, parts)
     canvas = style.canvas(ax, dark, height=max(2.2, 1.5 + 0.27 * len(shown)))
-    canvas.title(title)
+    used = [part for part in parts if any(part[2](line.usage) for line in shown)]
+    canvas.title(title, legend=len(used) > 1)
     if not shown:
         canvas.empty(nothing)
         return canvas.figure
     canvas.axes.grid(axis="y", visible=False)
-    used = [part for part in parts if any(part[2](line.usage) for line in shown)]
-    ends = [_bar(canvas, place, line, used) for place, line in enumerate(shown)]
+    ends = _draw(canvas, shown, used)
     said = [left_out(line.usage) for line in shown]
     for place, (end, words) in enumerate(zip(ends, said, strict=True)):
         canvas.note(end, place, f"+ {words}" if words and end else words)
@@ -74,20 +73,17 @@ def _bars(lines: Sequence[Line], by: str, parts: Sequence[Part], title: str, uni
     return canvas.figure
 
 
-def _bar(canvas: Canvas, place: int, line: Line, parts: Sequence[Part]) -> float:
-    """Draw one bar, each part's measured share first; gives where it ends."""
-    end = 0.0
+def _draw(canvas: Canvas, lines: Sequence[Line], parts: Sequence[Part]) -> list[float]:
+    """Draw all bars part by part, of each the measured share first; gives where they end."""
+    ends = [0.0] * len(lines)
     for _, color, size in parts:
-        guessed = size(line.estimated) if line.estimated.calls else 0.0
-        for width, hatch in ((size(line.usage) - guessed, ""), (guessed, style.HATCH)):
-            if width > 0:
-                look: dict[str, Any] = {
-                    "facecolor": "none" if hatch else color,
-                    "edgecolor": color if hatch else "none",
-                }
-                canvas.axes.barh(place, width, 0.7, end, hatch=hatch, linewidth=0.8 if hatch else 0, **look)
-                end += width
-    return end
+        guessed = [size(line.estimated) if line.estimated.calls else 0.0 for line in lines]
+        sure = [size(line.usage) - guess for line, guess in zip(lines, guessed, strict=True)]
+        for widths, look in ((sure, style.solid(color)), (guessed, style.hatched(color))):
+            if any(widths):
+                canvas.axes.barh(range(len(lines)), widths, 0.7, ends, **look)
+                ends = [end + width for end, width in zip(ends, widths, strict=True)]
+    return ends
 
 
 def _largest(lines: Sequence[Line], parts: Sequence[Part]) -> tuple[list[Line], list[Line]]:

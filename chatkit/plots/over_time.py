@@ -50,7 +50,7 @@ def cost(
 ) -> Figure:
     """Cost in US dollars, added up, and the line of a budget that may not be passed."""
     canvas = style.canvas(ax, dark)
-    canvas.title("Cost over time, added up")
+    canvas.title("Cost over time, added up", legend=limit is not None and bool(moments))
     if not moments:
         canvas.empty("No calls yet")
         return canvas.figure

@@ -90,9 +90,10 @@ class Canvas:
         assert figure is not None
         return figure
 
-    def title(self, words: str) -> None:
-        """The title, over the left edge, with room for the legend below it."""
-        self._style(self.axes.set_title(short(words, 90), loc="left", pad=20), size=11.5, weight="bold")
+    def title(self, words: str, *, legend: bool = False) -> None:
+        """The title, over the left edge, with room for a legend below it."""
+        made = self.axes.set_title(short(words, 90), loc="left", pad=20 if legend else 8)
+        self._style(made, size=11.5, weight="bold")
 
     def labels(self, x: str = "", y: str = "", notes: list[str] | None = None) -> None:
         """What the axes count, in which unit; notes stand below, in words."""
@@ -200,6 +201,16 @@ def wrapped(notes: list[str], most: int = 95) -> list[str]:
         else:
             lines.append(note)
     return lines
+
+
+def solid(color: str) -> dict[str, Any]:
+    """How a bar of what was measured looks."""
+    return {"facecolor": color, "edgecolor": "none", "linewidth": 0}
+
+
+def hatched(color: str) -> dict[str, Any]:
+    """How a bar of what is only estimated looks."""
+    return {"facecolor": "none", "edgecolor": color, "linewidth": 0.6, "hatch": HATCH}
 
 
 @cache

@@ -24,13 +24,14 @@ Times = Sequence[tuple[float, int]]
 def latency(spread: Spread, *, ax: Axes | None = None, dark: bool | None = None) -> Figure:
     """The distribution of latency and of time to first token, with their medians and 95th percentiles."""
     canvas = style.canvas(ax, dark)
-    canvas.title("How long calls took")
     kinds = [("first token", style.COMPLETION, spread.first_tokens), ("whole answer", style.PROMPT, spread.latencies)]
     kinds = [kind for kind in kinds if kind[2]]
+    canvas.title("How long calls took", legend=bool(kinds))
     if not kinds:
         canvas.empty("No calls yet")
         return canvas.figure
-    notes, axes = [], canvas.axes
+    axes = canvas.axes
+    notes = [f"from every {spread.every:,}th call"] if spread.every > 1 else []
     axes.set_xscale("log")
     for name, color, times in kinds:
         bars = _binned(times)
