@@ -27,8 +27,12 @@ if TYPE_CHECKING:
     from chatkit.ledger.session import current_session as current_session
     from chatkit.ledger.session import session as session
     from chatkit.ledger.store import UsageStore as UsageStore
+    from chatkit.readings.forecast import estimate as estimate
     from chatkit.readings.questions import usage as usage
     from chatkit.readings.report import UsageReport as UsageReport
+    from chatkit.speech.transcript import Transcript as Transcript
+    from chatkit.speech.verbs import transcribe as transcribe
+    from chatkit.speech.verbs import translate as translate
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
 
 __version__ = "0.1.0"
@@ -42,6 +46,7 @@ _HOMES = {
     "Conversation": "chatkit.conversation",
     "Message": "chatkit.conversation",
     "OwnPrice": "chatkit.ledger.own_price",
+    "Transcript": "chatkit.speech.transcript",
     "Usage": "chatkit.ledger.record",
     "UsageRecord": "chatkit.ledger.record",
     "UsageReport": "chatkit.readings.report",
@@ -49,12 +54,15 @@ _HOMES = {
     "budget": "chatkit.ledger.budget",
     "connect": "chatkit.endpoint.connect",
     "current_session": "chatkit.ledger.session",
+    "estimate": "chatkit.readings.forecast",
     "own_prices": "chatkit.ledger.price_list",
     "reprice": "chatkit.ledger.repricing",
     "remove_price": "chatkit.ledger.price_list",
     "session": "chatkit.ledger.session",
     "set_price": "chatkit.ledger.price_list",
     "usage": "chatkit.readings.questions",
+    "transcribe": "chatkit.speech.verbs",
+    "translate": "chatkit.speech.verbs",
 }
 
 __all__ = sorted(_HOMES)

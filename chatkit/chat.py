@@ -9,12 +9,11 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from chatkit.conversation import Conversation, Message
-from chatkit.endpoint import catalog, connect, parameters, run
+from chatkit.endpoint import catalog, connect, finding, parameters, run
 from chatkit.endpoint.engine import Engine
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
@@ -176,17 +175,11 @@ class Chat:
             yield item
 
     async def _find_endpoint(self) -> AsyncIterator[Wait]:
-        loop, words = asyncio.get_running_loop(), asyncio.Queue[str | None]()
-
-        def tell(word: str | None) -> None:
-            loop.call_soon_threadsafe(words.put_nowait, word)
-
-        find = connect.resolve if self.endpoint is None else partial(connect.refresh, self.endpoint)
-        finding = asyncio.create_task(asyncio.to_thread(find, tell=tell))
-        finding.add_done_callback(lambda _: words.put_nowait(None))
-        while (word := await words.get()) is not None:
-            yield Wait(0, 1, 1, word)
-        self.endpoint = finding.result()
+        async for found in finding.find(self.endpoint):
+            if isinstance(found, Wait):
+                yield found
+            else:
+                self.endpoint = found
 
     def _keep(self, reply: Reply, before: tuple[Message, ...], question: Message | None) -> None:
         self.usage += reply.usage

@@ -37,6 +37,8 @@ DOORS = {
     "latex2mathml": ("render",),
     "matplotlib": ("plots",),
     "pandas": ("readings",),
+    "av": ("speech", "local"),
+    "tqdm": ("speech",),
     "anywidget": ("ui",),
     "ipywidgets": ("ui",),
     "traitlets": ("ui",),

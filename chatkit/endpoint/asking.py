@@ -6,6 +6,7 @@ In: a client, a JSON body, deadlines. Out: batches of `Delta` and `Wait`; the dr
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from difflib import get_close_matches
 from itertools import count
 from typing import Any
@@ -14,6 +15,7 @@ import httpx2
 import openai
 
 from chatkit.endpoint import faults, wire
+from chatkit.endpoint.attachment import Attachment
 from chatkit.endpoint.attempts import own_wait
 from chatkit.endpoint.deadlines import Deadlines, Expired, Watch
 from chatkit.endpoint.draft import Draft
@@ -26,7 +28,7 @@ from chatkit.exceptions import EndpointError
 
 BILLED_TWICE = "an attempt that brought no answer was made again; it may be billed twice"
 LOOKED_UP = 3.0  # seconds that the model names in a 404's sentence may cost
-SILENCES = 2  # attempts that may end without a word
+SILENCES = 2  # attempts that may end without a word; a file is not sent twice into silence, it may be billed twice
 
 _no_options: set[str] = set()  # addresses that reject stream_options
 
@@ -43,8 +45,10 @@ class Asking:
         attempts: int,
         sleep: Callable[[float], Awaitable[object]],
         chance: Callable[[], float],
+        attachment: Attachment | None = None,
     ) -> None:
         self._client, self._body, self._api = client, body, api
+        self._attachment = self._watched(attachment) if attachment else None
         self._deadlines, self._most = deadlines, attempts
         self._sleep, self._chance = sleep, chance
         self._silences = 0
@@ -98,7 +102,9 @@ class Asking:
         exchange = None
         try:
             with self.watch:
-                response = await wire.send(self._client, self._api, self.draft.sent, number, self._deadlines)
+                response = await wire.send(
+                    self._client, self._api, self.draft.sent, number, self._deadlines, self._attachment
+                )
             exchange = response.extensions.get("chatkit_exchange")
             return response
         except Failed as failed:
@@ -113,7 +119,18 @@ class Asking:
         finally:
             self.draft.exchanges.append(exchange)
 
+    def _watched(self, attachment: Attachment) -> Attachment:
+        """The same file, each piece of which that goes out moves the deadline for the answer."""
+
+        def tell(sent: int) -> None:
+            self.watch.begin()
+            attachment.tell(sent)
+
+        return replace(attachment, tell=tell)
+
     def _sent(self) -> dict[str, Any]:
+        if self._attachment:
+            return dict(self._body)
         body = {**self._body, "stream": True}
         if self._api == "chat":
             options = {} if self._asked.url in _no_options else {"include_usage": True}
@@ -137,7 +154,8 @@ class Asking:
 
     def _wait(self, failed: Failed, number: int) -> float | None:
         """Seconds until the next attempt; None where there is none."""
-        if not failed.again or number >= self._most or self._silences >= SILENCES:
+        silences = 1 if self._attachment else SILENCES
+        if not failed.again or number >= self._most or self._silences >= silences:
             return None
         seconds = own_wait(number, self._chance()) if failed.wait is None else failed.wait
         if seconds > min(self._deadlines.retry_after, self.watch.left()):

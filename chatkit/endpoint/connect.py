@@ -123,6 +123,11 @@ def resolve(
     return _from_environment(model) or _local(model, tell)
 
 
+def foreseen() -> Endpoint | None:
+    """The endpoint that the environment or a `.env` names; None where the local server would serve. Starts nothing."""
+    return _from_environment(None)
+
+
 def refresh(endpoint: Endpoint, tell: Callable[[str], None] | None = None) -> Endpoint:
     """The same endpoint; of a local server that has died, the one that is started in its place."""
     server = launch.successor(endpoint.base_url, tell) if endpoint.local else None

@@ -11,6 +11,7 @@ from chatkit.endpoint.deadlines import Deadlines
 from chatkit.endpoint.reading import Reading
 from chatkit.endpoint.reading_chat import ChatReading
 from chatkit.endpoint.reading_responses import ResponsesReading
+from chatkit.endpoint.reading_transcript import TranscriptReading
 from chatkit.endpoint.redact import scrub, scrub_bytes
 from chatkit.endpoint.refusals import Asked
 from chatkit.endpoint.reply import Reply
@@ -93,6 +94,7 @@ class Draft:
             records=tuple(record for record in records if isinstance(record, UsageRecord)),
             notes=(*self.notes, *self.reading.notes),
             error=error,
+            payload=getattr(self.reading, "payload", {}),
         )
 
     def _kept_raw(self) -> bytes:
@@ -104,5 +106,5 @@ class Draft:
 
 def _reading(api: str, body: Mapping[str, Any], deadlines: Deadlines) -> Reading:
     expected = body.get("n")
-    kind = ChatReading if api == "chat" else ResponsesReading
+    kind = {"chat": ChatReading, "responses": ResponsesReading}.get(api, TranscriptReading)
     return kind(deadlines.text, expected if isinstance(expected, int) and expected > 0 else 1)

@@ -10,13 +10,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Literal
 
+from chatkit.endpoint.attachment import Attachment
 from chatkit.endpoint.deadlines import Deadlines
 from chatkit.endpoint.reply import Delta, Reply, Wait
 
 if TYPE_CHECKING:
     import openai
 
-Api = Literal["chat", "responses"]
+Api = Literal["chat", "responses", "transcribe", "translate"]
 
 
 class Engine:
@@ -42,14 +43,18 @@ class Engine:
         api: Api = "chat",
         deadlines: Deadlines | None = None,
         attempts: int = 3,
+        attachment: Attachment | None = None,
     ) -> AsyncGenerator[Delta | Wait | Reply]:
         """Send `body` (without stream flags) and yield what comes; the last item is the Reply.
+
+        With an `attachment`, `body` is the form beside the file and goes out as it is.
 
         Nothing is raised but CancelledError, after the Reply of a turn whose task was cancelled.
         """
         from chatkit.endpoint.asking import Asking  # brings openai, which must not slow the first import
 
-        asking = Asking(client, body, api, deadlines or Deadlines(), attempts, self._sleep, self._chance)
+        clock = deadlines or Deadlines()
+        asking = Asking(client, body, api, clock, attempts, self._sleep, self._chance, attachment)
         cancelled = None
         try:
             async with aclosing(asking.batches()) as batches:

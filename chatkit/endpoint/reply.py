@@ -31,6 +31,24 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a job with audio is.
+
+    `phase` is reading (the file is looked through and cut), sending, or listening (the model works).
+    `sent` of `size` bytes have gone out, `parts_done` of `parts` have been answered; they hold
+    `seconds` of the audio's `duration`, None while that is not known.
+    """
+
+    phase: Literal["reading", "sending", "listening"]
+    sent: int = 0
+    size: int = 0
+    parts_done: int = 0
+    parts: int = 0
+    seconds: float = 0.0
+    duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """One choice of a reply: `n=2` gives two."""
 
@@ -48,7 +66,7 @@ class Reply:
 
     `outcome` is complete, length, filtered, incomplete, cancelled or error; `error` says what ended a
     turn that is not complete. `request` is what was sent (method, url, body; never a key), `raw` the
-    body that came back, byte for byte. `latency` and `first_token` are seconds. `records` has one row
+    body that came back, byte for byte; `payload` is a transcript's whole object. `latency` and `first_token` are seconds. `records` has one row
     for each HTTP attempt; `usage` is their sum.
     """
 
@@ -64,6 +82,7 @@ class Reply:
     records: tuple[UsageRecord, ...] = ()
     notes: tuple[str, ...] = ()
     error: ChatkitError | None = None
+    payload: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def text(self) -> str:

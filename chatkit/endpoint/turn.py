@@ -13,10 +13,10 @@ from collections.abc import AsyncIterator, Callable
 from itertools import groupby
 
 from chatkit.endpoint.loop import get_loop
-from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
+from chatkit.endpoint.reply import Answer, Delta, Progress, Reply, Wait
 from chatkit.exceptions import ChatkitError, EndpointError
 
-Item = Delta | Wait | Reply
+Item = Delta | Wait | Progress | Reply
 Listener = Callable[[Item], object]
 
 FOLD_AT = 4096  # pieces kept one by one for those who listen late; more are joined

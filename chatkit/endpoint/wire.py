@@ -1,13 +1,14 @@
 """The endpoint door's one place that sends: a body goes out by an openai client, an open response comes back.
 
 In: a client (its address, authentication and headers are used, its retries and objects are not), a JSON
-body. Out: an httpx2 response whose body is still to be read, or `Failed` with an error in words.
+body or the fields of a form with a file. Out: an httpx2 response whose body is still to be read, or `Failed` with an error in words.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from io import FileIO
 from typing import Any
 from urllib.parse import urljoin
 
@@ -15,12 +16,18 @@ import httpx2
 import openai
 
 from chatkit.endpoint import attempts, faults
+from chatkit.endpoint.attachment import Attachment
 from chatkit.endpoint.deadlines import Deadlines
 from chatkit.endpoint.redact import clean_url
 from chatkit.endpoint.refusals import Asked, Refusal, is_missing_model, read_refusal, refused
 from chatkit.exceptions import BudgetError, ChatkitError, EndpointError, InputError
 
-PATHS = {"chat": "/chat/completions", "responses": "/responses"}
+PATHS = {
+    "chat": "/chat/completions",
+    "responses": "/responses",
+    "transcribe": "/audio/transcriptions",
+    "translate": "/audio/translations",
+}
 REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
 
 
@@ -38,17 +45,27 @@ class Failed(Exception):  # noqa: N818  # an attempt's end, which the engine jud
 
 
 async def send(
-    client: openai.AsyncOpenAI, api: str, body: Mapping[str, Any], number: int, deadlines: Deadlines
+    client: openai.AsyncOpenAI,
+    api: str,
+    body: Mapping[str, Any],
+    number: int,
+    deadlines: Deadlines,
+    attachment: Attachment | None = None,
 ) -> httpx2.Response:
     """Send attempt `number`; return the response with its body unread, or raise Failed."""
     keys, url = keys_of(client), url_of(client, api)
+    headers = {"x-stainless-retry-count": str(number - 1)}
+    file = _opened(attachment)
+    if file:
+        headers["Content-Type"] = "multipart/form-data"
     try:
         response: Any = await client.post(  # its type says AsyncStream: cast_to is meant for what is no stream
             PATHS[api],
             cast_to=httpx2.Response,
             body=body,
+            files=[("file", (attachment.name, file, attachment.mime))] if attachment and file else None,
             options={
-                "headers": {"x-stainless-retry-count": str(number - 1)},
+                "headers": headers,
                 "max_retries": 0,
                 "follow_redirects": False,  # the body would go along, and on one's own host even the key
                 "timeout": httpx2.Timeout(deadlines.first_content, connect=deadlines.connect),
@@ -78,7 +95,17 @@ async def send(
             f"The client could not get its key: {type(error).__name__}.", "Connect again.", kind="auth"
         )
         failed = Failed(said)
+    finally:
+        if file:
+            file.close()
     raise failed from None  # the SDK's exceptions hold the request with its key
+
+
+def _opened(attachment: Attachment | None) -> FileIO | None:
+    try:
+        return attachment.open() if attachment else None
+    except OSError as error:
+        raise Failed(InputError(f"The audio cannot be read any more: {error.strerror}.", "Give it again.")) from None
 
 
 def _refused(error: openai.APIStatusError, asked: Asked, number: int) -> Failed:

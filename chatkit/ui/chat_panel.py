@@ -18,7 +18,7 @@ from traitlets import Unicode
 from chatkit.chat import Chat
 from chatkit.endpoint.reply import Reply
 from chatkit.endpoint.run import Run
-from chatkit.exceptions import ChatkitError, InputError
+from chatkit.exceptions import BudgetError, ChatkitError, InputError
 from chatkit.render.static import STYLE
 from chatkit.ui import cells, control, flush
 from chatkit.ui.feed import Feed
@@ -262,7 +262,8 @@ class ChatPanel(anywidget.AnyWidget):
         if not reply.came_back:
             self._put_back(turn.question)
         if (words := _trouble(reply)) is not None:
-            self._error = {"text": words, "retry": True}
+            kind = {"kind": reply.error.kind} if isinstance(reply.error, BudgetError) else {}
+            self._error = {"text": words, "retry": True, **kind}
 
     def _send_patch(self) -> None:
         self._send_step()

@@ -11,6 +11,7 @@ from typing import Any
 
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
+from chatkit.endpoint.turn import Item
 from chatkit.render.blocks import Growing
 from chatkit.render.plain_text import plain
 from chatkit.ui.captions import wait_caption
@@ -74,13 +75,13 @@ class RunningTurn:
         """Listen no more."""
         self._unlisten()
 
-    def _hear(self, item: Delta | Wait | Reply) -> None:
+    def _hear(self, item: Item) -> None:
         if isinstance(item, Delta):
             self._hear_delta(item)
         elif isinstance(item, Wait):
             self.notice = wait_caption(item)
             self._changed(True)
-        else:
+        elif isinstance(item, Reply):
             self.reply = item
             self._changed(True)
 

@@ -1,0 +1,136 @@
+"""Speech, in the child: a file becomes samples, 16,000 a second, one channel, block by block.
+
+In: a path and the demuxer that was sniffed. Out: numpy blocks, and what was wrong on the way. Only the child
+process (child.py) imports this: a decoder that crashes or eats memory on a hostile file takes no kernel along.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+
+RATE = 16_000
+LONGEST = 48 * 3600
+"""Seconds after which decoding ends, for a stream that has no end."""
+_OPTIONS = {"protocol_whitelist": "", "format_probesize": "5000000"}
+
+
+class NoAudioError(Exception):
+    """There is nothing to decode; the words say why."""
+
+
+@dataclass
+class Decoded:
+    """What decoding has come upon: seconds so far, seconds that the container promised, the first damage."""
+
+    codec: str = ""
+    samples: int = 0
+    promised: float | None = None
+    damaged_at: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / RATE
+
+
+def blocks(path: Path, demuxer: str, seen: Decoded) -> Iterator[Any]:
+    """The samples as int16 blocks. Raises NoAudioError where there is no stream to decode."""
+    with path.open("rb") as file:  # an open file, not a name: ffmpeg opens nothing by itself
+        try:
+            container = av.open(file, format=demuxer, options=_OPTIONS, metadata_errors="ignore")
+        except (av.error.FFmpegError, ValueError, OverflowError) as error:
+            raise NoAudioError(f"its header cannot be read ({_said(error)})") from None
+        with container:
+            stream = next(iter(container.streams.audio), None)
+            if stream is None or stream.codec_context is None:
+                raise NoAudioError("it has no sound track")
+            seen.codec = stream.codec_context.name
+            seen.promised = _promised(container, stream)
+            yield from _resampled(_frames(container, stream, seen), seen)
+
+
+def _promised(container: Any, stream: Any) -> float | None:
+    if stream.duration is not None and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def _frames(container: Any, stream: Any, seen: Decoded) -> Iterator[Any]:
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except (av.error.FFmpegError, ValueError):
+            _note_damage(seen)
+            return
+        try:
+            yield from packet.decode()
+        except av.error.EOFError:
+            return
+        except (av.error.FFmpegError, ValueError):
+            _note_damage(seen)
+
+
+def _resampled(frames: Iterator[Any], seen: Decoded) -> Iterator[Any]:
+    resampler = None
+    form: tuple[Any, ...] = ()
+    for frame in frames:
+        now = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if now != form:
+            if resampler:
+                yield from _taken(resampler, None, seen)
+            resampler, form = av.AudioResampler(format="s16", layout="mono", rate=RATE), now
+        frame.pts = None
+        frame.time_base = Fraction(1, frame.sample_rate)
+        assert resampler
+        yield from _taken(resampler, frame, seen)
+        if seen.seconds > LONGEST:
+            return
+    if resampler:
+        yield from _taken(resampler, None, seen)
+
+
+def _taken(resampler: Any, frame: Any, seen: Decoded) -> Iterator[Any]:
+    for out in resampler.resample(frame):
+        block = out.to_ndarray().reshape(-1)
+        seen.samples += len(block)
+        yield block
+
+
+def _note_damage(seen: Decoded) -> None:
+    if seen.damaged_at is None:
+        seen.damaged_at = seen.seconds
+
+
+def _said(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)[:80]
+
+
+class SoundFile:
+    """A file of such samples that grows by blocks: FLAC, or MP3 of a bit rate."""
+
+    def __init__(self, path: Path, form: str = "flac", bit_rate: int | None = None) -> None:
+        self._container = av.open(str(path), "w", format=form)
+        stream: Any = self._container.add_stream(form, rate=RATE, layout="mono")
+        if bit_rate:
+            stream.bit_rate = bit_rate
+        self._stream = stream
+        self._at = 0
+
+    def write(self, block: Any) -> None:
+        if len(block) == 0:
+            return
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(block).reshape(1, -1), format="s16", layout="mono")
+        frame.sample_rate, frame.pts, frame.time_base = RATE, self._at, Fraction(1, RATE)
+        self._at += len(block)
+        self._container.mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        self._container.mux(self._stream.encode(None))
+        self._container.close()

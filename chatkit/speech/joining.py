@@ -1,0 +1,168 @@
+"""Speech, the joins: what came back for each part becomes one text, with the times of the whole.
+
+In: parts and the endpoint's objects for them. Out: text, segments, words. Where two parts overlap, the
+words that both have are found, by their times and by their letters, and stand once.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
+from itertools import pairwise
+from typing import Any
+
+from chatkit.speech.timed import Missing, Segment, Word, clock
+
+TAIL = 60
+"""Words of a text without times in which an overlap is looked for."""
+ENOUGH = 2
+"""Words in a row that both sides must have."""
+SAME = 1.0
+"""Seconds by which the times of one word may differ between two parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came back for the audio from `start` to `end` seconds, between the cuts `after` and `before`."""
+
+    start: float
+    end: float
+    after: float
+    before: float
+    text: str
+    segments: tuple[Segment, ...] = ()
+    words: tuple[Word, ...] = ()
+    language: str | None = None
+
+
+def read(payload: Mapping[str, Any], start: float, end: float, after: float, before: float) -> Heard:
+    """The endpoint's object for one part, its times moved to those of the whole."""
+    segments = tuple(
+        Segment(*_times(item, start, end), text, _word(item.get("speaker")))
+        for item in _dicts(payload.get("segments"))
+        if (text := str(item.get("text") or "").strip())
+    )
+    words = tuple(
+        Word(*_times(item, start, end), text)
+        for item in _dicts(payload.get("words"))
+        if (text := str(item.get("word") or "").strip())
+    )
+    return Heard(start, end, after, before, str(payload.get("text") or "").strip(), segments, words, _language(payload))
+
+
+def join(heard: Sequence[Heard]) -> tuple[str, tuple[Segment, ...], tuple[Word, ...]]:
+    """All parts in order as one."""
+    parts = list(heard)
+    for i, (left, right) in enumerate(pairwise(heard)):
+        if left.end > right.start + 0.001:
+            parts[i], parts[i + 1] = _joined(parts[i], right)
+    text = _concatenated([part.text for part in parts])
+    return text, tuple(s for part in parts for s in part.segments), tuple(w for part in parts for w in part.words)
+
+
+def with_marks(heard: Sequence[Heard], missing: Sequence[Missing], text: str) -> str:
+    """The text with a mark in each place where a part is missing."""
+    if not missing:
+        return text
+    pieces = [(part.after, part.text) for part in heard]
+    pieces += [(gap.start, f"[{clock(gap.start)}–{clock(gap.end)} is missing]") for gap in missing]
+    return _concatenated([piece for _, piece in sorted(pieces)])
+
+
+def _joined(left: Heard, right: Heard) -> tuple[Heard, Heard]:
+    if left.words and right.words:
+        return _joined_by_words(left, right)
+    return _joined_by_text(left, right)
+
+
+def _joined_by_words(left: Heard, right: Heard) -> tuple[Heard, Heard]:
+    a = [w for w in left.words if w.end > right.start]
+    b = [w for w in right.words if w.start < left.end]
+    cut = left.before
+    keep = [w for w in left.words if (w.start + w.end) / 2 < cut]
+    rest = [w for w in right.words if (w.start + w.end) / 2 >= cut]
+    run = _common([w.text for w in a], [w.text for w in b])
+    if run:
+        i, j, size = run
+        middle = (size - 1) // 2  # farthest from the edges, where words are cut
+        if abs(a[i + middle].start - b[j + middle].start) < SAME:
+            keep = [w for w in left.words if w.start <= a[i + middle].start]
+            rest = [w for w in right.words if w.start > b[j + middle].start]
+    return _only(left, keep), _only(right, rest)
+
+
+def _only(part: Heard, words: list[Word]) -> Heard:
+    """The part with these of its words: segments that lose some are written anew."""
+    kept = set(words)
+    segments = []
+    for segment in part.segments:
+        own = [w for w in part.words if segment.start - 0.01 <= (w.start + w.end) / 2 <= segment.end + 0.01]
+        left = [w for w in own if w in kept]
+        if own and not left:
+            continue
+        if len(left) < len(own):
+            segment = replace(segment, start=left[0].start, end=left[-1].end, text=_spaced(left))
+        segments.append(segment)
+    text = _concatenated([s.text for s in segments]) if segments else _spaced(words)
+    return replace(part, text=text, segments=tuple(segments), words=tuple(words))
+
+
+def _joined_by_text(left: Heard, right: Heard) -> tuple[Heard, Heard]:
+    a, b = left.text.split(), right.text.split()
+    tail, head = a[-TAIL:], b[:TAIL]
+    run = _common(tail, head)
+    if not run or run[2] < ENOUGH:
+        return left, right
+    i, j, size = run
+    middle = (size - 1) // 2
+    kept = a[: len(a) - len(tail) + i + middle + 1]
+    rest = b[j + middle + 1 :]
+    return replace(left, text=" ".join(kept)), replace(right, text=" ".join(rest))
+
+
+def _common(a: Sequence[str], b: Sequence[str]) -> tuple[int, int, int] | None:
+    """The longest run of words that both have: where it begins in each, and its length."""
+    plain_a, plain_b = [_plain(w) for w in a], [_plain(w) for w in b]
+    found = SequenceMatcher(None, plain_a, plain_b, autojunk=False).find_longest_match()
+    return (found.a, found.b, found.size) if found.size else None
+
+
+def _plain(word: str) -> str:
+    return re.sub(r"[^\w]+", "", word).casefold() or word
+
+
+def _spaced(words: Sequence[Word]) -> str:
+    return _concatenated([w.text for w in words])
+
+
+def _concatenated(texts: Sequence[str]) -> str:
+    """Texts with a space between them, but not between two that are written without."""
+    text = ""
+    for piece in filter(None, texts):
+        near = text[-1:] > "\u2e7f" and piece[:1] > "\u2e7f"
+        text = f"{text}{'' if near or not text else ' '}{piece}"
+    return text
+
+
+def _times(item: Mapping[str, Any], start: float, end: float) -> tuple[float, float]:
+    first, last = (_number(item.get(key)) for key in ("start", "end"))
+    begin = min(max(start + first, start), end)
+    return round(begin, 3), round(min(max(start + last, begin), end), 3)
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value == value else 0.0
+
+
+def _dicts(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _word(value: Any) -> str | None:
+    return value[:200] if isinstance(value, str) and value else None
+
+
+def _language(payload: Mapping[str, Any]) -> str | None:
+    named = _word(payload.get("language"))
+    listed = [_word(item.get("code")) for item in _dicts(payload.get("languages"))]
+    return named or next(filter(None, listed), None)

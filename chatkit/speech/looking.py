@@ -1,0 +1,63 @@
+"""Speech, the parent of the child that looks a file through: it starts it, hears it, and ends it.
+
+In: a `Source`. Out: what the child says, line by line, as dicts; InputError where there is no audio, or
+where the child died of the file or took too long.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import suppress
+from typing import Any
+
+from chatkit.exceptions import InputError
+from chatkit.speech.source import Source, no_audio
+
+SILENCE = 120.0
+"""Seconds without a word after which the child hangs."""
+_LINE = 1 << 20
+
+COMMAND = (sys.executable, "-m", "chatkit.speech.child")
+
+
+async def look(source: Source, **plan: Any) -> AsyncGenerator[dict[str, Any]]:
+    """What the child says of the file, and does with it; it ends with the iteration."""
+    child = await asyncio.create_subprocess_exec(
+        *COMMAND,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        limit=_LINE,
+    )
+    assert child.stdin and child.stdout
+    asked = {"path": str(source.path.absolute()), "demuxer": source.kind.demuxer, "folder": str(source.folder), **plan}
+    try:
+        with suppress(OSError):
+            child.stdin.write(json.dumps(asked).encode() + b"\n")
+            await child.stdin.drain()
+        while line := await _line(child.stdout):
+            said: dict[str, Any] = json.loads(line)
+            if "no_audio" in said:
+                raise no_audio(said["no_audio"])
+            yield said
+        if code := await child.wait():
+            raise no_audio(f"the decoder broke on it ({_how(code)})")
+    finally:
+        if child.returncode is None:
+            with suppress(ProcessLookupError):
+                child.kill()
+        await child.wait()
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    try:
+        return await asyncio.wait_for(stream.readline(), SILENCE)
+    except TimeoutError:
+        raise InputError(
+            f"Looking this file through got nowhere for {SILENCE:g} s, and was given up.", "Convert it, or cut it."
+        ) from None
+
+
+def _how(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit code {code}"

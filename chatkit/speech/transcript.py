@@ -1,0 +1,124 @@
+"""Speech, the value: a `Transcript`, what was said and when, and what it took.
+
+In: from jobs.py. Out: text, subtitles, JSON, a file, and HTML with a player.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from decimal import Decimal
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+from chatkit.exceptions import InputError
+from chatkit.ledger.record import NOTHING, Outcome, Usage, UsageRecord
+from chatkit.speech import subtitles
+from chatkit.speech.timed import NO_SPEECH, Audio, Missing, Segment, Word, clock
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said: the text, and where the model gives them the times of segments and words.
+
+    `duration` is the audio's, in seconds; `language` as the model named it; `model` the one that was
+    asked. `segments` and `words` are empty where the model gives no times; `notes` say so. `missing`
+    lists what could not be transcribed; the text has a mark there. `usage` sums all attempts; `cost` is
+    US dollars, None where it is not known. An empty text means that no speech was found.
+
+    >>> said = Transcript("Hello there.", duration=1.5, segments=(Segment(0.2, 1.1, "Hello there."),))
+    >>> print(said.to_srt())
+    1
+    00:00:00,200 --> 00:00:01,100
+    Hello there.
+    <BLANKLINE>
+    """
+
+    text: str
+    language: str | None = None
+    duration: float | None = None
+    segments: tuple[Segment, ...] = ()
+    words: tuple[Word, ...] = ()
+    task: Literal["transcribe", "translate"] = "transcribe"
+    model: str | None = None
+    outcome: Outcome = "complete"
+    missing: tuple[Missing, ...] = ()
+    notes: tuple[str, ...] = ()
+    records: tuple[UsageRecord, ...] = field(default=(), repr=False)
+    audio: Audio | None = field(default=None, repr=False)
+
+    @property
+    def usage(self) -> Usage:
+        """What all attempts used together."""
+        return sum((record.usage for record in self.records), NOTHING)
+
+    @property
+    def cost(self) -> Decimal | None:
+        """US dollars; None where any part of it is not known."""
+        return None if self.usage.unpriced_calls else self.usage.cost
+
+    def to_text(self) -> str:
+        """The text."""
+        return self.text
+
+    def to_srt(self) -> str:
+        """Subtitles in the SubRip form. Raises InputError where the model gave no times."""
+        return subtitles.srt(self._cues())
+
+    def to_vtt(self) -> str:
+        """Subtitles in the WebVTT form. Raises InputError where the model gave no times."""
+        return subtitles.vtt(self._cues())
+
+    def to_json(self) -> str:
+        """All of it but the audio, as JSON."""
+        whole = {
+            "text": self.text, "task": self.task, "language": self.language, "duration": self.duration,
+            "model": self.model, "outcome": self.outcome,
+            "segments": [_without_none(asdict(s)) for s in self.segments], "words": [asdict(w) for w in self.words],
+            "missing": [asdict(m) for m in self.missing], "notes": list(self.notes),
+            "audio_seconds": self.usage.audio_seconds, "cost": None if self.cost is None else str(self.cost),
+        }  # fmt: skip
+        return json.dumps(whole, ensure_ascii=False, indent=2)
+
+    def save(self, path: str | PathLike[str]) -> Path:
+        """Write a file in the form that its ending names: .txt, .srt, .vtt or .json."""
+        target = Path(path)
+        make = {".txt": self.to_text, ".srt": self.to_srt, ".vtt": self.to_vtt, ".json": self.to_json}
+        if target.suffix.lower() not in make:
+            raise InputError(f"{target.name!r} ends in none of {', '.join(make)}.", "Give it one of these endings.")
+        text = make[target.suffix.lower()]()
+        target.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8", newline="\n")
+        return target
+
+    def _cues(self) -> Sequence[subtitles.Cue]:
+        if self.text and not self.segments:
+            raise InputError(
+                f"There are no times: {self.model or 'the model'} gives text only.",
+                "Ask whisper-1 (until 2027-02-26) or the local Whisper, which give times.",
+            )
+        return subtitles.cues(self.segments, self.words)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        length = f", {clock(self.duration)}" if self.duration is not None else ""
+        said = repr(self.text if len(self.text) <= 60 else f"{self.text[:59]}…") if self.text else NO_SPEECH
+        gaps = f", {len(self.missing)} missing" if self.missing else ""
+        return f"Transcript({said}{length}{gaps})"
+
+    def _repr_html_(self) -> str:
+        from chatkit.speech import showing
+
+        return showing.html(self.text, self._facts(), self.segments, self.missing, self.notes, self.audio)
+
+    def _facts(self) -> list[str]:
+        what = "Translated into English" if self.task == "translate" else "Transcribed"
+        cost = "cost not known" if self.cost is None else f"${self.cost:f}" if self.cost else "no cost"
+        length = clock(self.duration) if self.duration is not None else None
+        facts = [f"{what} by {self.model}" if self.model else what, self.language, length, cost]
+        return [fact for fact in facts if fact]
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,249 @@
+"""Speech, the work of one job on the loop's thread: look through, send, listen, stitch.
+
+In: audio, an `Ask`, where to send it. Out: `Progress`, `Wait` and `Delta` on the way, one `Reply` at the
+end; the `Transcript` lies in `Work.transcript` by then. Pieces go out at the same time, as many as the
+endpoint takes; one that fails leaves a gap and keeps the others.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, aclosing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from chatkit.endpoint import connect, finding
+from chatkit.endpoint.address import Endpoint
+from chatkit.endpoint.reply import Answer, Delta, Progress, Reply, Wait
+from chatkit.endpoint.speech_models import SpeechModel
+from chatkit.endpoint.turn import Item
+from chatkit.exceptions import ChatkitError
+from chatkit.ledger.record import Outcome
+from chatkit.speech import source
+from chatkit.speech.asking import Ask
+from chatkit.speech.looking import look
+from chatkit.speech.piece import Piece
+from chatkit.speech.sniffing import FLAC, clean_name
+from chatkit.speech.source import Source
+from chatkit.speech.stitching import stitched
+from chatkit.speech.timed import Audio, clock
+from chatkit.speech.transcript import Transcript
+
+if TYPE_CHECKING:
+    import openai
+
+AT_ONCE = 4
+"""Pieces that a hosted model hears at the same time; the local one hears one."""
+STEP = 512 * 1024
+"""Bytes sent between two words of progress."""
+EMBEDDED = 1024 * 1024
+"""Bytes of a file that goes into a notebook as it is, to be played beside its text."""
+PLAYED = 360.0
+"""Seconds of audio of which a small copy is made for that, of about a megabyte; what is longer is not played."""
+SHORT = 1.0
+"""Seconds by which a file may be shorter than its header says."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How a file is cut: pieces of so many seconds, silences looked for so far from an even cut, bytes of an upload.
+
+    600 s as FLAC of 16,000 samples a second are at most 19.2 MB, whatever is in them; 24 MiB are the API's
+    limit less what the form around the file may take.
+    """
+
+    piece: float = 600.0
+    search: float = 60.0
+    upload: int = 24 * 1024 * 1024
+
+
+class Work:
+    """One job; `stream` is run once."""
+
+    def __init__(
+        self,
+        audio: Any,
+        ask: Ask,
+        client: "openai.OpenAI | openai.AsyncOpenAI | None",
+        rate: int | None,
+        name: str | None,
+        limits: Limits,
+    ) -> None:
+        self.transcript: Transcript | None = None
+        self._audio, self._ask, self._rate, self._name, self._limits = audio, ask, rate, name, limits
+        self._endpoint: Endpoint | None = connect.endpoint_of(client) if client is not None else None
+        self._model = self._ask.model_at(local=self._endpoint.local) if self._endpoint else None
+        self._pieces: list[Piece] = []
+        self._sound: Audio | None = None
+        self._duration: float | None = None
+        self._read = 0.0
+        self._told = 0
+        self._front = 0
+        self._notes: list[str] = []
+        self._items: asyncio.Queue[Item | None] = asyncio.Queue()
+
+    async def stream(self) -> AsyncIterator[Item]:
+        """Do the work; a cancelled job keeps what has come."""
+        cancelled = None
+        with ExitStack() as stack:
+            try:
+                async for item in self._all(stack):
+                    yield item
+            except asyncio.CancelledError as cancel:
+                cancelled = cancel
+            except ChatkitError as error:
+                yield Reply((), "error", error=error)
+                return
+        yield self._reply("cancelled" if cancelled else None)
+        if cancelled:
+            raise cancelled
+
+    async def _all(self, stack: ExitStack) -> AsyncIterator[Item]:
+        opened = source.opened(self._audio, self._rate, self._name)
+        given = await asyncio.to_thread(stack.enter_context, opened)
+        if self._endpoint is None or self._endpoint.local:
+            async for found in finding.find(self._endpoint):
+                if isinstance(found, Wait):
+                    yield found
+                else:
+                    self._endpoint = found
+        assert self._endpoint is not None
+        self._model = model = self._ask.model_at(local=self._endpoint.local)
+        client = await asyncio.to_thread(connect.shared_client, self._endpoint)
+        hearing = asyncio.create_task(self._hear(given, model, client))
+        hearing.add_done_callback(lambda _: self._items.put_nowait(None))
+        try:
+            while (item := await self._items.get()) is not None:
+                yield item
+            await hearing
+        finally:
+            if not hearing.done():
+                hearing.cancel()
+                await asyncio.wait([hearing])
+
+    async def _hear(self, given: Source, model: SpeechModel, client: "openai.AsyncOpenAI") -> None:
+        """Look the file through, and send each piece as soon as it is there."""
+        gate = asyncio.Semaphore(1 if model.local else AT_ONCE)
+        sending: list[asyncio.Task[None]] = []
+        self._progress("reading")
+        try:
+            async with aclosing(look(given, **self._plan(given, model))) as words:
+                async for said in words:
+                    self._take(said, given)
+                    for piece in self._pieces[len(sending) :]:
+                        if piece.path is None:
+                            break
+                        sending.append(asyncio.create_task(self._send(piece, model, client, gate)))
+            await asyncio.gather(*sending)
+        finally:
+            for task in sending:
+                task.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
+
+    def _plan(self, given: Source, model: SpeechModel) -> dict[str, Any]:
+        limits = self._limits
+        too_big, longest = given.size > limits.upload, min(model.longest or limits.piece, limits.piece * 2)
+        return {
+            "longest": limits.piece if too_big or model.local else longest,
+            "piece": limits.piece,
+            "convert": too_big or given.kind.ending is None,
+            "search": limits.search,
+            "preview": 0.0 if _playable(given) else PLAYED,
+        }
+
+    def _take(self, said: dict[str, Any], given: Source) -> None:
+        """Hear one word of the child's."""
+        if "read" in said:
+            self._read = said["read"]
+        elif "seconds" in said:
+            self._duration = said["seconds"]
+            self._note_damage(said)
+            if _playable(given):
+                self._sound = Audio(given.path.read_bytes(), given.kind.mime.replace("video/", "audio/"))
+        elif "parts" in said:
+            times = said["parts"] or [[0.0, self._duration, 0.0, self._duration]]
+            self._pieces = [Piece(*four) for four in times]
+            if not said["parts"] and given.kind.ending:
+                self._give(0, given.path, clean_name(given.name, given.kind.ending), given.kind.mime, False)
+            elif given.kind.ending is None:
+                self._notes.append(f"the API takes no {given.kind.what}: it was sent as FLAC")
+        elif "preview" in said:
+            self._sound = Audio((given.folder / said["preview"]).read_bytes(), "audio/mpeg")
+        elif "part" in said:
+            number, stem = said["part"], clean_name(given.name, "flac").removesuffix(".flac")
+            name = f"{stem}.flac" if len(self._pieces) == 1 else f"{stem}-{number + 1}.flac"
+            self._give(number, given.folder / f"part-{number}.flac", name, FLAC.mime, said["silent"])
+        self._progress("sending" if any(piece.path for piece in self._pieces) else "reading")
+
+    def _give(self, number: int, path: Any, name: str, mime: str, silent: bool) -> None:
+        piece = self._pieces[number]
+        piece.path, piece.name, piece.mime, piece.silent = path, name, mime, silent
+
+    def _note_damage(self, said: dict[str, Any]) -> None:
+        end, promised = said["seconds"], said["promised"]
+        if said["damaged_at"] is not None:
+            self._notes.append(f"the file is damaged after {clock(said['damaged_at'])}: what is there was heard")
+        elif promised is not None and promised - end > SHORT + 0.01 * end:
+            self._notes.append(f"the file ends at {clock(end)}, before the end that its header names: it is damaged")
+
+    async def _send(
+        self, piece: Piece, model: SpeechModel, client: "openai.AsyncOpenAI", gate: asyncio.Semaphore
+    ) -> None:
+        if not piece.silent:
+            overlaps = any(p.start < p.after or p.end > p.before for p in self._pieces)
+            async with gate:
+                await piece.ask(client, self._ask.task, self._ask.fields(model, overlap=overlaps), self._teller(piece))
+        self._flow(piece)
+        self._progress("listening")
+
+    def _teller(self, piece: Piece) -> Any:
+        def tell(item: Delta | Wait | None) -> None:
+            if isinstance(item, Wait):
+                self._items.put_nowait(item)
+            elif isinstance(item, Delta):
+                if piece is self._pieces[self._front]:
+                    self._items.put_nowait(item)
+            elif sum(p.sent for p in self._pieces) // STEP != self._told or piece.sent >= piece.size:
+                self._progress("sending")
+
+        return tell
+
+    def _flow(self, piece: Piece) -> None:
+        """Let the text on in its order: of the piece in front it has gone on already as it came."""
+        while (self._front < len(self._pieces) and (front := self._pieces[self._front]).reply) or front.silent:
+            if front is not piece and front.reply and front.reply.text:
+                self._items.put_nowait(Delta(front.reply.text))
+            if front.reply and front.reply.text and self._front + 1 < len(self._pieces):
+                self._items.put_nowait(Delta(" "))
+            self._front += 1
+            if self._front >= len(self._pieces):
+                break
+
+    def _progress(self, phase: Literal["reading", "sending", "listening"]) -> None:
+        done = [piece for piece in self._pieces if piece.done]
+        self._told = sum(piece.sent for piece in self._pieces) // STEP
+        self._items.put_nowait(
+            Progress(
+                phase,
+                sent=sum(piece.sent for piece in self._pieces),
+                size=sum(piece.size for piece in self._pieces),
+                parts_done=len(done),
+                parts=len(self._pieces),
+                seconds=self._read if phase == "reading" else sum(piece.before - piece.after for piece in done),
+                duration=self._duration,
+            )
+        )
+
+    def _reply(self, outcome: Outcome | None) -> Reply:
+        """The end: a transcript of what came back, or the error where nothing did."""
+        replies = [piece.reply for piece in self._pieces if piece.reply]
+        records = tuple(record for reply in replies for record in reply.records)
+        failed = [reply for reply in replies if reply.outcome == "error"]
+        if outcome is None and failed and len(failed) == len([p for p in self._pieces if not p.silent]):
+            return Reply((), "error", records=records, error=failed[0].error)
+        said = stitched(self._pieces, self._ask, self._model, self._duration, self._notes, outcome)
+        self.transcript = said = replace(said, audio=self._sound)
+        return Reply((Answer(text=said.text),), said.outcome, said.model, records=records, notes=said.notes)
+
+
+def _playable(given: Source) -> bool:
+    return given.kind.ending is not None and given.size <= EMBEDDED
