@@ -162,6 +162,10 @@ class UsageStore:
         if self._waiting:  # the collector ran a finaliser meanwhile
             self._write(patience)
 
+    def scrub(self, patience: float = BACKGROUND) -> None:
+        """Leave no byte of what was deleted in the file or its log."""
+        self._reading(patience).scrub(patience)
+
     def close(self) -> None:
         """Write what waits if that can be done, and let go of the database; the next use opens it again."""
         self._after_fork()

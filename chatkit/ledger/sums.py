@@ -38,6 +38,7 @@ _TEXT = {
     "user": "caller = :user",
     "lesson": "lesson = :lesson",
     "exercise": "exercise = :exercise",
+    "tag": "session IN (SELECT session FROM chatkit_tags WHERE tag = :tag)",
 }
 _SUMMED = ", ".join(
     [f"SUM({name}) AS {name}" for name in SUMS]
