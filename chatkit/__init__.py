@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from chatkit.ledger.session import session as session
     from chatkit.ledger.store import UsageStore as UsageStore
     from chatkit.readings.forecast import estimate as estimate
+    from chatkit.readings.questions import delete_session as delete_session
+    from chatkit.readings.questions import rename_session as rename_session
+    from chatkit.readings.questions import sessions as sessions
+    from chatkit.readings.questions import tag_session as tag_session
     from chatkit.readings.questions import usage as usage
     from chatkit.readings.report import UsageReport as UsageReport
     from chatkit.speech.transcript import Transcript as Transcript
@@ -60,6 +64,10 @@ _HOMES = {
     "remove_price": "chatkit.ledger.price_list",
     "session": "chatkit.ledger.session",
     "set_price": "chatkit.ledger.price_list",
+    "sessions": "chatkit.readings.questions",
+    "rename_session": "chatkit.readings.questions",
+    "tag_session": "chatkit.readings.questions",
+    "delete_session": "chatkit.readings.questions",
     "usage": "chatkit.readings.questions",
     "transcribe": "chatkit.speech.verbs",
     "translate": "chatkit.speech.verbs",

@@ -32,8 +32,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX chatkit_calls_at ON chatkit_calls (at)",
         "{drop_session_index}",
         "{hash_session_index}",
-        "CREATE TABLE chatkit_sessions (name TEXT NOT NULL, tags TEXT NOT NULL, owner TEXT NOT NULL DEFAULT {owner},"
-        " at TEXT NOT NULL)",
+        "CREATE TABLE chatkit_tags (session TEXT NOT NULL, tag TEXT NOT NULL, owner TEXT NOT NULL DEFAULT {owner})",
         "CREATE TABLE chatkit_repricings (seq {serial}, call_id TEXT NOT NULL, at TEXT NOT NULL, cost_pico BIGINT,"
         " price_table TEXT, price_date TEXT, owner TEXT NOT NULL DEFAULT {owner})",
         "CREATE INDEX chatkit_repricings_call ON chatkit_repricings (call_id)",
@@ -123,7 +122,6 @@ CALLS = Table(
     *(Column(name, _KINDS.get(name, Text)) for name in NAMES),
 )
 
-SESSIONS = Table("chatkit_sessions", MetaData(), *(Column(name, Text) for name in ("name", "tags", "owner", "at")))
 REPRICINGS = Table(
     "chatkit_repricings",
     MetaData(),

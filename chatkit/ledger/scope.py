@@ -13,7 +13,7 @@ Grouping = Literal["session", "model", "endpoint", "user", "lesson", "exercise",
 
 
 class Scope(TypedDict, total=False):
-    """The calls of a session, from `since` on, before `until`, and so on; what is None or left out chooses none."""
+    """The calls of a session, from `since` on, before `until`, of a tagged session, and so on; what is None or left out chooses none."""
 
     session: str | None
     since: datetime | None
@@ -23,6 +23,7 @@ class Scope(TypedDict, total=False):
     user: str | None
     lesson: str | None
     exercise: str | None
+    tag: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,12 @@ class Booking:
     exercise: str = ""
 
 
-_process = Booking(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {uuid4().hex[:6]}")
+def new_name() -> str:
+    """The name of a session that nobody has named: when it began, and six digits of its own."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {uuid4().hex[:6]}"
+
+
+_process = Booking(new_name())
 _current: ContextVar[Booking] = ContextVar("chatkit_session")
 _open: "weakref.WeakSet[Booking]" = weakref.WeakSet([_process])
 

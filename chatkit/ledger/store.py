@@ -10,7 +10,7 @@ import threading
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
@@ -23,6 +23,7 @@ from chatkit.ledger.scope import Grouping, Line, Scope
 
 if TYPE_CHECKING:
     from chatkit.ledger.database import Database, Run
+    from chatkit.ledger.series import Moment, Spread, Turn
 
 PATIENCE = 5.0
 """Seconds that a caller is held up when another program holds the database; then the rows wait."""
@@ -114,11 +115,32 @@ class UsageStore:
 
         return self._reading().ask(lambda connection: sums.total(connection, scope))
 
-    def lines(self, *by: Grouping, **scope: Unpack[Scope]) -> list[Line]:
-        """The sums over the records of a `Scope`, one for each group, in the order of their first calls."""
+    def lines(self, *by: Grouping, rename: Callable[[str], str] = str, **scope: Unpack[Scope]) -> list[Line]:
+        """The sums over the records of a `Scope`, one for each group, in the order of their first calls.
+
+        `rename` makes one group of all whose last key it gives the same name.
+        """
         from chatkit.ledger import sums
 
-        return self._reading().ask(lambda connection: sums.lines(connection, by, scope))
+        return self._reading().ask(lambda connection: sums.lines(connection, by, scope, rename))
+
+    def moments(self, **scope: Unpack[Scope]) -> "list[Moment]":
+        """Usage over time: each call of a few, or each quarter of an hour of many."""
+        from chatkit.ledger import series
+
+        return self._reading().ask(lambda connection: series.moments(connection, scope))
+
+    def turns(self, **scope: Unpack[Scope]) -> "list[Turn]":
+        """What each turn of a talk sent and got, in the order in which they were written."""
+        from chatkit.ledger import series
+
+        return self._reading().ask(lambda connection: series.turns(connection, scope))
+
+    def spread(self, **scope: Unpack[Scope]) -> "Spread":
+        """How long the calls took that did not fail, and how long their first tokens."""
+        from chatkit.ledger import series
+
+        return self._reading().ask(lambda connection: series.spread(connection, scope))
 
     def sessions(self) -> list[str]:
         """The names of all sessions, in the order of their first calls."""
@@ -139,6 +161,10 @@ class UsageStore:
                 yield run
         if self._waiting:  # the collector ran a finaliser meanwhile
             self._write(patience)
+
+    def scrub(self, patience: float = BACKGROUND) -> None:
+        """Leave no byte of what was deleted in the file or its log."""
+        self._reading(patience).scrub(patience)
 
     def close(self) -> None:
         """Write what waits if that can be done, and let go of the database; the next use opens it again."""

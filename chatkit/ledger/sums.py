@@ -4,6 +4,7 @@ In: a connection, a `Scope`, what to group by. Out: `Line`s. Where a scope begin
 hour, that quarter is summed from its calls, so that no answer is rounded.
 """
 
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ GROUPINGS: dict[Grouping, str] = {
 }
 """What can be grouped by. A model is the one that answered, else the one asked."""
 
+_TOKENS: tuple[Any, ...] = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
 _NAMES = (*KEYS, *SUMS, *SPAN)
 _FROM_CALLS = ", ".join(f"{value} AS {name}" for name, value in (KEYS | SUMS | SPAN).items()).format(row="one")
 _TEXT = {
@@ -36,6 +38,7 @@ _TEXT = {
     "user": "caller = :user",
     "lesson": "lesson = :lesson",
     "exercise": "exercise = :exercise",
+    "tag": "session IN (SELECT session FROM chatkit_tags WHERE tag = :tag)",
 }
 _SUMMED = ", ".join(
     [f"SUM({name}) AS {name}" for name in SUMS]
@@ -43,19 +46,40 @@ _SUMMED = ", ".join(
 )
 
 
-def lines(connection: sa.Connection, by: tuple[Grouping, ...], scope: Scope) -> list[Line]:
-    """One line for each group that has calls, in the order of their first calls."""
+def lines(
+    connection: sa.Connection, by: tuple[Grouping, ...], scope: Scope, rename: Callable[[str], str] = str
+) -> list[Line]:
+    """One line for each group that has calls, in the order of their first calls.
+
+    `rename` makes one group of all whose last key it gives the same name.
+    """
     keys = [f"{GROUPINGS[name]} AS key_{number}" for number, name in enumerate(by)]
-    marks = [f"key_{number}" for number in range(len(by))]
-    source, values = _source(scope)
-    query = (
-        f"SELECT {', '.join([*keys, 'known', _SUMMED])} FROM ({source}) AS one GROUP BY {', '.join([*marks, 'known'])}"
-    )
+    groups = [*(f"key_{number}" for number in range(len(by))), "known"]
+    source, values = summed_from(scope)
+    query = f"SELECT {', '.join([*keys, 'known', _SUMMED])} FROM ({source}) AS one GROUP BY {', '.join(groups)}"
+    rows: Iterable[Any] = connection.execute(sa.text(query), values)
+    if rename is not str:
+        rows = _folded(rows, len(by), rename)
     found: dict[tuple[str, ...], Line] = {}
-    ordered = sorted(connection.execute(sa.text(query), values), key=lambda row: row.first_seq)
-    for row in ordered:
-        line = _line(tuple(row[: len(by)]), row)
+    for row in sorted(rows, key=lambda row: row[-4]):
+        line = _line(tuple(row[: len(by)]), row[len(by) :])
         found[line.key] = found[line.key] + line if line.key in found else line
+    return list(found.values())
+
+
+def _folded(rows: Iterable[Any], keys: int, rename: Callable[[str], str]) -> list[list[Any]]:
+    """The rows added up by their new names, before anything dearer is made of them."""
+    found: dict[tuple[Any, ...], list[Any]] = {}
+    for row in rows:
+        key = (*row[: keys - 1], rename(row[keys - 1]), row[keys])
+        old = found.get(key)
+        if old is None:
+            found[key] = [*key, *row[keys + 1 :]]
+            continue
+        for place in range(len(key), len(row) - 4):
+            if (more := row[place]) is not None:
+                old[place] = more if old[place] is None else old[place] + more
+        old[-4:] = min(old[-4], row[-4]), max(old[-3], row[-3]), min(old[-2], row[-2]), max(old[-1], row[-1])
     return list(found.values())
 
 
@@ -80,7 +104,8 @@ def _matching(scope: Scope) -> tuple[list[str], dict[str, Any]]:
     return [_TEXT[name] for name in chosen], chosen
 
 
-def _source(scope: Scope) -> tuple[str, dict[str, Any]]:
+def summed_from(scope: Scope) -> tuple[str, dict[str, Any]]:
+    """The select that has the scope's sums, of whole quarters and of the calls at its edges, and its values."""
     clauses, values = _matching(scope)
     since, until = (moment(at) if at else "" for at in (scope.get("since"), scope.get("until")))
     begin, end = _next_quarter(since) if since else "", until[:14] + _quarter(until) if until else ""
@@ -114,31 +139,23 @@ def _next_quarter(at: str) -> str:
     return moment(datetime.fromtimestamp(later, UTC))[:16]
 
 
-def _line(key: tuple[str, ...], row: Any) -> Line:
-    known = cast(Known, row.known)
-    calls, unpriced = int(row.calls), int(row.unpriced)
+def _line(key: tuple[str, ...], row: Sequence[Any]) -> Line:
+    known: Known = row[0]
+    one = dict(zip((*SUMS, *SPAN), row[1:], strict=True))
+    calls, unpriced = int(one["calls"]), int(one["unpriced"])
     usage = Usage(
-        _int(row.prompt_tokens),
-        _int(row.completion_tokens),
-        _int(row.cached_tokens),
-        _int(row.reasoning_tokens),
-        row.audio_seconds,
-        None if unpriced == calls else dollars(int(row.cost_pico)),
-        known,
-        calls,
-        calls if known == "unknown" else 0,
-        calls if known == "estimated" else 0,
-        unpriced,
+        **{name: _int(one[name]) for name in _TOKENS},
+        audio_seconds=one["audio_seconds"],
+        cost=None if unpriced == calls else dollars(int(one["cost_pico"])),
+        known=known,
+        calls=calls,
+        unknown_calls=calls if known == "unknown" else 0,
+        estimated_calls=calls if known == "estimated" else 0,
+        unpriced_calls=unpriced,
     )
-    return Line(
-        key,
-        usage,
-        usage if known == "estimated" else NOTHING,
-        int(row.failed),
-        row.latency,
-        datetime.fromisoformat(row.first_at).astimezone(UTC),
-        datetime.fromisoformat(row.last_at).astimezone(UTC),
-    )
+    estimated = usage if known == "estimated" else NOTHING
+    first, last = (datetime.fromisoformat(one[name]) for name in ("first_at", "last_at"))
+    return Line(key, usage, estimated, int(one["failed"]), one["latency"], first, last)
 
 
 def _int(number: Any) -> int | None:

@@ -43,7 +43,7 @@ def tokens_caption(usage: Usage) -> str:
         return "tokens unknown"
     about = "≈ " if usage.estimated_calls else ""
     sent, came = (f"{n:,}" if n is not None else "?" for n in (usage.prompt_tokens, usage.completion_tokens))
-    left_out = f" and {usage.unknown_calls} unknown" if usage.unknown_calls and usage.calls > 1 else ""
+    left_out = f" and {usage.unknown_calls:,} unknown" if usage.unknown_calls and usage.calls > 1 else ""
     return f"{about}{sent} tokens in, {came} out{left_out}"
 
 
@@ -58,7 +58,7 @@ def cost_caption(usage: Usage, *, local: bool = False) -> str:
     if usage.cost == 0:
         return "cost 0 (local)" if local else "cost 0"
     about = "≈ " if usage.estimated_calls else ""
-    left_out = f" and {usage.unpriced_calls} unknown" if usage.unpriced_calls else ""
+    left_out = f" and {usage.unpriced_calls:,} unknown" if usage.unpriced_calls else ""
     return f"cost {about}{dollars(usage.cost)} USD{left_out}"
 
 

@@ -5,9 +5,8 @@ through every change of the clock.
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal
 
 from chatkit.exceptions import InputError
 
@@ -43,14 +42,25 @@ def _said(words: str, name: str) -> datetime | date:
         ) from None
 
 
-def local_names(quarters: Iterable[str], by: Literal["day", "hour"]) -> dict[str, str]:
-    """For each quarter of an hour, as the store writes it, the local day or hour that it lies in.
+def local_day(quarter: str) -> str:
+    """The local day in which a quarter of an hour lies, as the store writes it (in UTC)."""
+    return f"{_local(quarter):%Y-%m-%d}"
 
-    An hour that comes twice, when the clock goes back, says its distance from UTC too.
+
+def local_hour(quarter: str) -> str:
+    """The local hour in which it lies, with the distance from UTC: when the clock goes back, an hour comes twice."""
+    return _local(quarter).isoformat(" ")[:14] + "00" + _local(quarter).isoformat()[-6:]
+
+
+def short_hours(hours: Sequence[str]) -> list[str]:
+    """The hours without the distance from UTC, but where it tells two of them apart.
+
+    >>> short_hours(["2026-10-25 02:00+02:00", "2026-10-25 02:00+01:00", "2026-10-25 03:00+01:00"])
+    ['2026-10-25 02:00+02:00', '2026-10-25 02:00+01:00', '2026-10-25 03:00']
     """
-    local = {quarter: datetime.fromisoformat(quarter + "+00:00").astimezone() for quarter in quarters}
-    if by == "day":
-        return {quarter: f"{at:%Y-%m-%d}" for quarter, at in local.items()}
-    hours = {quarter: (f"{at:%Y-%m-%d %H}:00", at.isoformat()[-6:]) for quarter, at in local.items()}
-    twice = Counter(hour for hour, _ in set(hours.values()))
-    return {quarter: f"{hour} ({zone})" if twice[hour] > 1 else hour for quarter, (hour, zone) in hours.items()}
+    times = Counter(hour[:16] for hour in hours)
+    return [hour if times[hour[:16]] > 1 else hour[:16] for hour in hours]
+
+
+def _local(quarter: str) -> datetime:
+    return datetime.fromisoformat(quarter + "+00:00").astimezone()

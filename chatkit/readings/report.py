@@ -4,25 +4,31 @@ In: a store and the scope of the question. Out: a table, summaries, rows, figure
 """
 
 import os
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from chatkit.exceptions import InputError
 from chatkit.ledger.record import NOTHING, Usage, UsageRecord
 from chatkit.ledger.scope import Grouping, Line, Scope
 from chatkit.ledger.store import UsageStore
-from chatkit.readings import sheet
+from chatkit.readings import figures, sheet
 from chatkit.readings.captions import session_caption
-from chatkit.readings.clock import local_names
+from chatkit.readings.clock import local_day, local_hour, short_hours
+from chatkit.readings.figures import Kind
 from chatkit.readings.summary import By, Summary
 
 if TYPE_CHECKING:
     import pandas
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-_CLOCKS: dict[str, Any] = {"day": "day", "hour": "hour"}
+_CLOCKS = {"day": local_day, "hour": local_hour}
 _GROUPS: dict[str, Grouping] = {name: name for name in get_args(By) if name not in _CLOCKS}
 _USED = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "audio_seconds", "cost", "known")
 _FACTS = tuple(f.name for f in fields(UsageRecord) if f.name not in ("usage", "details", "at_most"))
+_EVER = datetime.min.replace(tzinfo=UTC)
 
 
 class UsageReport:
@@ -75,14 +81,37 @@ class UsageReport:
         rows = [_values(record) for record in self.records()]
         return sheet.to_dataframe({name: [row[n] for row in rows] for n, name in enumerate((*_FACTS, *_USED))})
 
+    def plot(
+        self,
+        kind: Kind | None = None,
+        *,
+        by: By | None = None,
+        limit: Decimal | None = None,
+        ax: "Axes | None" = None,
+        dark: bool | None = None,
+    ) -> "Figure":
+        """A matplotlib figure, shown by a notebook at the end of a cell; drawn into `ax` if one is given.
+
+        `kind` is one of "tokens" and "cost" (of each session, or `by` another thing), "models", "time" (added up;
+        also "tokens over time" and "cost over time", where `limit` draws a budget's line), "latency", "context"
+        (what each turn of a talk sends along) and "audio"; without one: "tokens" of several sessions, "time" of one.
+        `dark` is True or False where the ground is known; a figure without it is readable on both.
+        """
+        one = self.scope.get("session") is not None
+        by = by or ("model" if one else "session")
+        return figures.plot(
+            self.store, self.scope, kind or ("time" if one else "tokens"),
+            lambda name: self.summary(cast(By, name)).lines, by=by, limit=limit, ax=ax, dark=dark,
+        )  # fmt: skip
+
     def _by_clock(self, by: By) -> list[Line]:
-        quarters = self.store.lines("quarter", **self.scope)
-        names = local_names((line.key[0] for line in quarters), _CLOCKS[by])
-        found: dict[str, Line] = {}
-        for line in sorted(quarters, key=lambda line: line.key):
-            name = names[line.key[0]]
-            found[name] = found[name] + line if name in found else Line((name,)) + line
-        return list(found.values())
+        lines = self.store.lines("quarter", rename=_CLOCKS[by], **self.scope)
+        lines.sort(key=lambda line: (line.first or _EVER, line.key))
+        names = [line.key[0] for line in lines]
+        return [
+            replace(line, key=(name,))
+            for line, name in zip(lines, short_hours(names) if by == "hour" else names, strict=True)
+        ]
 
 
 def _title(scope: Scope) -> str:
