@@ -31,7 +31,7 @@ def latency(spread: Spread, *, ax: Axes | None = None, dark: bool | None = None)
         canvas.empty("No calls yet")
         return canvas.figure
     axes = canvas.axes
-    notes = [f"from every {spread.every:,}th call"] if spread.every > 1 else []
+    notes = [f"from one call in {spread.every:,}"] if spread.every > 1 else []
     axes.set_xscale("log")
     for name, color, times in kinds:
         bars = _binned(times)

@@ -4,10 +4,12 @@ In: a store, a scope, the name of a plot. Out: figures of `plots`, drawn from a 
 """
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from chatkit.exceptions import InputError
+from chatkit.ledger.budget import Budget
 from chatkit.ledger.scope import Line, Scope
 from chatkit.ledger.store import UsageStore
 
@@ -34,6 +36,7 @@ def plot(
     from chatkit.plots import bars, growth, over_time, panels, waits
 
     look: dict[str, Any] = {"ax": ax, "dark": dark}
+    limit = limit if limit is not None else budget_line(store, scope)
     if kind in ("models", "time") and ax is not None:
         raise InputError(f"The plot {kind!r} has two parts and fits into no single ax.", _TWO[kind])
     if kind == "tokens":
@@ -56,6 +59,16 @@ def plot(
         one, title = _one_session(scope, summed)
         return growth.context(store.turns(**one), title=title, **look)
     raise InputError(f"There is no plot {kind!r}.", f"Choose one of {', '.join(get_args(Kind))}.")
+
+
+def budget_line(store: UsageStore, scope: Scope) -> Decimal | None:
+    """What may be spent on these calls together: of one session, or of today."""
+    limit = Budget(store).limit
+    if limit is None:
+        return None
+    since = scope.get("since")
+    today = since is not None and since.astimezone().date() == date.today()
+    return limit.amount if (scope.get("session") is not None if limit.per == "session" else today) else None
 
 
 _TWO = {

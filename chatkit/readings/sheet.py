@@ -42,7 +42,7 @@ def to_dataframe(columns: Mapping[str, Sequence[Any]]) -> "pandas.DataFrame":
 
 
 def _write(file: Any, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file, lineterminator="\r\n")  # so that a \r in a cell is quoted too
     writer.writerow(head)
     writer.writerows([_cell(value) for value in row] for row in rows)
 
