@@ -10,7 +10,7 @@ import threading
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
@@ -100,6 +100,20 @@ class UsageStore:
             return self._post.add(row, wait=patience >= PATIENCE)
         self._waiting.append(row)
         return self._write(patience)
+
+    def add_all(self, records: Iterable[UsageRecord]) -> None:
+        """Write many records at once; those that are there stay as they are. Raises `StoreError` if it cannot be done."""
+        rows = [to_row(record) for record in records]
+        database = self._reading()
+        with self._alone(BACKGROUND) as mine:
+            if not mine:
+                raise LockedError(f"{self!r} is being written to.", "Try again.")
+            database.insert(rows, BACKGROUND)
+
+    def url_for(self, user: str, password: str) -> str:
+        """The server's URL for another login."""
+        scheme, _, rest = self._place.url.partition("://")
+        return f"{scheme}://{user}:{password}@{rest.rpartition('@')[2]}"
 
     def flush(self, patience: float = BACKGROUND) -> None:
         """Write the rows that wait, or raise the `StoreError` that says why they cannot be written."""
