@@ -167,7 +167,7 @@ class Database:
             yield cursor
             connection.commit()
         except BaseException:
-            connection.rollback()
+            connection.rollback() if self._sqlite else connection.invalidate()  # whose server may be gone
             raise
         finally:
             if not self._held:
