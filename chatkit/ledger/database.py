@@ -3,6 +3,7 @@
 In: rows. Out: rows and sums; every fault as a `StoreError`. SQLite and PostgreSQL take the same way.
 """
 
+import math
 import os
 import random
 import sqlite3
@@ -39,6 +40,8 @@ Run = Callable[..., list[Any]]
 LIMITS = {"connect_timeout": 4, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2,
           "tcp_user_timeout": 10_000, "options": "-c statement_timeout=60000"}  # fmt: skip
 """For a server: seconds to connect, then what notices that it is gone (libpq's words)."""
+PAUSE = 0.02
+"""Seconds, at most, until a file that others write is tried again."""
 ELSEWHERE = "Name another file in CHATKIT_DB."
 SERVER = "Check the server and its URL in CHATKIT_DB."
 
@@ -159,11 +162,7 @@ class Database:
         try:
             cursor = connection.cursor()
             if self._sqlite:
-                self._held = connection
-                if patience != self._held_patience:
-                    cursor.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
-                    self._held_patience = patience
-                cursor.execute("BEGIN IMMEDIATE")
+                self._begin(connection, cursor, patience)
             yield cursor
             connection.commit()
         except BaseException:
@@ -172,6 +171,27 @@ class Database:
         finally:
             if not self._held:
                 connection.close()
+
+    def _begin(self, connection: PoolProxiedConnection, cursor: DBAPICursor, patience: float) -> None:
+        if self._held is None:
+            self._held, self._held_patience = connection, -1.0
+            cursor.execute("PRAGMA journal_mode")
+            if cursor.fetchone() == ("wal",):
+                cursor.execute("PRAGMA busy_timeout = 0")
+                self._held_patience = math.inf
+        if patience != self._held_patience < math.inf:
+            cursor.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+            self._held_patience = patience
+        # SQLite's own waiting lets newcomers pass those that have waited long; by chance, all are as soon
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if not _is(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(random.uniform(0.0, PAUSE))
 
     def _migrate(self) -> int:
         with self._engine.connect() as connection:

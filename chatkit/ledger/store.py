@@ -163,8 +163,8 @@ class UsageStore:
         return [line.key[0] for line in self.lines("session")]
 
     def select(self, text: str, *, patience: float = BACKGROUND, **values: Any) -> list[Any]:
-        """The rows of a query in SQL, with parameters written `:name`."""
-        return self._reading(patience).select(text, **values)
+        """The rows of a query in SQL, with parameters written `:name`; what waits to be written may not be in it."""
+        return self._reading(patience, after_writing=False).select(text, **values)
 
     @contextmanager
     def transaction(self, patience: float = PATIENCE) -> "Iterator[Run]":
@@ -192,10 +192,10 @@ class UsageStore:
         if self._post:
             self._post.close()
 
-    def _reading(self, patience: float = BACKGROUND) -> "Database":
+    def _reading(self, patience: float = BACKGROUND, *, after_writing: bool = True) -> "Database":
         self._after_fork()
-        if self.waiting:
-            self._write(min(patience, PATIENCE))
+        if after_writing and self.waiting:
+            self._write(PATIENCE)
         with self._alone(patience) as mine:
             if not mine:
                 raise StoreError(f"{self!r} is being written to.", "Try again.")
@@ -217,7 +217,9 @@ class UsageStore:
 
     def _after_fork(self) -> None:
         if self._pid != os.getpid():
-            _inherited.append(self._database)  # closing it here would harm the parent, who also has the rows that wait
+            _inherited.extend(
+                (self._database, self._post)
+            )  # closing it here would harm the parent, who also has the rows that wait
             self._begin()
 
     @contextmanager
