@@ -23,7 +23,7 @@ from chatkit.ledger.scope import Grouping, Line, Scope
 
 if TYPE_CHECKING:
     from chatkit.ledger.database import Database, Run
-    from chatkit.ledger.series import Moment, Spread, Turn
+    from chatkit.ledger.series import Call, Moment, Spread, Turn
 
 PATIENCE = 5.0
 """Seconds that a caller is held up when another program holds the database; then the rows wait."""
@@ -66,6 +66,7 @@ class UsageStore:
         self._fault: StoreError | None = None
         self._warned = False
         self._lost = 0
+        self._written = 0
 
     @property
     def is_file(self) -> bool:
@@ -81,6 +82,15 @@ class UsageStore:
     def fault(self) -> StoreError | None:
         """Why the last write failed; None if it did not."""
         return self._fault
+
+    @property
+    def written(self) -> int:
+        """How many rows this process has written; cheap to ask, and changes as soon as there is something new."""
+        return self._written
+
+    def version(self) -> int:
+        """A number that changes when any process has written; cheap for a file, a query for a server."""
+        return self._reading().version()
 
     def open(self) -> None:
         """Open the database now and migrate it, which the first use does otherwise; raise `StoreError` if it cannot be."""
@@ -135,6 +145,12 @@ class UsageStore:
         from chatkit.ledger import series
 
         return self._reading().ask(lambda connection: series.turns(connection, scope))
+
+    def latest(self, count: int, **scope: Unpack[Scope]) -> "list[Call]":
+        """The last calls of a `Scope`, in the order in which they were written."""
+        from chatkit.ledger import series
+
+        return self._reading().ask(lambda connection: series.latest(connection, scope, count))
 
     def spread(self, **scope: Unpack[Scope]) -> "Spread":
         """How long the calls took that did not fail, and how long their first tokens."""
@@ -234,6 +250,7 @@ class UsageStore:
                 self._open(patience).insert(rows, patience)
             for _ in rows:
                 self._waiting.popleft()
+            self._written += len(rows)
         self._fault = None
 
     def _postpone(self, fault: StoreError) -> None:
