@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -114,11 +114,14 @@ def test_the_budget_is_a_bar(store: UsageStore) -> None:
     from chatkit.ledger.rules import Limit
 
     rulebook_of(store).set_limit(Limit(Decimal("0.001"), "session", "stop"))
-    with chatkit.session("Lesson 1"):
-        store.add(row(1, session="Lesson 1", usage=Usage(1, 1, cost=Decimal("0.00025"), known="measured")))
-        assert live.state(store, {"session": "Lesson 1"})["budget"] == {
-            "share": 0.25, "words": "0.00025 of 0.001 USD spent", "full": False,
-        }  # fmt: skip
+    store.add(row(1, session="Lesson 1", usage=Usage(1, 1, cost=Decimal("0.00025"), known="measured")))
+    assert live.state(store, {"session": "Lesson 1"})["budget"] == {
+        "share": 0.25, "words": "0.00025 of 0.001 USD spent in this session", "full": False,
+    }  # fmt: skip
+    assert live.state(store, {})["budget"] is None
+    rulebook_of(store).set_limit(Limit(Decimal("0.0002"), "day", "warn"))
+    store.add(row(2, session="x", usage=Usage(1, 1, cost=Decimal("0.0003"), known="measured"), at=datetime.now(UTC)))
+    assert live.state(store, {})["budget"] == {"share": 1.0, "words": "0.0003 of 0.0002 USD spent today", "full": True}
 
 
 def test_a_call_is_told_once_it_is_written_and_nothing_is_told_twice(told: Told, store: UsageStore) -> None:

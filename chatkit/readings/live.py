@@ -8,17 +8,18 @@ from typing import Any, Literal
 
 from chatkit.ledger.budget import Budget
 from chatkit.ledger.record import NOTHING, Usage
+from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.scope import Line, Scope
 from chatkit.ledger.series import Call, Moment
 from chatkit.ledger.store import UsageStore
 from chatkit.readings.captions import dollars, minutes
-from chatkit.readings.figures import budget_line
 from chatkit.readings.summary import Summary, cost_cell, tokens_cell
 
 LATEST = 60
 """Calls in the sparkline, and at most so many turns of context."""
 POINTS = 120
 ROWS = 6
+SPANS = {"session": "in this session", "day": "today"}
 
 
 def state(store: UsageStore, scope: Scope) -> dict[str, Any]:
@@ -54,15 +55,15 @@ def _counters(usage: Usage) -> list[list[str]]:
 
 
 def _budget(store: UsageStore, scope: Scope) -> dict[str, Any] | None:
-    amount = budget_line(store, scope)
-    if amount is None:
+    limit = Budget(store).limit
+    session = scope.get("session")
+    if limit is None or (limit.per == "session" and session is None):
         return None
-    budget = Budget(store)
-    spent = budget.spending.total
+    spent = rulebook_of(store).spending(limit, session or "").total
     return {
-        "share": min(1.0, float(spent / amount)) if amount else 1.0,
-        "words": f"{dollars(spent)} of {dollars(amount)} USD spent",
-        "full": spent >= amount,
+        "share": min(1.0, float(spent / limit.amount)) if limit.amount else 1.0,
+        "words": f"{dollars(spent)} of {dollars(limit.amount)} USD spent {SPANS[limit.per]}",
+        "full": spent >= limit.amount,
     }
 
 
