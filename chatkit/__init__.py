@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from chatkit.ledger.session import current_session as current_session
     from chatkit.ledger.session import session as session
     from chatkit.ledger.store import UsageStore as UsageStore
+    from chatkit.readings.classroom import ClassReport as ClassReport
     from chatkit.readings.forecast import estimate as estimate
     from chatkit.readings.questions import delete_session as delete_session
     from chatkit.readings.questions import rename_session as rename_session
@@ -50,6 +51,7 @@ _HOMES = {
     "Chat": "chatkit.chat",
     "ChatPanel": "chatkit.ui.chat_panel",
     "ChatkitError": "chatkit.exceptions",
+    "ClassReport": "chatkit.readings.classroom",
     "Conversation": "chatkit.conversation",
     "Message": "chatkit.conversation",
     "OwnPrice": "chatkit.ledger.own_price",

@@ -21,7 +21,7 @@ FLOORS = {
     "ledger": 1, "endpoint": 1, "render": 1,
     "chat": 2, "speech": 2, "compare": 2,
     "plots": 3, "readings": 3,
-    "ui": 4, "magics": 4,
+    "ui": 4, "magics": 4, "commands": 4,
     "__init__": 5, "__main__": 5,
 }  # fmt: skip
 DOORS = {

@@ -381,22 +381,28 @@ def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) 
     assert "topsecret" not in str(raised.value) + repr(store)
 
 
-def test_a_server_is_written_to_by_a_thread_where_nothing_may_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[tuple[str, int]] = []
+def test_a_server_is_written_to_by_a_thread_and_a_caller_waits_for_it_only_if_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    written: list[tuple[str, object]] = []
+    may = threading.Event()
 
     class Server:
         gone = False
 
         def insert(self, rows: list[tuple[object, ...]], _: float) -> None:
-            written.append((threading.current_thread().name, len(rows)))
+            may.wait(20)
+            written.extend((threading.current_thread().name, row[0]) for row in rows)
 
     monkeypatch.setattr("chatkit.ledger.database.open_database", lambda *_: Server())
     store = UsageStore("postgresql+psycopg://ada@127.0.0.1/usage")
     assert store.add(RECORD, patience=0.05) is False
-    assert store._relief is not None
-    store._relief.join(20)
+    may.set()
     assert store.add(BARE) is True
-    assert written == [("chatkit-store", 1), ("MainThread", 1)]
+    store.flush()
+    assert written == [("chatkit-post", RECORD.id), ("chatkit-post", BARE.id)]
+    store.close()
 
 
 def test_another_database_is_refused() -> None:

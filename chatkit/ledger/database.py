@@ -36,6 +36,9 @@ OPENING = 30.0
 Run = Callable[..., list[Any]]
 """Runs a statement with named parameters and gives its rows back."""
 
+LIMITS = {"connect_timeout": 4, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2,
+          "tcp_user_timeout": 10_000, "options": "-c statement_timeout=60000"}  # fmt: skip
+"""For a server: seconds to connect, then what notices that it is gone (libpq's words)."""
 ELSEWHERE = "Name another file in CHATKIT_DB."
 SERVER = "Check the server and its URL in CHATKIT_DB."
 
@@ -151,7 +154,7 @@ class Database:
         if self._place.file is None:
             # many students share the server: no connection is kept between writes
             url = sa.make_url(self._place.url)
-            limits = {"connect_timeout": int(OPENING)} if url.get_driver_name().startswith("psycopg") else {}
+            limits = LIMITS if url.get_driver_name().startswith("psycopg") else {}
             return sa.create_engine(url, poolclass=NullPool, connect_args=limits)
         places.make(self._place.file)
         wal = not places.on_network(self._place.file.resolve())

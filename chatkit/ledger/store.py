@@ -10,13 +10,14 @@ import threading
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger.place import LockedError, NotAStoreError, place
+from chatkit.ledger.post import Post
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rows import to_row
 from chatkit.ledger.scope import Grouping, Line, Scope
@@ -66,7 +67,8 @@ class UsageStore:
         self._fault: StoreError | None = None
         self._warned = False
         self._lost = 0
-        self._written = 0
+        self._handed = 0
+        self._post = None if self._place.file else Post(self._place)
 
     @property
     def is_file(self) -> bool:
@@ -76,17 +78,17 @@ class UsageStore:
     @property
     def waiting(self) -> int:
         """How many rows could not be written yet."""
-        return len(self._waiting)
+        return self._post.waiting if self._post else len(self._waiting)
 
     @property
     def fault(self) -> StoreError | None:
         """Why the last write failed; None if it did not."""
-        return self._fault
+        return self._post.fault if self._post else self._fault
 
     @property
     def written(self) -> int:
         """How many rows this process has written; cheap to ask, and changes as soon as there is something new."""
-        return self._written
+        return self._handed - self.waiting
 
     def version(self) -> int:
         """A number that changes when any process has written; cheap for a file, a query for a server."""
@@ -103,17 +105,33 @@ class UsageStore:
         `patience` is for how many seconds another program that holds the database may hold up the caller.
         """
         self._after_fork()
-        self._waiting.append(to_row(record))
-        if self._place.file is None and patience < PATIENCE:
-            self._relieve()  # a server may be far away: who cannot wait leaves it to the thread
-            return False
+        row = to_row(record)
+        self._handed += 1
+        if self._post:
+            return self._post.add(row, wait=patience >= PATIENCE)
+        self._waiting.append(row)
         return self._write(patience)
+
+    def add_all(self, records: Iterable[UsageRecord]) -> None:
+        """Write many records at once; those that are there stay as they are. Raises `StoreError` if it cannot be done."""
+        rows = [to_row(record) for record in records]
+        database = self._reading()
+        with self._alone(BACKGROUND) as mine:
+            if not mine:
+                raise LockedError(f"{self!r} is being written to.", "Try again.")
+            database.insert(rows, BACKGROUND)
+        self._handed += len(rows)
+
+    def url_for(self, user: str, password: str) -> str:
+        """The server's URL for another login."""
+        scheme, _, rest = self._place.url.partition("://")
+        return f"{scheme}://{user}:{password}@{rest.rpartition('@')[2]}"
 
     def flush(self, patience: float = BACKGROUND) -> None:
         """Write the rows that wait, or raise the `StoreError` that says why they cannot be written."""
         self._after_fork()
         if not self._write(patience):
-            raise self._fault or StoreError(f"{self!r} is being written to.", "Try again.")
+            raise self.fault or StoreError(f"{self!r} is being written to.", "Try again.")
 
     def records(self, **scope: Unpack[Scope]) -> list[UsageRecord]:
         """The records of a `Scope`, in the order in which they were written; `model` is the one asked or answered."""
@@ -189,10 +207,12 @@ class UsageStore:
         with self._alone(BACKGROUND) as mine:
             if mine:
                 self._let_go()
+        if self._post:
+            self._post.close()
 
     def _reading(self, patience: float = BACKGROUND) -> "Database":
         self._after_fork()
-        if self._waiting:
+        if self.waiting:
             self._write(min(patience, PATIENCE))
         with self._alone(patience) as mine:
             if not mine:
@@ -231,6 +251,8 @@ class UsageStore:
                 self._lock.release()
 
     def _write(self, patience: float) -> bool:
+        if self._post:
+            return self._post.flush(patience)
         if self._writer == threading.get_ident():
             return False  # the collector ran a finaliser amid our own write, which will take this row along
         with self._alone(patience) as mine:
@@ -250,7 +272,6 @@ class UsageStore:
                 self._open(patience).insert(rows, patience)
             for _ in rows:
                 self._waiting.popleft()
-            self._written += len(rows)
         self._fault = None
 
     def _postpone(self, fault: StoreError) -> None:
@@ -272,9 +293,13 @@ class UsageStore:
                 self._relief.start()
 
     def _finish(self) -> None:
-        if self._pid != os.getpid() or not (self._waiting or self._lost):
+        if self._pid != os.getpid() or not (self.waiting or self._lost):
             return
         self._write(PATIENCE)
+        if self._post and self._post.waiting:
+            where = f"they wait in {self._post.spool.file} and are sent with the next that can be"
+            warnings.warn(f"{self._place} has not got {self._post.waiting} usage rows yet: {where}.", stacklevel=2)
+            return
         if left := len(self._waiting) + self._lost:
             warnings.warn(f"{left} usage rows could not be written to {self._place}. {self._fault or ''}", stacklevel=2)
 
