@@ -113,7 +113,7 @@ def cost_cell(usage: Usage) -> str:
     """The cost in US dollars, in the same way."""
     if usage.cost is None or (usage.cost == 0 and usage.unpriced_calls):
         return "unknown"
-    return _said(dollars(usage.cost), usage.estimated_calls, usage.unpriced_calls)
+    return _said(dollars(usage.cost), usage.estimated_calls if usage.cost else 0, usage.unpriced_calls)
 
 
 def _tokens(name: str) -> Callable[[Usage], str]:
