@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from chatkit.chat import Chat as Chat
     from chatkit.conversation import Conversation as Conversation
     from chatkit.conversation import Message as Message
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from chatkit.speech.verbs import transcribe as transcribe
     from chatkit.speech.verbs import translate as translate
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
+    from chatkit.ui.usage_meter import UsageMeter as UsageMeter
 
 __version__ = "0.1.0"
 
@@ -54,6 +57,7 @@ _HOMES = {
     "OwnPrice": "chatkit.ledger.own_price",
     "Transcript": "chatkit.speech.transcript",
     "Usage": "chatkit.ledger.record",
+    "UsageMeter": "chatkit.ui.usage_meter",
     "UsageRecord": "chatkit.ledger.record",
     "UsageReport": "chatkit.readings.report",
     "UsageStore": "chatkit.ledger.store",
@@ -88,6 +92,13 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted(set(globals()) | set(_HOMES))
+
+
+def load_ipython_extension(shell: "InteractiveShell") -> None:
+    """`%load_ext chatkit`: the magics `%usage` and `%%chat`."""
+    from chatkit.magics import load
+
+    load(shell)
 
 
 def _check_for_the_namesake() -> None:

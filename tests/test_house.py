@@ -88,7 +88,12 @@ def rooms_of(imports: set[str]) -> set[str]:
 
 def may_import(room: str, other: str) -> bool:
     if FLOORS[room] == FLOORS[other]:
-        return (room, other) in (("endpoint", "ledger"), ("conversation", "exceptions"), ("readings", "plots"))
+        return (room, other) in (
+            ("endpoint", "ledger"),
+            ("conversation", "exceptions"),
+            ("readings", "plots"),
+            ("magics", "ui"),
+        )
     return FLOORS[room] > FLOORS[other]
 
 

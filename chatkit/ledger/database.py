@@ -54,6 +54,7 @@ class Database:
         self._patience = patience
         self._held: PoolProxiedConnection | None = None
         self._held_patience = -1.0
+        self._watching: PoolProxiedConnection | None = None
         self._sqlite = place.file is not None
         self._faults = _Faults(place)
         with self._faults:
@@ -122,6 +123,17 @@ class Database:
 
             yield run
 
+    def version(self) -> int:
+        """A number that changes when another connection, of whatever process, has written."""
+        if not self._sqlite:
+            return int(self.select("SELECT COALESCE(MAX(seq), 0) FROM chatkit_calls")[0][0])
+        with self._faults:
+            if self._watching is None:
+                self._watching = self._engine.raw_connection()
+            cursor = self._watching.cursor()
+            cursor.execute("PRAGMA data_version")
+            return _first(cursor)
+
     def scrub(self, patience: float) -> None:
         """Leave no byte of what was deleted in the file or its log; on a server that is the server's own work."""
         if not self._sqlite:
@@ -135,9 +147,10 @@ class Database:
 
     def close(self) -> None:
         """Give the connections back."""
-        if self._held:
-            self._held.close()
-        self._held = None
+        for connection in (self._held, self._watching):
+            if connection:
+                connection.close()
+        self._held = self._watching = None
         self._engine.dispose()
 
     def _create_engine(self) -> sa.Engine:

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from chatkit.ledger.record import Known
 from chatkit.ledger.rows import dollars
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.sums import lines, matching, summed_from
@@ -49,6 +50,16 @@ class Turn:
     cached_tokens: int
     completion_tokens: int
     estimated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The tokens of one call; 0 where `known` is unknown."""
+
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,17 @@ def _quarters(connection: sa.Connection, scope: Scope) -> list[Moment]:
         )
         for line in sorted(lines(connection, ("quarter",), scope), key=lambda line: line.key)
     ]
+
+
+def latest(connection: sa.Connection, scope: Scope, count: int) -> list[Call]:
+    """The last calls that were written, in the order in which they were."""
+    where, values = matching(scope)
+    query = (
+        "SELECT prompt_tokens, cached_tokens, completion_tokens, known FROM chatkit_calls"
+        f" WHERE {where} ORDER BY seq DESC LIMIT {int(count)}"
+    )
+    rows = list(connection.execute(sa.text(query), values))
+    return [Call(r.prompt_tokens or 0, r.cached_tokens or 0, r.completion_tokens or 0, r.known) for r in reversed(rows)]
 
 
 def turns(connection: sa.Connection, scope: Scope) -> list[Turn]:

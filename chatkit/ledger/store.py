@@ -24,7 +24,7 @@ from chatkit.ledger.scope import Grouping, Line, Scope
 
 if TYPE_CHECKING:
     from chatkit.ledger.database import Database, Run
-    from chatkit.ledger.series import Moment, Spread, Turn
+    from chatkit.ledger.series import Call, Moment, Spread, Turn
 
 PATIENCE = 5.0
 """Seconds that a caller is held up when another program holds the database; then the rows wait."""
@@ -67,6 +67,7 @@ class UsageStore:
         self._fault: StoreError | None = None
         self._warned = False
         self._lost = 0
+        self._handed = 0
         self._post = None if self._place.file else Post(self._place)
 
     @property
@@ -84,6 +85,15 @@ class UsageStore:
         """Why the last write failed; None if it did not."""
         return self._post.fault if self._post else self._fault
 
+    @property
+    def written(self) -> int:
+        """How many rows this process has written; cheap to ask, and changes as soon as there is something new."""
+        return self._handed - self.waiting
+
+    def version(self) -> int:
+        """A number that changes when any process has written; cheap for a file, a query for a server."""
+        return self._reading().version()
+
     def open(self) -> None:
         """Open the database now and migrate it, which the first use does otherwise; raise `StoreError` if it cannot be."""
         self._reading()
@@ -96,6 +106,7 @@ class UsageStore:
         """
         self._after_fork()
         row = to_row(record)
+        self._handed += 1
         if self._post:
             return self._post.add(row, wait=patience >= PATIENCE)
         self._waiting.append(row)
@@ -109,6 +120,7 @@ class UsageStore:
             if not mine:
                 raise LockedError(f"{self!r} is being written to.", "Try again.")
             database.insert(rows, BACKGROUND)
+        self._handed += len(rows)
 
     def url_for(self, user: str, password: str) -> str:
         """The server's URL for another login."""
@@ -151,6 +163,12 @@ class UsageStore:
         from chatkit.ledger import series
 
         return self._reading().ask(lambda connection: series.turns(connection, scope))
+
+    def latest(self, count: int, **scope: Unpack[Scope]) -> "list[Call]":
+        """The last calls of a `Scope`, in the order in which they were written."""
+        from chatkit.ledger import series
+
+        return self._reading().ask(lambda connection: series.latest(connection, scope, count))
 
     def spread(self, **scope: Unpack[Scope]) -> "Spread":
         """How long the calls took that did not fail, and how long their first tokens."""

@@ -101,24 +101,27 @@ def _values(line: Line) -> tuple[Any, ...]:
     return tuple(known[name] if name in known else getattr(usage, name) for name in _COLUMNS)
 
 
-def _tokens(name: str) -> Callable[[Usage], str]:
-    def cell(usage: Usage) -> str:
-        count: int | None = getattr(usage, name)
-        if count is None:
-            return "unknown" if usage.unknown_calls else "–"
-        return _said(f"{count:,}", usage.estimated_calls, usage.unknown_calls)
+def tokens_cell(usage: Usage, name: str) -> str:
+    """A count of tokens, ≈ where estimated, + ? where some calls are unknown; – where there are none to count."""
+    count: int | None = getattr(usage, name)
+    if count is None:
+        return "unknown" if usage.unknown_calls else "–"
+    return _said(f"{count:,}", usage.estimated_calls, usage.unknown_calls)
 
-    return cell
+
+def cost_cell(usage: Usage) -> str:
+    """The cost in US dollars, in the same way."""
+    if usage.cost is None or (usage.cost == 0 and usage.unpriced_calls):
+        return "unknown"
+    return _said(dollars(usage.cost), usage.estimated_calls if usage.cost else 0, usage.unpriced_calls)
+
+
+def _tokens(name: str) -> Callable[[Usage], str]:
+    return lambda usage: tokens_cell(usage, name)
 
 
 def _audio(usage: Usage) -> str:
     return "–" if usage.audio_seconds is None else minutes(usage.audio_seconds)
-
-
-def _cost(usage: Usage) -> str:
-    if usage.cost is None or (usage.cost == 0 and usage.unpriced_calls):
-        return "unknown"
-    return _said(dollars(usage.cost), usage.estimated_calls, usage.unpriced_calls)
 
 
 def _said(number: str, estimated: int, unknown: int) -> str:
@@ -139,6 +142,6 @@ CELLS: tuple[tuple[str, Callable[[Usage], str], Callable[[Usage], bool]], ...] =
     ("tokens out", _tokens("completion_tokens"), _always),
     ("reasoning", _tokens("reasoning_tokens"), _has("reasoning_tokens")),
     ("audio min", _audio, _has("audio_seconds")),
-    ("cost USD", _cost, _always),
+    ("cost USD", cost_cell, _always),
 )
 """Title, content, and when a column is needed."""
