@@ -7,6 +7,7 @@ breaks no call: rows wait in memory, one warning says so, and they are written w
 import atexit
 import os
 import threading
+import time
 import warnings
 import weakref
 from collections import deque
@@ -257,21 +258,25 @@ class UsageStore:
             return self._post.flush(patience)
         if self._writer == threading.get_ident():
             return False  # the collector ran a finaliser amid our own write, which will take this row along
+        end = time.monotonic() + patience
         with self._alone(patience) as mine:
             if mine:
                 try:
-                    self._drain(patience)
+                    self._drain(end)
                 except StoreError as fault:
                     self._postpone(fault)
         return not self._waiting  # if another thread is writing, it will take the row along
 
-    def _drain(self, patience: float) -> None:
+    def _drain(self, end: float) -> None:
+        def left() -> float:
+            return max(0.0, end - time.monotonic())  # all waits together are as long as was allowed
+
         while rows := list(islice(self._waiting, BATCH)):
             try:
-                self._open(patience).insert(rows, patience)
+                self._open(left()).insert(rows, left())
             except NotAStoreError:
                 self._let_go()  # opening it again sets it aside
-                self._open(patience).insert(rows, patience)
+                self._open(left()).insert(rows, left())
             for _ in rows:
                 self._waiting.popleft()
         self._fault = None
