@@ -226,8 +226,14 @@ class Database:
         return max(found, len(MIGRATIONS))
 
     def _check_columns(self, names: Sequence[str]) -> None:
-        inspector = sa.inspect(self._engine)
-        there = {c["name"] for c in inspector.get_columns(CALLS.name)} if inspector.has_table(CALLS.name) else set()
+        with self._engine.connect() as connection:
+            has_table = sa.inspect(connection).has_table(CALLS.name)
+            # the names that a query has are soon there; to reflect a table takes a server many queries
+            there = (
+                set(connection.exec_driver_sql(f"SELECT * FROM {CALLS.name} WHERE 1 = 0").keys())
+                if has_table
+                else set()
+            )
         if missing := set(names) - there:
             raise NotAStoreError(f"is no usage store (it lacks {', '.join(sorted(missing))})")
 
