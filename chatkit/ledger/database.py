@@ -1,4 +1,4 @@
-"""The database under the store, and the only place that imports SQLAlchemy: opens, migrates, writes, reads.
+"""The database under the store: opens, migrates, writes, reads.
 
 In: rows. Out: rows and sums; every fault as a `StoreError`. SQLite and PostgreSQL take the same way.
 """
@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from chatkit.exceptions import StoreError
@@ -27,12 +26,12 @@ from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import NAMES, to_record
 from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, statement, worded
 from chatkit.ledger.scope import Scope
+from chatkit.ledger.trouble import ELSEWHERE, Faults, is_code
 
 Answer = TypeVar("Answer")
 
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
-
 
 Run = Callable[..., list[Any]]
 """Runs a statement with named parameters and gives its rows back."""
@@ -42,8 +41,6 @@ LIMITS = {"connect_timeout": 4, "keepalives_idle": 10, "keepalives_interval": 5,
 """For a server: seconds to connect, then what notices that it is gone (libpq's words)."""
 PAUSE = 0.02
 """Seconds, at most, until a file that others write is tried again."""
-ELSEWHERE = "Name another file in CHATKIT_DB."
-SERVER = "Check the server and its URL in CHATKIT_DB."
 
 
 class Database:
@@ -56,7 +53,7 @@ class Database:
         self._held_patience = -1.0
         self._watching: PoolProxiedConnection | None = None
         self._sqlite = place.file is not None
-        self._faults = _Faults(place)
+        self._faults = Faults(place)
         with self._faults:
             self._engine = self._create_engine()
         try:
@@ -202,7 +199,7 @@ class Database:
                 cursor.execute("BEGIN IMMEDIATE")
                 return
             except sqlite3.OperationalError as error:
-                if not _is(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() >= deadline:
+                if not is_code(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() >= deadline:
                     raise
                 time.sleep(random.uniform(0.0, PAUSE))
 
@@ -238,24 +235,6 @@ class Database:
             raise NotAStoreError(f"is no usage store (it lacks {', '.join(sorted(missing))})")
 
 
-class _Faults:
-    """Turns what the driver and SQLAlchemy raise into a `StoreError` that says what to do."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._drivers: tuple[type[BaseException], ...] = (sqlite3.Error, SQLAlchemyError, OSError, ImportError)
-
-    def add(self, driver: type[BaseException]) -> None:
-        self._drivers += (driver,)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, self._drivers):
-            raise _explain(error, self._place) from error
-
-
 def open_database(place: Place, patience: float = OPENING) -> Database:
     """The database at `place`; a file that is none is set aside, and a new one begun."""
     inode = place.file.stat().st_ino if place.file and place.file.exists() else 0
@@ -284,7 +263,7 @@ def _set_journal(connection: sqlite3.Connection, mode: str, patience: float) -> 
             connection.execute(f"PRAGMA journal_mode = {mode}")
             return  # in it now, or in the one that the file system allows
         except sqlite3.OperationalError as error:
-            if not _is(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
+            if not is_code(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
                 raise
             time.sleep(random.uniform(0.001, 0.02))
 
@@ -317,19 +296,3 @@ def _refusal(place: Place, version: int) -> NewerError | None:
         " so it reads it and does not write to it.",
         "Update chatkit, or name another store in CHATKIT_DB.",
     )
-
-
-def _is(error: BaseException, *codes: int) -> bool:
-    code = getattr(error, "sqlite_errorcode", None) or getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in codes
-
-
-def _explain(error: BaseException, place: Place) -> StoreError:
-    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    if _is(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return LockedError(f"The usage store {place} is held by another program.")
-    if _is(error, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return NotAStoreError(f"is no usage store ({said})")
-    if isinstance(error, ImportError):
-        return StoreError(f"The usage store {place} needs a driver: {said}.", "Try: pip install 'psycopg[binary]'.")
-    return StoreError(f"The usage store {place} cannot be used: {said}.", ELSEWHERE if place.file else SERVER)
