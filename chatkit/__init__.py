@@ -40,12 +40,14 @@ if TYPE_CHECKING:
     from chatkit.speech.transcript import Transcript as Transcript
     from chatkit.speech.verbs import transcribe as transcribe
     from chatkit.speech.verbs import translate as translate
+    from chatkit.ui.audio_uploader import AudioUploader as AudioUploader
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
     from chatkit.ui.usage_meter import UsageMeter as UsageMeter
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AudioUploader": "chatkit.ui.audio_uploader",
     "Budget": "chatkit.ledger.budget",
     "BudgetError": "chatkit.exceptions",
     "Chat": "chatkit.chat",

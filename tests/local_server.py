@@ -7,12 +7,13 @@ import json
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from chatkit.local import weights
+from chatkit.local import weights, whisper
 
 KEY = "chatkit-local-key-of-the-tests"
 DEADLINE = 60.0
@@ -20,7 +21,7 @@ DEADLINE = 60.0
 
 @functools.cache
 def has_weights() -> bool:
-    return weights.locate() is not None
+    return weights.locate() is not None and whisper.locate() is not None
 
 
 def needs_weights() -> None:
@@ -89,6 +90,13 @@ class LocalServer:
         finally:
             connection.close()
 
+    def hear(
+        self, audio: bytes, verb: str = "transcriptions", *, name: str = "clip.flac", **fields: str | list[str]
+    ) -> Answer:
+        """One file sent as the API's clients send it."""
+        body, kind = form({"model": "whisper-1", **fields}, audio, name)
+        return self.ask(f"/v1/audio/{verb}", body, content_type=kind)
+
     def open_stream(self, **parameters: Any) -> http.client.HTTPConnection:
         """A connection on which an endless answer streams; its first bytes have come."""
         connection = self.connection()
@@ -110,6 +118,36 @@ class LocalServer:
         self.process.stdout.close()
         self.process.stderr.close()
         return code
+
+
+AUDIO = Path(__file__).parent / "audio"
+BOUNDARY = "chatkit-test-boundary"
+
+
+def clip(name: str) -> bytes:
+    """One of the clips in tests/audio."""
+    return (AUDIO / name).read_bytes()
+
+
+def spoken(name: str) -> str:
+    """What is said in it."""
+    return (AUDIO / name).with_suffix(".txt").read_text(encoding="utf-8").strip()
+
+
+def form(fields: dict[str, str | list[str]], audio: bytes | None, name: str = "clip.flac") -> tuple[bytes, str]:
+    """A multipart form and its content type; a list is sent as name[]."""
+    pairs = [
+        (key + "[]" * isinstance(value, list), each)
+        for key, value in fields.items()
+        for each in (value if isinstance(value, list) else [value])
+    ]
+    parts = [f'form-data; name="{key}"\r\n\r\n{value}\r\n'.encode() for key, value in pairs]
+    if audio is not None:
+        head = f'form-data; name="file"; filename="{name}"\r\nContent-Type: application/octet-stream\r\n\r\n'
+        parts.append(head.encode() + audio + b"\r\n")
+    line = f"--{BOUNDARY}".encode()
+    body = b"".join(line + b"\r\nContent-Disposition: " + part for part in parts) + line + b"--\r\n"
+    return body, f"multipart/form-data; boundary={BOUNDARY}"
 
 
 def chat(text: str = "Where was the 2014 World Cup held?", **parameters: Any) -> dict[str, Any]:

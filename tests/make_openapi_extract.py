@@ -32,6 +32,12 @@ ROOTS = [
     "ResponseIncompleteEvent",
     "ResponseFailedEvent",
     "ResponseErrorEvent",
+    "CreateTranscriptionResponseJson",
+    "CreateTranscriptionResponseVerboseJson",
+    "CreateTranslationResponseJson",
+    "CreateTranslationResponseVerboseJson",
+    "TranscriptTextDeltaEvent",
+    "TranscriptTextDoneEvent",
 ]
 PROSE = {"description", "example", "examples", "title", "deprecated", "x-oaiMeta", "x-oaiSupportedSDKs"}
 PROSE |= {"x-stainless-const", "discriminator"}
@@ -41,7 +47,7 @@ NEVER_SENT = {
     "InputItem", "Moderation", "Prompt", "PromptCacheOptions", "ResponseConversation", "Tool",
     "ToolChoiceAllowed", "ToolChoiceTypes", "ToolChoiceFunction", "ToolChoiceMCP", "ToolChoiceCustom",
     "SpecificApplyPatchParam", "SpecificFunctionShellParam", "SpecificProgrammaticToolCallingParam",
-    "RefusalContent", "ReasoningTextContent",
+    "RefusalContent", "ReasoningTextContent", "TranscriptTextUsageTokens", "TranscriptionLanguage",
 }  # fmt: skip
 ONLY = {"OutputItem": {"OutputMessage"}, "OutputMessageContent": {"OutputTextContent"}}
 

@@ -38,7 +38,6 @@ DOORS = {
     "matplotlib": ("plots",),
     "pandas": ("readings",),
     "av": ("speech", "local"),
-    "tqdm": ("speech",),
     "anywidget": ("ui",),
     "ipywidgets": ("ui",),
     "traitlets": ("ui",),
@@ -46,6 +45,7 @@ DOORS = {
     "starlette": ("local",),
     "uvicorn": ("local",),
     "xllamacpp": ("local",),
+    "faster_whisper": ("local",),
 }
 NAMES_OF_ANOTHER_CHATKIT = {
     "server",

@@ -116,7 +116,7 @@ USAGES = st.builds(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(USAGES, max_size=12))
 def test_the_databases_sum_is_the_sum(sums: UsageStore, usages: list[Usage]) -> None:
     name = uuid4().hex

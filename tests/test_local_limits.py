@@ -317,8 +317,8 @@ def impatient():
     """A server whose deadlines are a moment, so that the test need not wait for the real ones."""
     needs_weights()
     code = (
-        "import runpy; from chatkit.local import front, listen; "
-        "front.BODY_SECONDS = listen.HEAD_SECONDS = 0.5; "
+        "import runpy; from chatkit.local import form, front, listen; "
+        "front.BODY_SECONDS = form.PIECE_SECONDS = listen.HEAD_SECONDS = 0.5; "
         "runpy.run_module('chatkit.local', run_name='__main__')"
     )
     server = LocalServer("--slots", "1", "--window", "512", program=["-c", code])
@@ -331,14 +331,18 @@ def test_slow_clients_are_dropped_at_their_deadlines_and_others_are_answered(imp
     slow = [socket.create_connection(("127.0.0.1", impatient.port), 30) for _ in range(60)]
     for i, sock in enumerate(slow):
         sock.sendall(heads[i % 3])
-    body = socket.create_connection(("127.0.0.1", impatient.port), 30)
-    head = f"POST {COMPLETIONS} HTTP/1.1\r\nhost: 127.0.0.1:{impatient.port}\r\nauthorization: Bearer {KEY}\r\n"
-    body.sendall(f"{head}content-type: application/json\r\ncontent-length: 100\r\n\r\n{{".encode())
+    form = "multipart/form-data; boundary=x"
+    bodies = [(COMPLETIONS, "application/json", "{"), ("/v1/audio/transcriptions", form, "--x\r\n")]
+    begun = [socket.create_connection(("127.0.0.1", impatient.port), 30) for _ in bodies]
+    for sock, (path, kind, begin) in zip(begun, bodies, strict=True):
+        head = f"POST {path} HTTP/1.1\r\nhost: 127.0.0.1:{impatient.port}\r\nauthorization: Bearer {KEY}\r\n"
+        sock.sendall(f"{head}content-type: {kind}\r\ncontent-length: 100\r\n\r\n{begin}".encode())
     assert lives(impatient)
-    answer = body.makefile("rb").read()
-    assert b" 408 " in answer.splitlines()[0]
-    assert b'"request_timeout"' in answer
-    body.close()
+    for sock in begun:
+        answer = sock.makefile("rb").read()
+        assert b" 408 " in answer.splitlines()[0]
+        assert b'"request_timeout"' in answer
+        sock.close()
     for sock in slow:
         with contextlib.suppress(ConnectionResetError):
             assert sock.recv(1) == b""

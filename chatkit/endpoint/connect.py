@@ -123,9 +123,9 @@ def resolve(
     return _from_environment(model) or _local(model, tell)
 
 
-def foreseen() -> Endpoint | None:
-    """The endpoint that the environment or a `.env` names; None where the local server would serve. Starts nothing."""
-    return _from_environment(None)
+def named(model: str | None = None) -> Endpoint | None:
+    """The endpoint that the environment or a `.env` file names; None where the local server would answer."""
+    return _from_environment(model)
 
 
 def refresh(endpoint: Endpoint, tell: Callable[[str], None] | None = None) -> Endpoint:

@@ -19,7 +19,7 @@ from typing import IO, Any
 from chatkit.exceptions import SetupError
 from chatkit.ledger.free import LOCAL_PREFIX
 
-ENGINES = ("xllamacpp", "starlette", "uvicorn")
+ENGINES = ("xllamacpp", "faster_whisper", "starlette", "python_multipart", "uvicorn")
 INSTALL = "Install them with: pip install 'notebook-chatkit[local]'."
 SILENCE = 300.0
 """Seconds without a word (ready, progress, error) after which a start is given up."""

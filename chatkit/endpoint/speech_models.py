@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
+from chatkit.endpoint import catalog
 from chatkit.exceptions import InputError
 
 Task = Literal["transcribe", "translate"]
@@ -27,7 +28,8 @@ EXTENSIONS = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "wav", "webm")
 """What the API takes, by the file name's ending."""
 
 THE_LOCAL_ONE = "the local Whisper (connect(local=True))"
-END_OF_WHISPER = date(2027, 2, 26)
+END_OF_WHISPER = catalog.find("whisper-1").ends
+"""The day on which all hosted models for speech end but one, and the endpoint for translations with them."""
 
 
 @dataclass(frozen=True, slots=True)

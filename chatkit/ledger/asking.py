@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import httpx2
 
+from chatkit.ledger import audio_length
 from chatkit.ledger.free import has_local_key
 
 Kind = Literal["chat", "text", "responses", "embeddings", "audio", "moderations", "other"]
@@ -54,6 +55,8 @@ class Asked:
     hides_usage: bool = False
     """A stream of the kind that tells its usage only if asked, and was not asked."""
     body: dict[str, Any] | None = None
+    audio_seconds: float | None = None
+    """What the head of an uploaded file says of its length."""
     sound: float = 0.0
     """The most seconds of sound that the file sent along can hold."""
     local_key: bool = False
@@ -102,6 +105,7 @@ def read_request(request: httpx2.Request) -> Asked | None:
         choices=choices if type(choices) is int else 1,
         hides_usage=streamed and kind in ("chat", "text") and body is not None and not _asks(body),
         body=body,
+        audio_seconds=_audio_seconds(request) if kind == "audio" else None,
         sound=_sound(request) if kind == "audio" else 0.0,
         local_key=has_local_key(request.headers),
     )
@@ -157,6 +161,11 @@ def _sound(request: httpx2.Request) -> float:
     names = (getattr(field, "filename", None) for field in getattr(request.stream, "fields", ()))
     ending = next((name.rpartition(".")[2].lower() for name in names if isinstance(name, str)), "")
     return size * 8 / LOWEST_RATES.get(ending, LOWEST_RATE)
+
+
+def _audio_seconds(request: httpx2.Request) -> float | None:
+    files = [field.file for field in getattr(request.stream, "fields", ()) if hasattr(field, "file")]
+    return audio_length.seconds(files[0]) if len(files) == 1 else None
 
 
 def _asks(body: dict[str, Any]) -> bool:

@@ -4,7 +4,7 @@ In: the facts of a request, own prices, and what was seen of its answer. Out: US
 price is known. `estimates.py` reckons the same for people, with a real count of the tokens.
 
 A token has one byte at least, so a text bounds its tokens; an answer is bounded by the limit that the
-request sets, else by the model's longest answer; sound by the size of its file.
+request sets, else by the model's longest answer; sound by what the head of its file says, else by the file's size.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def price(
 def likely(asked: Asked, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
     """What the request will cost, at the limit that it sets, or with an answer of the usual length."""
     if asked.kind == "audio":
-        return _sound(asked.sound * SPEECH, asked, own, at)
+        return _sound(asked.audio_seconds or asked.sound * SPEECH, asked, own, at)
     if asked.body is None:
         return None
     return _text(tokens.of_prompt(asked.body), _limit(asked) or TYPICAL * _answers(asked), asked, own, at)
@@ -61,7 +61,7 @@ def likely(asked: Asked, own: Sequence[OwnPrice], at: datetime) -> Decimal | Non
 def most(asked: Asked, own: Sequence[OwnPrice], at: datetime, seen: int = 0) -> Decimal | None:
     """What the request cannot exceed; `seen` tokens of an answer that broke off bound what was written of it."""
     if asked.kind == "audio":
-        return _sound(asked.sound, asked, own, at)
+        return _sound(asked.audio_seconds or asked.sound, asked, own, at)
     if asked.body is None:
         return None
     sent = _window(asked) if _is_mixed(asked.body) else tokens.of_prompt(asked.body) * tokens.BYTES

@@ -6,6 +6,7 @@ only the meter asked for) and one record. What it rests on when no usage came:
 - nothing was sent (no connection), or the endpoint refused (3xx, 4xx but 408): nothing used, measured;
 - a stream that broke or was stopped: estimated, from the request's text and one token for each piece seen;
 - a whole answer without usage: estimated from both texts;
+- audio that was heard, or that the caller gave up: estimated from what the head of the uploaded file says;
 - anything else (a timeout, a 5xx, a body that was not the API's): unknown, for it may be billed.
 """
 
@@ -95,6 +96,8 @@ class Exchange:
             self._mode = "body" if self._encoding else "stream"
         elif not kind or kind.endswith("json") or kind.startswith("text/") or self._status >= 400:
             self._mode = "body"
+        if self._asked.kind == "audio" and self._status < 300:
+            self._reading.take_audio_head(response.headers)
         if kind == "text/html" and self._status < 300:
             self._reading.fail("bad_answer")  # a sign-in page, a proxy's page
 
@@ -207,11 +210,14 @@ class Exchange:
         )
 
     def _used(self, cause: BaseException | str) -> tuple[Counts | None, Known]:
-        reading, status = self._reading, self._status
-        if reading.counts:
+        reading, status, seconds = self._reading, self._status, self._asked.audio_seconds
+        if reading.counts and (reading.doubt == "measured" or seconds is None):
             return reading.counts, reading.doubt
         if isinstance(cause, NEVER_SENT) or (status and 300 <= status < 500 and status != 408):
             return counts.NOTHING, "measured"
+        given_up = status is None and not isinstance(cause, Exception)
+        if seconds is not None and reading.outcome != "error" and (status == 200 or given_up):
+            return {"audio_seconds": seconds}, "estimated"
         if status is None or status >= 300 or self._asked.body is None:
             return None, "unknown"
         if self._asked.kind == "moderations":

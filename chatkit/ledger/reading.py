@@ -6,6 +6,8 @@ by a search in its bytes (a microsecond); the others are parsed.
 
 import json
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Literal
 
 from chatkit.ledger import counts, tokens
@@ -99,6 +101,12 @@ class Reading:
         else:
             self.fail("bad_answer")
 
+    def take_audio_head(self, headers: Mapping[str, str]) -> None:
+        """Read what the head of an answer to audio says; chatkit's own server names model and seconds there."""
+        self.answered_model = headers.get("openai-model")
+        with suppress(ValueError):
+            self.counts = counts.read({"seconds": float(headers.get("x-audio-seconds", ""))})
+
     def take_refusal(self, body: bytes) -> None:
         """Read the body of an answer with an error status."""
         answer = _parse(body) or {}
@@ -163,6 +171,8 @@ class Reading:
         if isinstance(tier := answer.get("service_tier"), str):
             self.tier = tier[:40]
         self.counts = counts.read(answer.get("usage")) or self.counts
+        if self.kind == "audio" and self.counts is None:
+            self.counts = counts.read({"seconds": answer.get("duration")})
 
     def _take_response(self, answer: dict[str, Any]) -> None:
         """A whole response, or what the last event of a typed stream holds."""
@@ -194,9 +204,6 @@ class Reading:
             self._take_choices(_dicts(answer.get("choices")))
         else:
             self._end("complete")
-            seconds = answer.get("duration")
-            if self.kind == "audio" and self.counts is None and isinstance(seconds, int | float):
-                self.counts = counts.read({"seconds": seconds})
 
     def _take_choices(self, choices: list[dict[str, Any]]) -> None:
         if not choices:
@@ -221,7 +228,7 @@ class Reading:
     def _take_transcript(self, body: bytes) -> None:
         """Subtitles tell by their last cue how long the audio was, within a silence; plain text tells nothing."""
         self._end("complete")
-        if cues := _LAST_CUE.findall(body):
+        if self.counts is None and (cues := _LAST_CUE.findall(body)):
             hours, minutes, seconds, fraction = cues[-1]
             length = int(hours or 0) * 3600 + int(minutes) * 60 + float(f"{int(seconds)}.{int(fraction):03d}")
             self.counts, self.doubt = {"audio_seconds": length}, "estimated"

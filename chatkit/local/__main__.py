@@ -16,7 +16,7 @@ from secrets import token_urlsafe
 from typing import IO, Any
 
 from chatkit.exceptions import SetupError
-from chatkit.local import gguf, index, machine, parent, weights
+from chatkit.local import gguf, index, machine, parent, weights, whisper
 
 PORT = 8321
 SLOTS, SLOTS_BESIDE_A_KERNEL = 4, 2
@@ -29,29 +29,45 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve, or fetch the weights; the exit code."""
     options = _parser().parse_args(argv)
     if options.command == "fetch":
-        return fetch(options.model)
+        return fetch(options.model, options.whisper)
     return serve(options)
 
 
-def fetch(model: str | None = None) -> int:
-    """Make sure the weights are on this machine: `chatkit models fetch`."""
+def fetch(model: str | None = None, speech: str | None = None) -> int:
+    """Make sure the weights are on this machine, all of them unless one is named: `chatkit models fetch`."""
     try:
-        path = weights.find(model, _progress_for_a_person)
+        if model or not speech:
+            path = weights.find(model, _progress_for_a_person)
+            print(f"{path.name} is there ({path.stat().st_size / 1e6:.0f} MB), checked.")
+        if speech or not model:
+            folder = whisper.find(speech, _progress_for_a_person)
+            size = sum(file.stat().st_size for file in folder.iterdir())
+            print(f"{whisper.alias_of(speech)} is there ({size / 1e6:.0f} MB), checked.")
     except SetupError as error:
         print(error, file=sys.stderr)
         return 1
-    print(f"{path.name} is there ({path.stat().st_size / 1e6:.0f} MB), checked.")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="chatkit serve",
-        description="A small real language model on this machine, behind the OpenAI API. SmolLM2-135M-Instruct has a "
-        "window of 8192 tokens, and each request its own; an answer for which no limit is asked ends after 512.",
+        description="A small real language model and a Whisper on this machine, behind the OpenAI API. "
+        "SmolLM2-135M-Instruct has a window of 8192 tokens, and each request its own; an answer for which no limit is "
+        "asked ends after 512. Whisper base hears files of up to 25 MB and four hours.",
     )
     parser.add_argument("command", nargs="?", choices=["serve", "fetch"], default="serve", help="default: serve")
     parser.add_argument("--model", help="a GGUF file, or org/repo:file.gguf on the hub; default: SmolLM2-135M-Instruct")
+    parser.add_argument(
+        "--whisper",
+        default=os.environ.get("CHATKIT_WHISPER") or None,
+        help="a folder with a Whisper model in CTranslate2's form, or org/repo on the hub; default: CHATKIT_WHISPER, "
+        "else Whisper base",
+    )
+    parser.add_argument(
+        "--speech-idle", type=float, default=10.0, metavar="MINUTES",
+        help="after which a Whisper that nobody asks gives its memory back; default: 10",
+    )  # fmt: skip
     parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine only")
     parser.add_argument(
         "--i-know", action="store_true", help="with --host: others may reach this server, if they have the key"
@@ -80,7 +96,7 @@ def serve(options: argparse.Namespace) -> int:
         say({"error": {"cause": error.cause, "way_out": error.way_out}})
         return 1
     except KeyboardInterrupt:
-        index.stop()
+        pass
     return _leave()
 
 
@@ -93,19 +109,28 @@ def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], 
     machine.check(path, values, window, slots)
     # the engine and the web server are imported only here, so that a wrong option is told at once
     from chatkit.local import front, gate, language, listen
+    from chatkit.local.speech import Deadlines, Speech
 
     with _bind(listen.bind, options) as sock:
+        threads = options.threads or machine.threads(shared=options.with_parent)
         alias = weights.SMOLLM2.alias if options.model is None else path.stem
         model = language.Language(
             path,
             alias,
             window=window,
             slots=slots,
-            threads=options.threads or machine.threads(shared=options.with_parent),
+            threads=threads,
+            verbose=options.verbose,
+        )
+        speech = Speech(
+            options.whisper,
+            threads=threads,
+            deadlines=Deadlines(idle=options.speech_idle * 60),
             verbose=options.verbose,
         )
         port = sock.getsockname()[1]
-        app = front.app(model, key, gate.Hosts(options.host, port), queue=options.queue, created=_created(path))
+        hosts = gate.Hosts(options.host, port)
+        app = front.app(model, speech, key, hosts, queue=options.queue, created=_created(path))
         base_url = f"http://{_spoken(options.host)}:{port}/v1"
         ready = {"base_url": base_url, "model": alias, "window": window}
         if not options.with_parent:
@@ -134,7 +159,13 @@ def _check(options: argparse.Namespace) -> None:
             f"--host {options.host} lets other machines reach this server; it listens on this machine only.",
             "Leave --host out, or add --i-know if that is what you want.",
         )
-    for name, low, high in (("slots", 1, 64), ("queue", 0, 10_000), ("window", 256, 2**20), ("threads", 1, 1024)):
+    for name, low, high in (
+        ("slots", 1, 64),
+        ("queue", 0, 10_000),
+        ("window", 256, 2**20),
+        ("threads", 1, 1024),
+        ("speech_idle", 0, 10_000),
+    ):
         value = getattr(options, name)
         if value is not None and not low <= value <= high:
             raise SetupError(f"--{name} is {value}; it must be from {low} to {high}.", "Leave it out for the default.")
@@ -216,10 +247,13 @@ def _welcome(ready: dict[str, Any]) -> str:
   curl {url}/chat/completions \\
     -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
     -d '{question}'
+  curl {url}/audio/transcriptions \\
+    -H "Authorization: Bearer {key}" -F file=@speech.mp3 -F model=whisper-1
 """
 
 
 def _leave() -> int:
+    index.stop()
     # llama.cpp's threads and static objects need no orderly end, and must not hold one up
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

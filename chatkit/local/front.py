@@ -1,11 +1,11 @@
 """Annexe: the local server's front, a Starlette app. In: requests let through the gate. Out: what the API answers.
 
-Takes a loaded model and a key; reads a body within its limits; keeps the line of those who wait short.
+Takes a loaded language model, a keeper of the speech model and a key; reads a body within its limits; keeps the line of those who wait short.
 """
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -16,13 +16,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from chatkit.local import chat, completions, responses
+from chatkit.local import chat, completions, form, responses, transcriptions
 from chatkit.local.api_error import ApiError
 from chatkit.local.ask import Ask
 from chatkit.local.checks import parse
 from chatkit.local.gate import Gate, Hosts
 from chatkit.local.language import Language
 from chatkit.local.piece import Whole
+from chatkit.local.speech import Speech
 from chatkit.local.stream import ClientGoneError, EventStream, while_connected
 
 LARGEST_BODY = 1_048_576
@@ -33,10 +34,11 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 class Line:
-    """How many generations may be under way or wait; one more is told when to come back."""
+    """How many requests may be under way or wait for their work; one more is told when to come back."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, work: str) -> None:
         self.places = places
+        self.work = work
         self.taken = 0
 
     @contextmanager
@@ -45,7 +47,7 @@ class Line:
         if self.taken and self.taken + count > self.places:
             raise ApiError(
                 429,
-                f"The local server has {self.taken} answers to write and room for {self.places}; try again in a moment.",
+                f"The local server has {self.taken} {self.work} and room for {self.places}; try again in a moment.",
                 type="requests",
                 code="rate_limit_exceeded",
                 headers={"retry-after": "2"},
@@ -57,42 +59,45 @@ class Line:
             self.taken -= count
 
 
-def app(language: Language, key: str, hosts: Hosts, *, queue: int, created: int) -> ASGIApp:
+def app(language: Language, speech: Speech, key: str, hosts: Hosts, *, queue: int, created: int) -> ASGIApp:
     """The whole front, gate included; `queue` requests may wait beside those that run."""
-    line = Line(language.slots + queue)
-    model = {
-        "id": language.alias,
-        "object": "model",
-        "created": created,
-        "owned_by": "chatkit-local",
-        "context_window": language.window,
-    }
+    line, hearing = Line(language.slots + queue, "answers to write"), Line(1 + queue, "files to hear")
+
+    def listed() -> list[dict[str, Any]]:
+        common = {"object": "model", "created": created, "owned_by": "chatkit-local"}
+        return [
+            {"id": language.alias, **common, "context_window": language.window},
+            *({"id": alias, **common} for alias in speech.aliases),
+        ]
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
 
     async def models(_: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [model]})
+        return JSONResponse({"object": "list", "data": listed()})
 
     async def one_model(request: Request) -> Response:
-        name = request.path_params["name"]
-        if name != language.alias:
+        name, here = request.path_params["name"], {model["id"]: model for model in listed()}
+        if name not in here:
             raise ApiError(
-                404, f"There is no model {name[:80]!r} here; the local one is {language.alias!r}.",
+                404, f"There is no model {name[:80]!r} here; the local ones are {', '.join(map(repr, here))}.",
                 param="model", code="model_not_found",
             )  # fmt: skip
-        return JSONResponse(model)
+        return JSONResponse(here[name])
 
     async def audio(_: Request) -> Response:
         raise ApiError(
-            501, "The local server has no speech model yet.", type="not_implemented_error", code="not_implemented"
-        )
+            501, "The local server writes down what is said; it cannot speak.", type="not_implemented_error",
+            code="not_implemented",
+        )  # fmt: skip
 
     routes = [
         Route("/health", health),
         Route("/v1/models", models),
         Route("/v1/models/{name:path}", one_model),
-        Route("/v1/audio/{rest:path}", audio, methods=METHODS),
+        Route("/v1/audio/transcriptions", _hearing(speech, hearing, "transcribe"), methods=["POST"]),
+        Route("/v1/audio/translations", _hearing(speech, hearing, "translate"), methods=["POST"]),
+        Route("/v1/audio/speech", audio, methods=METHODS),
         Route("/v1/chat/completions", _answering(chat, language, line), methods=["POST"]),
         Route("/v1/completions", _answering(completions, language, line), methods=["POST"]),
         Route("/v1/responses", _answering(responses, language, line), methods=["POST"]),
@@ -117,7 +122,7 @@ def _answering(endpoint: ModuleType, language: Language, line: Line) -> Callable
     async def answer(request: Request) -> Response:
         ask: Ask = endpoint.read(parse(await _body(request)))
         if ask.stream:
-            return _Queued(endpoint.Stream(ask, language.names), language.pieces(ask), line, len(ask.bodies))
+            return _Queued(endpoint.Stream(ask, language.names), language.pieces(ask), line, len(ask.bodies), {})
         with line.place(len(ask.bodies)):
             wholes = await while_connected(request.receive, _gather(language, ask))
         return JSONResponse(endpoint.answer(ask, wholes, language.names))
@@ -125,11 +130,35 @@ def _answering(endpoint: ModuleType, language: Language, line: Line) -> Callable
     return answer
 
 
+def _hearing(speech: Speech, line: Line, task: transcriptions.Task) -> Callable[[Request], Any]:
+    async def hear(request: Request) -> Response:
+        with line.place(1):
+            upload = await form.read(request)
+            ask, file = transcriptions.read(upload, task), upload.file
+            assert file
+            model = speech.named(ask.model)
+            lines = speech.lines(ask.job, file, model)
+            if not ask.stream:
+                return transcriptions.answer(ask, await while_connected(request.receive, _whole(lines)), model)
+        return _Queued(transcriptions.Stream(), lines, line, 1, {"openai-model": model})
+
+    return hear
+
+
+async def _whole(lines: Any) -> transcriptions.Heard:
+    heard = transcriptions.Heard()
+    async with aclosing(lines):
+        async for batch in lines:
+            for _, line in batch:
+                heard.add(line)
+    return heard
+
+
 class _Queued(EventStream):
     """A stream that holds its places in the line until it has ended."""
 
-    def __init__(self, chunks: Any, pieces: Any, line: Line, count: int) -> None:
-        super().__init__(chunks, pieces, {})
+    def __init__(self, chunks: Any, pieces: Any, line: Line, count: int, headers: dict[str, str]) -> None:
+        super().__init__(chunks, pieces, headers)
         self.line, self.count = line, count
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

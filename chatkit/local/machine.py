@@ -48,6 +48,16 @@ def check(path: Path, values: dict[str, Any], window: int, slots: int) -> None:
         )
 
 
+def check_room(name: str, size: int) -> None:
+    """Raise SetupError if a Whisper whose weights have `size` bytes needs more memory than is free, where known."""
+    need, free = 2 * size + BESIDES, available()
+    if free is not None and need > free:
+        raise SetupError(
+            f"{name} needs about {need / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free.",
+            "Close other kernels, or name a smaller model: chatkit serve --whisper Systran/faster-whisper-tiny.",
+        )
+
+
 def needed(path: Path, values: dict[str, Any], window: int, slots: int) -> int | None:
     """Bytes for the weights, the windows and the rest; None if the head does not say."""
     token = gguf.bytes_per_token(values)

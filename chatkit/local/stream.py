@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from chatkit.local.api_error import ApiError, server_fault
-from chatkit.local.piece import Piece
 
 T = TypeVar("T")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-Pieces = AsyncIterator[list[tuple[int, Piece]]]
+Pieces = AsyncIterator[list[tuple[int, Any]]]
+"""What an engine yields: pieces of text, or the recogniser's lines."""
 
 
 class ClientGoneError(Exception):
@@ -27,7 +27,7 @@ class Chunks(Protocol):
     done: str | None
 
     def open(self) -> Iterator[dict[str, Any]]: ...
-    def feed(self, index: int, piece: Piece) -> Iterator[dict[str, Any]]: ...
+    def feed(self, index: int, piece: Any) -> Iterator[dict[str, Any]]: ...
     def close(self) -> Iterator[dict[str, Any]]: ...
     def fail(self, error: dict[str, Any]) -> dict[str, Any]: ...
 

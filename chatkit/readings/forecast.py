@@ -116,7 +116,7 @@ class _Way:
         endpoint = chat.endpoint if chat else None
         if base_url is not None or (model and (endpoint is None or endpoint.local)):
             return cls(base_url or connect.HOSTED, asked, local=False)  # who names a model asks for its price
-        endpoint = endpoint or connect.foreseen()
+        endpoint = endpoint or connect.named()
         if endpoint is None:
             return cls(connect.HOSTED, asked, local=True)
         return cls(endpoint.base_url, asked or endpoint.model, endpoint.local, endpoint.window)

@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chatkit.endpoint import speech_models
+from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.speech_models import SpeechModel, Task
 from chatkit.exceptions import InputError
+from chatkit.ledger.free import LOCAL_PREFIX
 
 OWN = frozenset({"file", "stream", "response_format", "timestamp_granularities"})
 """What chatkit sets itself, so that it can read what comes back."""
@@ -40,8 +42,9 @@ class Ask:
         if faults:
             raise InputError(" ".join(f"{fault}." for fault in faults), "Nothing was sent.")
 
-    def model_at(self, *, local: bool) -> SpeechModel:
+    def model_at(self, endpoint: Endpoint) -> SpeechModel:
         """What is known of the model that is asked there. Raises InputError for what it cannot do."""
+        local = is_ours(endpoint)
         name = self.model or speech_models.default(self.task, local=local)
         model = speech_models.find(name, local=local)
         asked = {**self.parameters, "words": self.words}
@@ -61,6 +64,11 @@ class Ask:
         if model.speakers:
             form["chunking_strategy"] = "auto"
         return {**form, **{k: v for k, v in self.parameters.items() if v is not None}}
+
+
+def is_ours(endpoint: Endpoint) -> bool:
+    """Whether a chatkit server listens there, this process's own or another: it answers under any model's name."""
+    return endpoint.local or endpoint.api_key.startswith(LOCAL_PREFIX)
 
 
 def _faults(parameters: Mapping[str, Any]) -> list[str]:

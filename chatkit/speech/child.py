@@ -24,6 +24,10 @@ SMALL = 24_000
 """Bits a second of what is played beside a text."""
 
 
+PREVIEW = "preview.mp3"
+"""The name of that file."""
+
+
 def main() -> None:
     """Do what the line on stdin says."""
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -68,7 +72,7 @@ def say(**words: Any) -> None:
 
 def work(asked: dict[str, Any]) -> None:
     """Look the file through; cut it if it must be cut or converted; write what may be played."""
-    from chatkit.speech.cutting import Loudness
+    from chatkit.speech.cutting import Loudness, silences
     from chatkit.speech.decoding import RATE, Decoded, NoAudioError
 
     seen, loudness = Decoded(), Loudness(RATE)
@@ -76,9 +80,12 @@ def work(asked: dict[str, Any]) -> None:
         loudness.take(block)
     if not seen.samples:
         raise NoAudioError("it has no sound in it" if seen.damaged_at is None else "what it holds cannot be decoded")
-    say(seconds=seen.seconds, silent=loudness.silent, promised=seen.promised, damaged_at=seen.damaged_at)
+    seen.end()
+    say(seconds=seen.seconds, silent=loudness.silent, damaged_at=seen.damaged_at)
     if "longest" in asked and not loudness.silent:
-        cut_up(asked, loudness.decibels(), seen)
+        decibels = loudness.decibels()
+        say(quiet=[(round(start, 2), round(end, 2)) for start, end in silences(decibels)])
+        cut_up(asked, decibels, seen)
     if seen.seconds <= asked.get("preview", 0.0):
         preview(asked)
 
@@ -127,11 +134,11 @@ def preview(asked: dict[str, Any]) -> None:
     """Write a small MP3, to be played beside its text."""
     from chatkit.speech.decoding import Decoded, SoundFile
 
-    file = SoundFile(Path(asked["folder"]) / "preview.mp3", "mp3", bit_rate=SMALL)
+    file = SoundFile(Path(asked["folder"]) / PREVIEW, "mp3", bit_rate=SMALL)
     for block in _samples(asked, Decoded()):
         file.write(block)
     file.close()
-    say(preview="preview.mp3")
+    say(preview=True)
 
 
 def _samples(asked: dict[str, Any], seen: Any, *, telling: bool = False) -> Iterator[Any]:

@@ -16,6 +16,7 @@ from chatkit.endpoint.speech_models import Task
 from chatkit.exceptions import InputError
 from chatkit.ledger import prices
 from chatkit.speech import source
+from chatkit.speech.asking import is_ours
 from chatkit.speech.looking import look
 from chatkit.speech.source import Source
 
@@ -36,7 +37,7 @@ def estimate_cost(
     A local model is free. Raises InputError for what holds no audio.
     """
     endpoint = connect.endpoint_of(client) if client is not None else connect.resolve()
-    if endpoint.local:
+    if is_ours(endpoint):
         source.check(audio, rate)
         return Decimal(0)
     name = model or speech_models.default(task)

@@ -65,36 +65,40 @@ class Loudness:
 
 def parts(decibels: Any, duration: float, longest: float, search: float) -> list[Part]:
     """Cut audio of that duration into parts of at most `longest` seconds, each cut within `search` of an even one."""
-    room = longest - 2 * OVERLAP
+    overlap = min(OVERLAP, longest / 8)
+    room = longest - 2 * overlap
     cuts: list[tuple[float, float]] = []
     start = 0.0
     while duration - start > room:
         even = start + (duration - start) / ceil((duration - start) / room)
         low, high = max(even - search, start + room / 4), min(even + search, start + room)
         at = _silence(decibels, low, high, even)
-        cuts.append((even, OVERLAP) if at is None else (at, 0.0))
+        cuts.append((even, overlap) if at is None else (at, 0.0))
         start = cuts[-1][0]
     edges = [(0.0, 0.0), *cuts, (duration, 0.0)]
     return [Part(max(0.0, a - before), min(duration, b + behind), a, b) for (a, before), (b, behind) in pairwise(edges)]
 
 
+def silences(decibels: Any) -> list[tuple[float, float]]:
+    """All silences, in seconds; none where quiet and loud are not told apart."""
+    if len(decibels) == 0:
+        return []
+    quiet, loud = np.percentile(decibels, (5, 90))
+    if loud - quiet < CONTRAST and loud > FLOOR + CONTRAST:
+        return []
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], decibels <= quiet + 0.3 * (loud - quiet), [0]])))
+    return [(float(a * STEP), float(b * STEP)) for a, b in edges.reshape(-1, 2) if (b - a) * STEP >= SHORTEST]
+
+
 def _silence(decibels: Any, low: float, high: float, even: float) -> float | None:
     """The middle of the best silence in that window: a long one, else one near the even cut; None without any."""
-    first = int(low / STEP)
-    window = decibels[first : int(high / STEP)]
-    if len(window) == 0:
-        return None
-    quiet, loud = np.percentile(window, (5, 90))
-    if loud - quiet < CONTRAST and loud > FLOOR + CONTRAST:
-        return None
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], window <= quiet + 0.3 * (loud - quiet), [0]])))
-    runs = [(a, b) for a, b in edges.reshape(-1, 2) if (b - a) * STEP >= SHORTEST]
-    if not runs:
-        return None
+    first = int(low / STEP) * STEP
+    found = [(first + a, first + b) for a, b in silences(decibels[int(low / STEP) : int(high / STEP)])]
 
-    def worth(run: tuple[int, int]) -> tuple[float, float]:
-        middle = (first + (run[0] + run[1]) / 2) * STEP
-        return min((run[1] - run[0]) * STEP, LONG_ENOUGH), -abs(middle - even)
+    def worth(silence: tuple[float, float]) -> tuple[float, float]:
+        return min(silence[1] - silence[0], LONG_ENOUGH), -abs((silence[0] + silence[1]) / 2 - even)
 
-    a, b = max(runs, key=worth)
-    return float((first + (a + b) / 2) * STEP)
+    if not found:
+        return None
+    best = max(found, key=worth)
+    return (best[0] + best[1]) / 2

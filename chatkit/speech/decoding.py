@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from struct import unpack_from
 from typing import Any
 
 import av
@@ -16,7 +17,15 @@ import numpy as np
 RATE = 16_000
 LONGEST = 48 * 3600
 """Seconds after which decoding ends, for a stream that has no end."""
-_OPTIONS = {"protocol_whitelist": "", "format_probesize": "5000000"}
+GUESSED = ("mp3", "aac")
+"""Streams without a header, of which ffmpeg guesses the length."""
+SHORT = 1.0
+"""Seconds by which a file may be shorter than its header says."""
+_OPTIONS = {"protocol_whitelist": "none", "format_probesize": "5000000"}
+
+
+FAULTS = (av.error.FFmpegError, ValueError, OverflowError, OSError)
+"""What a bad file is met with; OSError comes from PyAV's own reading of the file."""
 
 
 class NoAudioError(Exception):
@@ -36,27 +45,45 @@ class Decoded:
     def seconds(self) -> float:
         return self.samples / RATE
 
+    def end(self) -> None:
+        """All has been decoded: what ends too early is damaged there."""
+        if self.damaged_at is None and self.promised and self.promised - self.seconds > SHORT + 0.01 * self.seconds:
+            self.damaged_at = self.seconds
+
 
 def blocks(path: Path, demuxer: str, seen: Decoded) -> Iterator[Any]:
     """The samples as int16 blocks. Raises NoAudioError where there is no stream to decode."""
     with path.open("rb") as file:  # an open file, not a name: ffmpeg opens nothing by itself
         try:
             container = av.open(file, format=demuxer, options=_OPTIONS, metadata_errors="ignore")
-        except (av.error.FFmpegError, ValueError, OverflowError) as error:
+        except FAULTS as error:
             raise NoAudioError(f"its header cannot be read ({_said(error)})") from None
         with container:
             stream = next(iter(container.streams.audio), None)
             if stream is None or stream.codec_context is None:
                 raise NoAudioError("it has no sound track")
             seen.codec = stream.codec_context.name
-            seen.promised = _promised(container, stream)
+            seen.promised = _promised_by_riff(path) if demuxer == "wav" else _promised(container, stream)
             yield from _resampled(_frames(container, stream, seen), seen)
 
 
 def _promised(container: Any, stream: Any) -> float | None:
+    if container.format.name in GUESSED:
+        return None
     if stream.duration is not None and stream.time_base:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration else None
+
+
+def _promised_by_riff(path: Path) -> float | None:
+    """Seconds that a WAV's header names; ffmpeg looks at the file's size instead. None where it was never filled in."""
+    with path.open("rb") as file:
+        head = file.read(65_536)
+    form, data = head.find(b"fmt "), head.find(b"data")
+    if form < 0 or len(head) < max(form + 20, data + 8):
+        return None
+    bytes_a_second, size = unpack_from("<I", head, form + 16)[0], unpack_from("<I", head, data + 4)[0]
+    return size / bytes_a_second if bytes_a_second and size not in (0, 0xFFFFFFFF) else None
 
 
 def _frames(container: Any, stream: Any, seen: Decoded) -> Iterator[Any]:
@@ -66,14 +93,14 @@ def _frames(container: Any, stream: Any, seen: Decoded) -> Iterator[Any]:
             packet = next(packets)
         except StopIteration:
             return
-        except (av.error.FFmpegError, ValueError):
+        except FAULTS:
             _note_damage(seen)
             return
         try:
             yield from packet.decode()
         except av.error.EOFError:
             return
-        except (av.error.FFmpegError, ValueError):
+        except FAULTS:
             _note_damage(seen)
 
 
@@ -97,7 +124,12 @@ def _resampled(frames: Iterator[Any], seen: Decoded) -> Iterator[Any]:
 
 
 def _taken(resampler: Any, frame: Any, seen: Decoded) -> Iterator[Any]:
-    for out in resampler.resample(frame):
+    try:
+        resampled = resampler.resample(frame)
+    except FAULTS:  # a frame of a form that no sound has
+        _note_damage(seen)
+        return
+    for out in resampled:
         block = out.to_ndarray().reshape(-1)
         seen.samples += len(block)
         yield block

@@ -64,9 +64,13 @@ def with_marks(heard: Sequence[Heard], missing: Sequence[Missing], text: str) ->
     """The text with a mark in each place where a part is missing."""
     if not missing:
         return text
-    pieces = [(part.after, part.text) for part in heard]
-    pieces += [(gap.start, f"[{clock(gap.start)}–{clock(gap.end)} is missing]") for gap in missing]
-    return _concatenated([piece for _, piece in sorted(pieces)])
+    said = {round(part.after, 3): part.text for part in heard}
+    for gap in missing:
+        if begun := said.get(gap.start):
+            said[gap.start] = f"{begun} [the rest up to {clock(gap.end)} is missing]"
+        else:
+            said[gap.start] = f"[{clock(gap.start)}–{clock(gap.end)} is missing]"
+    return _concatenated([piece for _, piece in sorted(said.items())])
 
 
 def _joined(left: Heard, right: Heard) -> tuple[Heard, Heard]:

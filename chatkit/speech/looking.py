@@ -12,11 +12,13 @@ from contextlib import suppress
 from typing import Any
 
 from chatkit.exceptions import InputError
+from chatkit.speech.child import PREVIEW as PREVIEW
 from chatkit.speech.source import Source, no_audio
 
 SILENCE = 120.0
 """Seconds without a word after which the child hangs."""
-_LINE = 1 << 20
+_LINE = 1 << 23
+"""Bytes of a line: the silences of two days fit."""
 
 COMMAND = (sys.executable, "-m", "chatkit.speech.child")
 
@@ -37,9 +39,9 @@ async def look(source: Source, **plan: Any) -> AsyncGenerator[dict[str, Any]]:
             child.stdin.write(json.dumps(asked).encode() + b"\n")
             await child.stdin.drain()
         while line := await _line(child.stdout):
-            said: dict[str, Any] = json.loads(line)
+            said = _read(line)
             if "no_audio" in said:
-                raise no_audio(said["no_audio"])
+                raise no_audio(str(said["no_audio"]))
             yield said
         if code := await child.wait():
             raise no_audio(f"the decoder broke on it ({_how(code)})")
@@ -57,6 +59,16 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
         raise InputError(
             f"Looking this file through got nowhere for {SILENCE:g} s, and was given up.", "Convert it, or cut it."
         ) from None
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(line)
+    except ValueError:
+        said = None
+    if not isinstance(said, dict):
+        raise no_audio("the decoder broke on it")
+    return said
 
 
 def _how(code: int) -> str:

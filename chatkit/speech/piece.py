@@ -13,8 +13,7 @@ from chatkit.endpoint.attachment import Attachment
 from chatkit.endpoint.deadlines import Deadlines
 from chatkit.endpoint.engine import Engine
 from chatkit.endpoint.reply import Delta, Reply, Wait
-from chatkit.endpoint.speech_models import Task
-from chatkit.exceptions import EndpointError
+from chatkit.endpoint.speech_models import SpeechModel, Task
 from chatkit.speech import joining
 from chatkit.speech.joining import Heard
 from chatkit.speech.timed import Missing
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
     import openai
 
 PATIENCE = 120.0
-"""Seconds in which an answer must come, beside the length of the audio itself."""
+"""Seconds in which an answer must come, beside those for each second of audio."""
+HOSTED, LOCAL = 1.0, 10.0
+"""Seconds for each second of audio: a busy machine of one's own is slow, and its server has a clock itself."""
 SLOWEST = 50_000
 """Bytes a second at which a file may be sent."""
 RAW = 16 * 1024 * 1024
@@ -34,7 +35,8 @@ RAW = 16 * 1024 * 1024
 class Piece:
     """The audio from `start` to `end` seconds, between the cuts `after` and `before`.
 
-    `path` is None until the file is there; `silent` says that nobody speaks in it, so it is not sent.
+    `path` is None until the file is there; `silent` says that nobody speaks in it, so it is not sent;
+    `untold` is text that has come and waits for that of the pieces before it.
     """
 
     start: float
@@ -46,6 +48,7 @@ class Piece:
     mime: str = ""
     silent: bool = False
     sent: int = 0
+    untold: str = ""
     reply: Reply | None = None
 
     @property
@@ -76,18 +79,19 @@ class Piece:
         self,
         client: "openai.AsyncOpenAI",
         task: Task,
+        model: SpeechModel,
         form: dict[str, Any],
         tell: Callable[[Delta | Wait | None], object],
     ) -> None:
         """Send it and keep the Reply; `tell` hears of deltas and waits, and None of bytes that went out."""
 
         def count(sent: int) -> None:
-            self.sent = sent
+            self.sent = max(self.sent, sent)  # a further attempt begins at 0 again
             tell(None)
 
         assert self.path
         attachment, length = Attachment(self.path, self.name, self.mime, count), self.end - self.start
-        patience = PATIENCE + length
+        patience = PATIENCE + length * (LOCAL if model.local else HOSTED)
         deadlines = Deadlines(
             first_content=patience, idle=PATIENCE, turn=2 * patience + self.size / SLOWEST, raw=RAW
         )  # fmt: skip
@@ -98,7 +102,3 @@ class Piece:
                     self.reply = item
                 else:
                     tell(item)
-
-    def fail(self, error: EndpointError) -> None:
-        """End it without having asked."""
-        self.reply = Reply((), "error", error=error)

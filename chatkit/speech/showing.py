@@ -36,7 +36,7 @@ def html(
     rows = _rows(segments, missing, clickable=audio is not None)
     said = _safe(text) if text else f"<em>{NO_SPEECH}</em>"
     body = f'<ol class="ck-segments">{rows}</ol>' if rows else f'<p class="ck-said" dir="auto">{said}</p>'
-    below = "".join(f'<p class="ck-note">{_safe(note)}</p>' for note in notes)
+    below = "".join(f'<p class="ck-note">{_safe(note)}</p>' for note in notes if note != NO_SPEECH)
     head = f'<p class="ck-facts">{" · ".join(map(_safe, facts))}</p>{_player(audio) if audio else ""}'
     return f'<style>{STYLE}</style><div class="ck-transcript">{head}{body}{below}</div>'
 
@@ -61,7 +61,7 @@ def _segment(segment: "Segment", clickable: bool) -> str:
     play = f' data-at="{segment.start:.3f}" data-end="{segment.end:.3f}" onclick="{escape(_PLAY)}"' if clickable else ""
     time = f'<button type="button" title="Play from {at}">{at}</button>' if clickable else f"<span>{at}</span>"
     who = f"<b>{_safe(segment.speaker)}</b> " if segment.speaker else ""
-    return f'<li{play}><span class="ck-at">{time}</span><span class="ck-said" dir="auto">{who}{_safe(segment.text)}</span></li>'
+    return f'<li{play}><span class="ck-at">{time}</span> <span class="ck-said" dir="auto">{who}{_safe(segment.text)}</span></li>'
 
 
 def _gap(gap: "Missing") -> str:

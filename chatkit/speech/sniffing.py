@@ -27,6 +27,7 @@ WAV = Kind("WAV", "wav", "wav", "audio/wav")
 FLAC = Kind("FLAC", "flac", "flac", "audio/flac")
 OGG = Kind("Ogg", "ogg", "ogg", "audio/ogg")
 MP3 = Kind("MP3", "mp3", "mp3", "audio/mpeg")
+MPGA = Kind("MPEG audio", "mp3", "mpga", "audio/mpeg")
 M4A = Kind("M4A", "mov", "m4a", "audio/mp4")
 MP4 = Kind("MP4", "mov", "mp4", "video/mp4")
 WEBM = Kind("WebM", "matroska", "webm", "video/webm")
@@ -98,7 +99,7 @@ def _sniff_frames(head: bytes) -> Kind | None:
             return _CONVERTED["aac"]
         length = _mpeg(head, at)
         if length and (at + length >= len(head) or _mpeg(head, at + length)):
-            return MP3
+            return MP3 if head[at + 1] & 0x06 == 0x02 else MPGA
     return None
 
 

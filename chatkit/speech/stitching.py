@@ -5,6 +5,7 @@ In: pieces with their replies. Out: the transcript.
 
 from collections.abc import Sequence
 
+from chatkit.endpoint.reply import Reply
 from chatkit.endpoint.speech_models import SpeechModel
 from chatkit.ledger.record import Outcome
 from chatkit.speech import joining
@@ -23,7 +24,7 @@ def stitched(
     outcome: Outcome | None,
 ) -> Transcript:
     """The transcript; `outcome` is given where the job was cancelled."""
-    heard = [piece.heard() for piece in pieces if piece.done and piece.reply]
+    heard = [piece.heard() for piece in pieces if piece.reply and (piece.done or piece.reply.text)]
     text, segments, words = joining.join(heard)
     missing = [gap for piece in pieces if (gap := piece.gap)]
     if outcome == "cancelled" and not pieces:
@@ -31,14 +32,12 @@ def stitched(
     replies = [piece.reply for piece in pieces if piece.reply]
     return Transcript(
         text=joining.with_marks(heard, missing, text),
-        language="en" if ask.task == "translate" else next((h.language for h in heard if h.language), None),
+        language=next((h.language for h in heard if h.language), "english" if ask.task == "translate" else None),
         duration=duration,
         segments=segments,
         words=words if ask.words else (),
         task=ask.task,
-        model=next((reply.model for reply in replies if reply.model), None)
-        or ask.model
-        or (model.name if model else None),
+        model=_model(replies, ask, model),
         outcome=outcome or ("incomplete" if missing else "complete"),
         missing=tuple(missing),
         notes=(*notes, *_notes(pieces, model, text, segments != (), missing)),
@@ -46,12 +45,19 @@ def stitched(
     )
 
 
+def _model(replies: Sequence[Reply], ask: Ask, model: SpeechModel | None) -> str | None:
+    """The model that says it answered, else the one that was asked; None where none was."""
+    answered = next((reply.model for reply in replies if reply.model), None)
+    return answered or ask.model or (model.name if model else None) if replies else None
+
+
 def _notes(
     pieces: Sequence[Piece], model: SpeechModel | None, text: str, timed: bool, missing: Sequence[Missing]
 ) -> list[str]:
     notes = []
     if text and not timed and model:
-        notes.append(f"{model.name} gives text only: there are no segments, and no subtitles")
+        why = "no times came back" if model.times else f"{model.name} gives text only"
+        notes.append(f"{why}: there are no segments, and no subtitles")
     if not text and not missing:
         notes.append(NO_SPEECH)
     silent = [piece for piece in pieces if piece.silent]

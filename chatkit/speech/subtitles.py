@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Protocol
 
 LINE = 42
@@ -109,7 +109,7 @@ def _times(cue: Cue, texts: list[str], words: Sequence[Timed]) -> list[tuple[flo
 def _apart(found: list[Cue]) -> list[Cue]:
     """Give each cue the time to be read, as far as the next one leaves it."""
     spread = []
-    for cue, after in zip(found, [*found[1:], None], strict=True):
+    for cue, after in zip_longest(found, found[1:]):
         end = max(cue.end, cue.start + SHORTEST)
         if after is not None:
             end = min(end, max(after.start, cue.start + 0.001))

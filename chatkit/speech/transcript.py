@@ -21,15 +21,15 @@ from chatkit.speech.timed import NO_SPEECH, Audio, Missing, Segment, Word, clock
 class Transcript:
     """What was said: the text, and where the model gives them the times of segments and words.
 
-    `duration` is the audio's, in seconds; `language` as the model named it; `model` the one that was
-    asked. `segments` and `words` are empty where the model gives no times; `notes` say so. `missing`
+    `duration` is the audio's, in seconds; `language` as the model named it; `model` the one that
+    answered, or that was asked if it does not say; None where nothing was sent. `segments` and `words` are empty where the model gives no times; `notes` say so. `missing`
     lists what could not be transcribed; the text has a mark there. `usage` sums all attempts; `cost` is
     US dollars, None where it is not known. An empty text means that no speech was found.
 
-    >>> said = Transcript("Hello there.", duration=1.5, segments=(Segment(0.2, 1.1, "Hello there."),))
+    >>> said = Transcript("Hello there.", duration=1.5, segments=(Segment(0.2, 1.4, "Hello there."),))
     >>> print(said.to_srt())
     1
-    00:00:00,200 --> 00:00:01,100
+    00:00:00,200 --> 00:00:01,400
     Hello there.
     <BLANKLINE>
     """

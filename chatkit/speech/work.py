@@ -6,10 +6,10 @@ endpoint takes; one that fails leaves a gap and keeps the others.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from chatkit.endpoint import connect, finding
 from chatkit.endpoint.address import Endpoint
@@ -18,9 +18,9 @@ from chatkit.endpoint.speech_models import SpeechModel
 from chatkit.endpoint.turn import Item
 from chatkit.exceptions import ChatkitError
 from chatkit.ledger.record import Outcome
-from chatkit.speech import source
+from chatkit.speech import edges, source
 from chatkit.speech.asking import Ask
-from chatkit.speech.looking import look
+from chatkit.speech.looking import PREVIEW, look
 from chatkit.speech.piece import Piece
 from chatkit.speech.sniffing import FLAC, clean_name
 from chatkit.speech.source import Source
@@ -31,6 +31,8 @@ from chatkit.speech.transcript import Transcript
 if TYPE_CHECKING:
     import openai
 
+T = TypeVar("T")
+
 AT_ONCE = 4
 """Pieces that a hosted model hears at the same time; the local one hears one."""
 STEP = 512 * 1024
@@ -39,18 +41,18 @@ EMBEDDED = 1024 * 1024
 """Bytes of a file that goes into a notebook as it is, to be played beside its text."""
 PLAYED = 360.0
 """Seconds of audio of which a small copy is made for that, of about a megabyte; what is longer is not played."""
-SHORT = 1.0
-"""Seconds by which a file may be shorter than its header says."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How a file is cut: pieces of so many seconds, silences looked for so far from an even cut, bytes of an upload.
+    """How a file is cut: `whole` seconds go out in one request, more in pieces of at most `piece` seconds; silences
+    are looked for within `search` seconds of an even cut; `upload` is bytes of one file.
 
     600 s as FLAC of 16,000 samples a second are at most 19.2 MB, whatever is in them; 24 MiB are the API's
     limit less what the form around the file may take.
     """
 
+    whole: float = 1400.0
     piece: float = 600.0
     search: float = 60.0
     upload: int = 24 * 1024 * 1024
@@ -71,8 +73,9 @@ class Work:
         self.transcript: Transcript | None = None
         self._audio, self._ask, self._rate, self._name, self._limits = audio, ask, rate, name, limits
         self._endpoint: Endpoint | None = connect.endpoint_of(client) if client is not None else None
-        self._model = self._ask.model_at(local=self._endpoint.local) if self._endpoint else None
+        self._model = self._ask.model_at(self._endpoint) if self._endpoint else None
         self._pieces: list[Piece] = []
+        self._quiet: list[tuple[float, float]] = []
         self._sound: Audio | None = None
         self._duration: float | None = None
         self._read = 0.0
@@ -99,7 +102,7 @@ class Work:
 
     async def _all(self, stack: ExitStack) -> AsyncIterator[Item]:
         opened = source.opened(self._audio, self._rate, self._name)
-        given = await asyncio.to_thread(stack.enter_context, opened)
+        given = await _to_its_end(asyncio.to_thread(stack.enter_context, opened))
         if self._endpoint is None or self._endpoint.local:
             async for found in finding.find(self._endpoint):
                 if isinstance(found, Wait):
@@ -107,7 +110,7 @@ class Work:
                 else:
                     self._endpoint = found
         assert self._endpoint is not None
-        self._model = model = self._ask.model_at(local=self._endpoint.local)
+        self._model = model = self._ask.model_at(self._endpoint)
         client = await asyncio.to_thread(connect.shared_client, self._endpoint)
         hearing = asyncio.create_task(self._hear(given, model, client))
         hearing.add_done_callback(lambda _: self._items.put_nowait(None))
@@ -141,9 +144,9 @@ class Work:
 
     def _plan(self, given: Source, model: SpeechModel) -> dict[str, Any]:
         limits = self._limits
-        too_big, longest = given.size > limits.upload, min(model.longest or limits.piece, limits.piece * 2)
+        too_big = given.size > limits.upload
         return {
-            "longest": limits.piece if too_big or model.local else longest,
+            "longest": limits.piece if too_big else min(limits.whole, model.longest or limits.whole),
             "piece": limits.piece,
             "convert": too_big or given.kind.ending is None,
             "search": limits.search,
@@ -156,9 +159,12 @@ class Work:
             self._read = said["read"]
         elif "seconds" in said:
             self._duration = said["seconds"]
-            self._note_damage(said)
+            if said["damaged_at"] is not None:
+                self._notes.append(f"the file is damaged after {clock(said['damaged_at'])}: what is there was heard")
             if _playable(given):
                 self._sound = Audio(given.path.read_bytes(), given.kind.mime.replace("video/", "audio/"))
+        elif "quiet" in said:
+            self._quiet = [(start, end) for start, end in said["quiet"]]
         elif "parts" in said:
             times = said["parts"] or [[0.0, self._duration, 0.0, self._duration]]
             self._pieces = [Piece(*four) for four in times]
@@ -167,7 +173,7 @@ class Work:
             elif given.kind.ending is None:
                 self._notes.append(f"the API takes no {given.kind.what}: it was sent as FLAC")
         elif "preview" in said:
-            self._sound = Audio((given.folder / said["preview"]).read_bytes(), "audio/mpeg")
+            self._sound = Audio((given.folder / PREVIEW).read_bytes(), "audio/mpeg")
         elif "part" in said:
             number, stem = said["part"], clean_name(given.name, "flac").removesuffix(".flac")
             name = f"{stem}.flac" if len(self._pieces) == 1 else f"{stem}-{number + 1}.flac"
@@ -178,21 +184,15 @@ class Work:
         piece = self._pieces[number]
         piece.path, piece.name, piece.mime, piece.silent = path, name, mime, silent
 
-    def _note_damage(self, said: dict[str, Any]) -> None:
-        end, promised = said["seconds"], said["promised"]
-        if said["damaged_at"] is not None:
-            self._notes.append(f"the file is damaged after {clock(said['damaged_at'])}: what is there was heard")
-        elif promised is not None and promised - end > SHORT + 0.01 * end:
-            self._notes.append(f"the file ends at {clock(end)}, before the end that its header names: it is damaged")
-
     async def _send(
         self, piece: Piece, model: SpeechModel, client: "openai.AsyncOpenAI", gate: asyncio.Semaphore
     ) -> None:
         if not piece.silent:
             overlaps = any(p.start < p.after or p.end > p.before for p in self._pieces)
+            form = self._ask.fields(model, overlap=overlaps)
             async with gate:
-                await piece.ask(client, self._ask.task, self._ask.fields(model, overlap=overlaps), self._teller(piece))
-        self._flow(piece)
+                await piece.ask(client, self._ask.task, model, form, self._teller(piece))
+        self._flow()
         self._progress("listening")
 
     def _teller(self, piece: Piece) -> Any:
@@ -200,23 +200,24 @@ class Work:
             if isinstance(item, Wait):
                 self._items.put_nowait(item)
             elif isinstance(item, Delta):
-                if piece is self._pieces[self._front]:
-                    self._items.put_nowait(item)
+                piece.untold += item.text
+                self._flow()
             elif sum(p.sent for p in self._pieces) // STEP != self._told or piece.sent >= piece.size:
                 self._progress("sending")
 
         return tell
 
-    def _flow(self, piece: Piece) -> None:
-        """Let the text on in its order: of the piece in front it has gone on already as it came."""
-        while (self._front < len(self._pieces) and (front := self._pieces[self._front]).reply) or front.silent:
-            if front is not piece and front.reply and front.reply.text:
-                self._items.put_nowait(Delta(front.reply.text))
-            if front.reply and front.reply.text and self._front + 1 < len(self._pieces):
-                self._items.put_nowait(Delta(" "))
+    def _flow(self) -> None:
+        """Let the text on in its order: of the piece in front as it comes, of the others when it is their turn."""
+        for front in self._pieces[self._front :]:
+            if front.untold:
+                self._items.put_nowait(Delta(front.untold))
+                front.untold = ""
+            if not front.reply and not front.silent:
+                return
             self._front += 1
-            if self._front >= len(self._pieces):
-                break
+            if front.reply and front.reply.text and self._front < len(self._pieces):
+                self._items.put_nowait(Delta(" "))
 
     def _progress(self, phase: Literal["reading", "sending", "listening"]) -> None:
         done = [piece for piece in self._pieces if piece.done]
@@ -241,8 +242,20 @@ class Work:
         if outcome is None and failed and len(failed) == len([p for p in self._pieces if not p.silent]):
             return Reply((), "error", records=records, error=failed[0].error)
         said = stitched(self._pieces, self._ask, self._model, self._duration, self._notes, outcome)
-        self.transcript = said = replace(said, audio=self._sound)
+        segments = edges.at_the_sound(said.segments, self._quiet)
+        words = edges.at_the_sound(said.words, self._quiet)
+        self.transcript = said = replace(said, segments=segments, words=words, audio=self._sound)
         return Reply((Answer(text=said.text),), said.outcome, said.model, records=records, notes=said.notes)
+
+
+async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
+    """What a thread does to the end, though nobody waits for it any more: a folder is only removed once it is there."""
+    doing = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(doing)
+    except asyncio.CancelledError:
+        await asyncio.wait([doing])
+        raise
 
 
 def _playable(given: Source) -> bool:

@@ -98,6 +98,11 @@ class ChatPanel(anywidget.AnyWidget):
         except ChatkitError as error:
             self._complain(error)
 
+    def draft(self, text: str) -> None:
+        """Put `text` into the box of every view, to be read, changed and sent by a person; nothing is sent."""
+        self._put_back(text)
+        self._touch(urgent=True)
+
     def close(self) -> None:
         """Take the panel away; a turn that it started is stopped."""
         if getattr(self, "_closed", True):

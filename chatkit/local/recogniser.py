@@ -1,0 +1,188 @@
+"""Annexe: the process that decodes and recognises: `python -m chatkit.local.recogniser FOLDER THREADS`.
+
+In, on stdin: one line of JSON for each job, then the file's bytes. Out, on stdout: lines of JSON: what became known
+(ready, length, heard, segment, done, error). It is run apart from the server, so that no file can take that down;
+from the first job on it may open no file and no socket more, and its memory and processor time are limited.
+"""
+
+import io
+import itertools
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import wave
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+from faster_whisper import WhisperModel
+from faster_whisper.transcribe import Segment, restore_speech_timestamps
+from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps, get_vad_model
+
+from chatkit.local import limits
+from chatkit.local.api_error import ApiError
+from chatkit.local.sound import RATE, SHORTEST, Sound
+
+WINDOW = 180
+"""Seconds recognised at a time: an hour's spectrogram would take a gigabyte."""
+LOOK_BACK = 30
+"""Seconds at a window's end in which its quietest moment is sought, to cut there."""
+CARRIED = 200
+"""Characters of what was said that the next window is told."""
+WARMER = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+"""Temperatures tried one after the other, as the API does for 0, where what comes out repeats itself or is unsure."""
+SPEECH = VadOptions(min_speech_duration_ms=250)
+
+Line = dict[str, Any]
+
+
+def main(folder: str, threads: int) -> None:
+    """Load the model, then do jobs until stdin closes."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is for the server
+    out = _private_output()
+    jobs: queue.SimpleQueue[tuple[Line, bytes]] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(os.fdopen(os.dup(0), "rb"), jobs), daemon=True).start()
+    model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=threads)
+    _warm_up()
+    limits.lock()
+    _write(out, {"ready": folder})
+    while True:
+        job, data = jobs.get()
+        try:
+            for line in recognise(model, job, Sound(data)):
+                _write(out, line)
+        except ApiError as problem:
+            _write(out, {"error": {"status": problem.status, **problem.error}})
+        except MemoryError:
+            _write(out, {"error": _too_big()})
+        del data
+
+
+def recognise(model: WhisperModel, job: Line, sound: Sound) -> Iterator[Line]:
+    """What is said in `sound`, line by line: its length, how far it was heard, each segment, and the end."""
+    with limits.sealed():
+        length = sound.length()
+    limits.allow(length)
+    yield {"length": length}
+    language, said, heard = job["language"], "", 0
+    if language and language not in model.supported_languages:
+        raise ApiError(
+            400, f"The local Whisper model does not know the language {language!r}.", param="language",
+            code="unsupported_language",
+        )  # fmt: skip
+    cuts = windows(sound.pieces())
+    while True:
+        with limits.sealed():
+            audio = next(cuts, None)
+        if audio is None:
+            break
+        if heard == 0 and len(audio) < SHORTEST * RATE:
+            raise ApiError(400, f"The audio is shorter than {SHORTEST} seconds.", param="file", code="audio_too_short")
+        chunks = get_speech_timestamps(audio, SPEECH) if audio.any() else []
+        if chunks:
+            speech = np.concatenate(collect_chunks(audio, chunks)[0])
+            segments, info = model.transcribe(
+                speech, language=language, task=job["task"], initial_prompt=said[-CARRIED:] if heard else job["prompt"],
+                word_timestamps=job["words"], temperature=job["temperature"] or WARMER,
+                hallucination_silence_threshold=2.0 if job["words"] else None,
+            )  # fmt: skip
+            language = info.language
+            for segment in restore_speech_timestamps(segments, chunks, RATE):
+                said += segment.text
+                yield {"segment": _segment(segment, heard / RATE)}
+        heard += len(audio)
+        yield {"heard": heard / RATE}
+    yield {"done": {"language": language, "duration": heard / RATE, "damaged_after": sound.damaged_after}}
+
+
+def windows(pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """The samples in windows of at most WINDOW seconds, each cut where it is quietest near its end."""
+    kept: list[np.ndarray] = []
+    size = 0
+    for piece in itertools.chain.from_iterable(np.array_split(p, len(p) // (RATE * 10) + 1) for p in pieces):
+        kept.append(piece)
+        size += len(piece)
+        if size >= WINDOW * RATE:
+            audio = np.concatenate(kept)
+            cut = quietest(audio)
+            yield audio[:cut]
+            kept, size = [audio[cut:]], len(audio) - cut
+    if size:
+        yield np.concatenate(kept)
+
+
+def quietest(audio: np.ndarray) -> int:
+    """Where in the last LOOK_BACK seconds half a second is quietest: its middle, in samples."""
+    step = RATE // 10
+    tail = audio[len(audio) - LOOK_BACK * RATE :]
+    loud = np.square(tail[: len(tail) // step * step].reshape(-1, step)).sum(axis=1)
+    start = int(np.convolve(loud, np.ones(5), "valid").argmin())
+    return len(audio) - len(tail) + start * step + step * 5 // 2
+
+
+def _warm_up() -> None:
+    """Decode once, so that what PyAV loads when it is first used is there before it may open nothing more."""
+    silence = io.BytesIO()
+    with wave.open(silence, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        file.writeframes(bytes(2 * RATE))
+    sound = Sound(silence.getvalue())
+    sound.length()
+    list(sound.pieces())
+    get_vad_model()
+
+
+def _segment(segment: Segment, offset: float) -> Line:
+    words = [{"word": w.word, "start": w.start + offset, "end": w.end + offset} for w in segment.words or ()]
+    return {
+        "seek": segment.seek + round(offset * 100),
+        "start": segment.start + offset,
+        "end": segment.end + offset,
+        "text": segment.text,
+        "tokens": segment.tokens,
+        "temperature": segment.temperature,
+        "avg_logprob": segment.avg_logprob,
+        "compression_ratio": segment.compression_ratio,
+        "no_speech_prob": segment.no_speech_prob,
+        "words": words,
+    }
+
+
+def _too_big() -> Line:
+    return {
+        "status": 400, "type": "invalid_request_error", "param": "file", "code": "too_much_memory",
+        "message": "Decoding this file takes more memory than it may; save it as FLAC or MP3 and send that.",
+    }  # fmt: skip
+
+
+def _read(source: IO[bytes], jobs: "queue.SimpleQueue[tuple[Line, bytes]]") -> None:
+    while line := source.readline():
+        job = json.loads(line)
+        data = source.read(job["size"])
+        if len(data) == job["size"]:
+            jobs.put((job, data))
+        del data
+    os._exit(0)  # the server is gone
+
+
+def _private_output() -> IO[str]:
+    """stdout for our lines alone, whatever a library prints."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return out
+
+
+def _write(out: IO[str], line: Line) -> None:
+    try:
+        print(json.dumps(line), file=out, flush=True)
+    except OSError:
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

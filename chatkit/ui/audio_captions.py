@@ -1,0 +1,99 @@
+"""Faces: what audio, its recognition and its price are called in words.
+
+In: sizes, times, progress, transcripts. Out: short sentences that an uploader shows as they are.
+"""
+
+from decimal import Decimal
+
+from chatkit.endpoint.reply import Progress
+from chatkit.ledger.record import Usage
+from chatkit.readings.captions import cost_caption
+from chatkit.speech.timed import clock
+from chatkit.speech.transcript import Transcript
+
+LANGUAGES = {
+    "ar": "Arabic", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
+    "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian",
+    "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "no": "Norwegian",
+    "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "tr": "Turkish",
+    "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
+}  # fmt: skip
+"""The languages that are offered by name; any other code may be typed."""
+
+
+def language_code(said: str) -> str | None:
+    """The code of a language that was typed by its name or its code; None for an empty text.
+
+    >>> language_code("Spanish"), language_code("pt-BR"), language_code("")
+    ('es', 'pt-BR', None)
+    """
+    return next((code for code, name in LANGUAGES.items() if name.lower() == said.lower()), said or None)
+
+
+def size_caption(size: int) -> str:
+    """A number of bytes, in words.
+
+    >>> size_caption(900), size_caption(4_400_000), size_caption(2**30)
+    ('900 bytes', '4.4 MB', '1.1 GB')
+    """
+    if size < 1000:
+        return f"{size} bytes"
+    unit, name = next((u, n) for u, n in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= u * 0.9995 or n == "kB")
+    amount = f"{size / unit:.1f}".removesuffix(".0") if size / unit < 9.95 else f"{size / unit:.0f}"
+    return f"{amount} {name}"
+
+
+def progress_caption(progress: Progress) -> tuple[str, float | None]:
+    """How far a job is, and its share from 0 to 1 where that is known.
+
+    >>> progress_caption(Progress("sending", sent=3_000_000, size=12_000_000))
+    ('Sending 3 MB of 12 MB', 0.25)
+    >>> progress_caption(Progress("listening", parts=4, parts_done=1, seconds=150, duration=600))
+    ('Listening: 2:30 of 10:00', 0.25)
+    """
+    if progress.phase == "reading":
+        return "Looking the file through…", None
+    if progress.sent < progress.size:
+        return f"Sending {size_caption(progress.sent)} of {size_caption(progress.size)}", progress.sent / progress.size
+    if progress.parts > 1 and progress.duration:
+        heard = f"{clock(progress.seconds)} of {clock(progress.duration)}"
+        return f"Listening: {heard}", progress.seconds / progress.duration
+    return "Listening…", None
+
+
+def transcript_caption(said: Transcript, *, edited: bool, local: bool) -> str:
+    """What a transcript is and what it took.
+
+    >>> transcript_caption(Transcript("Hola.", language="es", duration=83.9, model="whisper"), edited=True, local=True)
+    'Spanish · 1:23 · whisper · edited'
+    """
+    language = LANGUAGES.get(said.language or "", (said.language or "").capitalize())
+    length = "" if said.duration is None else clock(said.duration)
+    cost = cost_caption(said.usage, local=local) if said.records else ""
+    return " · ".join(part for part in (language, length, said.model, cost, "edited" if edited else "") if part)
+
+
+def transcript_notes(said: Transcript) -> list[str]:
+    """What has to be known beside the text: what is missing, what the model could not do."""
+    gaps = [f"{clock(gap.start)} to {clock(gap.end)} is missing: {gap.why}" for gap in said.missing]
+    notes = [note[:1].upper() + note[1:] for note in (*gaps, *said.notes)]
+    return [note if note.endswith((".", "!", "?")) else f"{note}." for note in notes]
+
+
+def price_caption(per_minute: Decimal | None, seconds: float | None, *, local: bool) -> str:
+    """What sending would cost, from the price of a minute in US dollars.
+
+    >>> price_caption(Decimal("0.006"), 90, local=False), price_caption(None, 90, local=False)
+    ('1.5 min × 0.006 USD = 0.009 USD', 'price unknown')
+    >>> price_caption(None, 90, local=True)
+    'free (local)'
+    """
+    if local:
+        return "free (local)"
+    if per_minute is None:
+        return "price unknown"
+    if seconds is None:
+        return f"{per_minute.normalize():f} USD a minute"
+    minutes = Decimal(str(seconds)) / 60
+    total = cost_caption(Usage(cost=per_minute * minutes, known="measured")).removeprefix("cost ")
+    return f"{minutes:.1f} min × {per_minute.normalize():f} USD = {total}"

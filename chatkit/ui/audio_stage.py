@@ -1,0 +1,141 @@
+"""Faces: what an uploader holds at a moment, and what that looks like.
+
+In: audio that comes and has come, what runs on it, its transcript, what is said beside it. Out: a `Scene`, made of
+plain values that can be sent.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from chatkit.endpoint.speech_models import HOSTED_TRANSCRIBE, HOSTED_TRANSLATE, Task
+from chatkit.exceptions import ChatkitError
+from chatkit.ledger.record import NOTHING, Usage
+from chatkit.readings.captions import cost_caption
+from chatkit.speech.transcript import Transcript
+from chatkit.ui.audio_captions import LANGUAGES, price_caption, transcript_caption, transcript_notes
+from chatkit.ui.feed import Scene
+from chatkit.ui.inbox import MOST, AudioFile, Inbox
+from chatkit.ui.lines import forms, lines
+from chatkit.ui.price import Price, foresee
+from chatkit.ui.recognition import Check, Recognition
+
+if TYPE_CHECKING:
+    import openai
+
+
+class AudioStage:
+    """The state of one uploader, and its scenes.
+
+    `upload` names the upload by which the audio came: the page that sent it knows the sound already. `number` names
+    the transcript, so that an edit that was meant for another is told.
+    """
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self.audio: AudioFile | None = None
+        self.check: Check | None = None
+        self.recognition: Recognition | None = None
+        self.transcript: Transcript | None = None
+        self.edited = False
+        self.number = 0
+        self.upload = ""
+        self.usage: Usage = NOTHING
+        self.error = self.notice = ""
+        self.price: Price | None = None
+        self._priced: tuple[Any, ...] | None = None
+        self._laid_out: tuple[Transcript | None, list[dict[str, Any]]] = (None, [])
+
+    def show(self, transcript: Transcript | None) -> None:
+        """Another transcript, or none, is there now."""
+        self.transcript, self.edited = transcript, False
+        self.number += 1
+
+    def foresee(
+        self,
+        task: Task,
+        model: str | None,
+        client: "openai.OpenAI | openai.AsyncOpenAI | None",
+        told: Callable[[], None],
+    ) -> None:
+        """Find out what a minute would cost, on a thread of its own: the price table takes a while to load."""
+        asked = (task, model, client)
+        if asked == self._priced:
+            return
+        self._priced = asked
+
+        def work() -> None:
+            try:
+                price = foresee(task, model, client)
+            except ChatkitError as error:
+                price = Price(str(error), None, False)
+            if asked == self._priced:
+                self.price = price
+                told()
+
+        threading.Thread(target=work, name="chatkit-price", daemon=True).start()
+
+    def scene(self, settings: Mapping[str, Any], *, chat: bool) -> Scene:
+        """What is to be seen now; `chat` says whether there is one that the text can go to."""
+        said = self.transcript
+        if self._laid_out[0] is not said:
+            self._laid_out = (said, lines(said) if said else [])
+        status = {
+            "phase": self._phase(),
+            "most": MOST,
+            "incoming": self._incoming(),
+            "audio": self._file(),
+            "job": self.recognition.shown if self.recognition else None,
+            "transcript": self._result(said) if said else None,
+            "error": {"text": self.error} if self.error else None,
+            "notice": self.check.words if self.check else self.notice,
+            "chat": chat,
+            **{name: value or "" for name, value in settings.items()},
+            "models": [HOSTED_TRANSLATE] if settings["verb"] == "translate" else [HOSTED_TRANSCRIBE, HOSTED_TRANSLATE],
+            "languages": [[code, name] for code, name in LANGUAGES.items()],
+            **self._worth(),
+        }
+        return Scene(self._laid_out[1], None, status)
+
+    def _phase(self) -> str:
+        if self.recognition is not None:
+            return "working"
+        return "checking" if self.check is not None else "ready" if self.audio is not None else "empty"
+
+    def _incoming(self) -> dict[str, Any] | None:
+        coming = self._inbox.incoming
+        if coming is None:
+            return None
+        return {
+            "id": coming.id, "name": coming.name, "size": coming.size, "have": coming.have,
+            "recorded": coming.recorded, "seconds": coming.seconds,
+        }  # fmt: skip
+
+    def _file(self) -> dict[str, Any] | None:
+        audio = self.check.audio if self.check else self.audio
+        if audio is None:
+            return None
+        return {
+            "id": audio.path.stem, "upload": self.upload, "name": audio.name, "size": audio.size,
+            "duration": audio.duration,
+        }  # fmt: skip
+
+    def _result(self, said: Transcript) -> dict[str, Any]:
+        return {
+            "id": self.number,
+            "caption": transcript_caption(said, edited=self.edited, local=self._is_local()),
+            "notes": transcript_notes(said),
+            "forms": forms(said),
+            "empty": not said.text,
+        }
+
+    def _worth(self) -> dict[str, Any]:
+        if self.price is None:
+            return {"price": "", "endpoint": "", "session": ""}
+        seconds = self.audio.duration if self.audio else None
+        spent = f"so far: {cost_caption(self.usage, local=self._is_local())}" if self.usage.calls else ""
+        price = price_caption(self.price.per_minute, seconds, local=self.price.local)
+        return {"price": price, "endpoint": self.price.sentence, "session": spent}
+
+    def _is_local(self) -> bool:
+        return self.price is not None and self.price.local

@@ -1,0 +1,118 @@
+// @ts-check
+// What every widget's page is made of: elements, icons, clean HTML, the clipboard, downloads.
+
+const FORBIDDEN = "script,iframe,frame,object,embed,form,style,link,meta,base,img,svg,video,audio,input,button,template";
+
+/** A name that no other view or request has; crypto.randomUUID is missing on plain http. */
+const newId = () => Date.now().toString(36) + Math.random().toString(36).slice(2, 12);
+
+/**
+ * @param {string} tag @param {Record<string, any>} [props] @param {(Node | string)[]} children
+ * @returns {any}
+ */
+function make(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined) continue;
+    if (name in node && name !== "list") /** @type {any} */ (node)[name] = value;
+    else node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+/** The one way for HTML into the page. The kernel cleaned it; this is the second fence. @param {Element} target @param {string} html */
+function put(target, html) {
+  const body = new DOMParser().parseFromString(html, "text/html").body;
+  for (const node of body.querySelectorAll(FORBIDDEN)) node.remove();
+  for (const node of body.querySelectorAll("*")) {
+    for (const { name } of [...node.attributes]) {
+      if (/^(on|style$|src|id$|name$|data-|form|action)/i.test(name)) node.removeAttribute(name);
+    }
+  }
+  target.replaceChildren(...body.childNodes);
+}
+
+const ICONS = {
+  edit: "M11.5 2.5l2 2L5.5 12.5l-2.8.8.8-2.8zM10 4l2 2",
+  copy: "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
+  again: "M13 8a5 5 0 1 1-1.6-3.7M13 2v3h-3",
+  inspect: "M7 2.5a4.5 4.5 0 1 1 0 9 4.5 4.5 0 0 1 0-9zM10.3 10.3l3.2 3.2",
+  more: "M3 8h.01M8 8h.01M13 8h.01",
+  up: "M8 13V3M4 7l4-4 4 4",
+  down: "M8 3v10M4 9l4 4 4-4",
+  left: "M10 3L5 8l5 5",
+  right: "M6 3l5 5-5 5",
+  close: "M4 4l8 8M12 4l-8 8",
+  check: "M3 8.5l3.5 3.5L13 4.5",
+};
+
+/** @param {keyof typeof ICONS} name */
+function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  for (const [key, value] of Object.entries({ viewBox: "0 0 16 16", "aria-hidden": "true", focusable: "false" })) svg.setAttribute(key, value);
+  svg.classList.add("ck-icon");
+  path.setAttribute("d", ICONS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** A button that says what it does in words. @param {string} label @param {(event: MouseEvent) => void} act @param {Record<string, any>} [props] */
+const button = (label, act, props = {}) => make("button", { type: "button", className: "ck-button", onclick: act, ...props }, label);
+
+/** A button that shows an icon and has its words as a name. @param {keyof typeof ICONS} name @param {string} label @param {(event: MouseEvent) => void} act @param {Record<string, any>} [props] */
+const iconButton = (name, label, act, props = {}) =>
+  make("button", { type: "button", className: "ck-tool", title: label, "aria-label": label, onclick: act, ...props }, icon(name));
+
+/** Copy a text; on plain http there is no clipboard API, but the old way works. @param {string} text @returns {Promise<boolean>} */
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = make("textarea", { value: text, className: "ck-aside", "aria-hidden": "true" });
+    const before = /** @type {HTMLElement | null} */ (document.activeElement);
+    document.body.append(area);
+    area.select();
+    const copied = document.execCommand("copy");
+    area.remove();
+    before?.focus?.({ preventScroll: true });
+    return copied;
+  }
+}
+
+/** A button that copies and says so for a moment. @param {() => string | Promise<string>} text @param {string} [label] */
+function copyButton(text, label = "Copy") {
+  const node = iconButton("copy", label, async () => {
+    const copied = await copyText(await text());
+    node.replaceChildren(icon(copied ? "check" : "close"));
+    node.setAttribute("aria-label", copied ? "Copied" : "Could not copy");
+    setTimeout(() => {
+      node.replaceChildren(icon("copy"));
+      node.setAttribute("aria-label", label);
+    }, 1500);
+  });
+  return node;
+}
+
+/** @param {string} name @param {string} type @param {string} text */
+function download(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], { type }));
+  const link = make("a", { href: url, download: name });
+  document.body.append(link);
+  link.click();
+  link.remove();
+  setTimeout(() => URL.revokeObjectURL(url), 60000);
+}
+
+/** Adler-32 of the UTF-8 bytes, as the kernel computes it. @param {string} text */
+function digest(text) {
+  let a = 1;
+  let b = 0;
+  for (const byte of new TextEncoder().encode(text)) {
+    a = (a + byte) % 65521;
+    b = (b + a) % 65521;
+  }
+  return b * 65536 + a;
+}

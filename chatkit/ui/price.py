@@ -1,0 +1,38 @@
+"""Faces: what recognition would cost, said before anything is sent.
+
+In: the verb, the model, a client or none. Out: a `Price` of a minute. Nothing is started for it: where the
+environment names no endpoint, the local server would answer, and it is free.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from chatkit.endpoint import connect, speech_models
+from chatkit.endpoint.speech_models import Task
+from chatkit.ledger import prices
+
+if TYPE_CHECKING:
+    import openai
+
+PATHS = {"transcribe": "/audio/transcriptions", "translate": "/audio/translations"}
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Who would answer, in words; US dollars a minute, None where they are not known."""
+
+    sentence: str
+    per_minute: Decimal | None
+    local: bool
+
+
+def foresee(task: Task, model: str | None, client: "openai.OpenAI | openai.AsyncOpenAI | None") -> Price:
+    """What a minute of audio would cost, and where."""
+    endpoint = connect.endpoint_of(client) if client is not None else connect.named(model)
+    if endpoint is None or endpoint.local:
+        return Price("Whisper answers on this machine: no key, no network, no cost.", None, True)
+    asked = model or speech_models.default(task, local=False)
+    found = prices.price({"audio_seconds": 60}, asked, f"{endpoint.base_url}{PATHS[task]}", datetime.now(UTC))
+    return Price(replace(endpoint, model=asked).sentence, found.cost if found else None, False)
