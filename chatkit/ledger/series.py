@@ -148,7 +148,7 @@ def spread(connection: sa.Connection, scope: Scope) -> Spread:
     source, every = "chatkit_calls", 1
     whole = _span(connection, scope)
     if whole.calls > MANY:
-        every = whole.calls // SAMPLE
+        every = int(whole.calls) // SAMPLE
         values |= {"first": whole.first, "last": whole.last, "every": every}
         source = "chosen JOIN chatkit_calls ON seq = number"
     found = []
