@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import chatkit
+from chatkit.endpoint.address import Endpoint
 from chatkit.exceptions import InputError
 from chatkit.ledger import rulebook
 from chatkit.ledger.record import Usage, UsageRecord
@@ -70,6 +71,16 @@ def test_without_a_key_it_is_the_local_model_and_free_and_none_is_started(monkey
     assert repr(found).endswith("Reckoned as sent on this machine, where it costs nothing.")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-1234567890")
     assert chatkit.estimate("Hi").once.cost != (0, 0, 0)
+
+
+def test_who_names_a_model_asks_for_its_price_though_the_chat_is_local() -> None:
+    local = Endpoint("http://127.0.0.1:1/v1", "chatkit-local-a", "SmolLM2", "local", local=True, window=8192)
+    chat = chatkit.Chat()
+    chat.endpoint = local
+    assert chatkit.estimate(chat, "Hi").once.cost == (0, 0, 0)
+    cost = chatkit.estimate(chat, "Hi", model="gpt-4o-mini").once.cost
+    assert cost is not None
+    assert cost.likely > 0
 
 
 def test_an_own_price_counts() -> None:

@@ -23,6 +23,7 @@ import chatkit
 from chatkit.exceptions import BudgetError, InputError
 from chatkit.ledger import budget as budgets
 from chatkit.ledger import rulebook
+from chatkit.ledger.asking import read_request
 from chatkit.ledger.meter import AsyncMeteredTransport, Meter, MeteredTransport
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rules import Limit, day_begins
@@ -371,6 +372,26 @@ def test_a_store_that_cannot_be_asked_stops_what_a_budget_was_set_for(
         warnings.simplefilter("ignore")
         with pytest.raises(BudgetError, match=r"cannot be checked.*Try again later"):
             ask(client)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "seconds"),
+    [
+        ("a.wav", 64_000, 8),
+        ("a.mp3", 8_000, 8),
+        ("a.ogg", 6_000, 8),
+        ("a", 6_000, 8),
+        ("a.ogg", None, 26_214_400 * 8 / 6_000),
+    ],
+)
+def test_sound_is_bounded_by_the_size_of_its_file(name: str, size: int | None, seconds: float) -> None:
+    request = httpx2.Request("POST", "https://api.openai.com/v1/audio/transcriptions", files={"file": (name, b"x")})
+    del request.headers["content-length"]
+    if size:
+        request.headers["content-length"] = str(size)
+    asked = read_request(request)
+    assert asked is not None
+    assert asked.sound == seconds
 
 
 @pytest.mark.parametrize("amount", ["much", -1, float("nan"), True, "1e9"])

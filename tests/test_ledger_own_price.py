@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from faultserver import FaultServer, reply
 
 import chatkit
 from chatkit.exceptions import InputError
@@ -140,6 +141,18 @@ def test_a_chatkit_server_nearby_is_free_and_nothing_else_can_say_so(
     post(LOCAL, "SmolLM2-135M-Instruct", server, peer, key)
     (row,) = store.records()
     assert row.usage.cost == (Decimal(0) if free else None)
+
+
+def test_the_address_is_that_of_the_connection(store: UsageStore) -> None:
+    answer = {"model": "SmolLM2", "choices": [{"finish_reason": "stop"}], "usage": USED}
+    with FaultServer(reply(200, answer, {"server": "chatkit-local"})) as server:
+        client = httpx2.Client(transport=MeteredTransport(httpx2.HTTPTransport(), Meter()))
+        for key in ("chatkit-local-abc", "sk-real"):
+            client.post(
+                f"{server.url}/chat/completions", json={"model": "m"}, headers={"authorization": f"Bearer {key}"}
+            )
+        client.close()
+    assert [row.usage.cost for row in store.records()] == [0, None]
 
 
 def row(number: int, **change: Any) -> UsageRecord:

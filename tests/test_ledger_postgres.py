@@ -198,6 +198,34 @@ def test_a_budget_is_kept_on_the_server_too(url: str) -> None:
     assert book.reread().limit == Limit(Decimal("0.5"), "day")
 
 
+def test_a_spool_that_cannot_be_written_keeps_no_row_from_the_server(url: str, tmp_path: Path) -> None:
+    (tmp_path / "chatkit").write_text("in the way")
+    store = UsageStore(url)
+    with pytest.warns(UserWarning, match="cannot be written.*kept in memory meanwhile"):
+        store.add(numbered(0), patience=0)
+    store.add(numbered(1), patience=0)
+    store.add(numbered(2), patience=0)
+    store.flush()
+    assert ids(url) == ["n0", "n1", "n2"]
+    assert store.waiting == 0
+
+
+def test_rules_and_budget_while_the_server_is_away(server: Cluster, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rulebook, "FRESH_ON_SERVER", 0.0)
+    store, limit = UsageStore(url), Limit(Decimal("0.5"))
+    book = rulebook.rulebook_of(store)
+    book.set_limit(limit)
+    assert book.rules().limit == limit
+    server.stop()
+    try:
+        assert book.rules().limit == limit, "the last that is known holds on"
+        with pytest.raises(StoreError, match="cannot be used"):
+            book.hold("c", limit, "s", Decimal("0.1"), always=False)
+    finally:
+        server.start()
+    assert book.hold("c", limit, "s", Decimal("0.1"), always=False) is None
+
+
 def test_the_spool_is_for_its_owner_only(url: str, server: Cluster) -> None:
     store = UsageStore(url)
     store.add(RECORD)

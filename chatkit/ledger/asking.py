@@ -28,6 +28,8 @@ BOOKKEEPING = re.compile(
     r"/(files|uploads|batches|vector_stores|conversations|fine_tuning|containers|evals|skills|voices)(/|$)"
     r"|/(cancel|input_tokens|client_secrets)$"
 )
+LARGEST_FILE = 26_214_400
+"""Bytes of a file with sound, at most (the vendor's limit)."""
 LOWEST_RATE = 6_000
 LOWEST_RATES = {"wav": 64_000, "flac": 32_000, "mp3": 8_000, "mpga": 8_000, "mpeg": 8_000}
 """Bits a second of the thinnest sound that people record: telephone WAV, speech in Opus."""
@@ -150,10 +152,11 @@ def _form(request: httpx2.Request) -> dict[str, Any]:
 
 def _sound(request: httpx2.Request) -> float:
     """How long sound in a body of this size can be, by the lowest rate that is heard of in its format."""
-    length = request.headers.get("content-length", "0")
+    length = request.headers.get("content-length", "")
+    size = int(length) if length.isdecimal() else LARGEST_FILE
     names = (getattr(field, "filename", None) for field in getattr(request.stream, "fields", ()))
     ending = next((name.rpartition(".")[2].lower() for name in names if isinstance(name, str)), "")
-    return int(length) * 8 / LOWEST_RATES.get(ending, LOWEST_RATE) if length.isdecimal() else 0.0
+    return size * 8 / LOWEST_RATES.get(ending, LOWEST_RATE)
 
 
 def _asks(body: dict[str, Any]) -> bool:

@@ -1,8 +1,9 @@
-"""The database under the store, and the only place that imports SQLAlchemy: opens, migrates, writes, reads.
+"""The database under the store: opens, migrates, writes, reads.
 
 In: rows. Out: rows and sums; every fault as a `StoreError`. SQLite and PostgreSQL take the same way.
 """
 
+import math
 import os
 import random
 import sqlite3
@@ -15,7 +16,6 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from chatkit.exceptions import StoreError
@@ -26,12 +26,12 @@ from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import NAMES, to_record
 from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, statement, worded
 from chatkit.ledger.scope import Scope
+from chatkit.ledger.trouble import ELSEWHERE, Faults, is_code
 
 Answer = TypeVar("Answer")
 
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
-
 
 Run = Callable[..., list[Any]]
 """Runs a statement with named parameters and gives its rows back."""
@@ -39,8 +39,8 @@ Run = Callable[..., list[Any]]
 LIMITS = {"connect_timeout": 4, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2,
           "tcp_user_timeout": 10_000, "options": "-c statement_timeout=60000"}  # fmt: skip
 """For a server: seconds to connect, then what notices that it is gone (libpq's words)."""
-ELSEWHERE = "Name another file in CHATKIT_DB."
-SERVER = "Check the server and its URL in CHATKIT_DB."
+PAUSE = 0.02
+"""Seconds, at most, until a file that others write is tried again."""
 
 
 class Database:
@@ -53,7 +53,7 @@ class Database:
         self._held_patience = -1.0
         self._watching: PoolProxiedConnection | None = None
         self._sqlite = place.file is not None
-        self._faults = _Faults(place)
+        self._faults = Faults(place)
         with self._faults:
             self._engine = self._create_engine()
         try:
@@ -172,19 +172,36 @@ class Database:
         try:
             cursor = connection.cursor()
             if self._sqlite:
-                self._held = connection
-                if patience != self._held_patience:
-                    cursor.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
-                    self._held_patience = patience
-                cursor.execute("BEGIN IMMEDIATE")
+                self._begin(connection, cursor, patience)
             yield cursor
             connection.commit()
         except BaseException:
-            connection.rollback()
+            connection.rollback() if self._sqlite else connection.invalidate()  # whose server may be gone
             raise
         finally:
             if not self._held:
                 connection.close()
+
+    def _begin(self, connection: PoolProxiedConnection, cursor: DBAPICursor, patience: float) -> None:
+        if self._held is None:
+            self._held, self._held_patience = connection, -1.0
+            cursor.execute("PRAGMA journal_mode")
+            if cursor.fetchone() == ("wal",):
+                cursor.execute("PRAGMA busy_timeout = 0")
+                self._held_patience = math.inf
+        if patience != self._held_patience < math.inf:
+            cursor.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+            self._held_patience = patience
+        # SQLite's own waiting lets newcomers pass those that have waited long; by chance, all are as soon
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if not is_code(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(random.uniform(0.0, PAUSE))
 
     def _migrate(self) -> int:
         with self._engine.connect() as connection:
@@ -206,28 +223,16 @@ class Database:
         return max(found, len(MIGRATIONS))
 
     def _check_columns(self, names: Sequence[str]) -> None:
-        inspector = sa.inspect(self._engine)
-        there = {c["name"] for c in inspector.get_columns(CALLS.name)} if inspector.has_table(CALLS.name) else set()
+        with self._engine.connect() as connection:
+            has_table = sa.inspect(connection).has_table(CALLS.name)
+            # the names that a query has are soon there; to reflect a table takes a server many queries
+            there = (
+                set(connection.exec_driver_sql(f"SELECT * FROM {CALLS.name} WHERE 1 = 0").keys())
+                if has_table
+                else set()
+            )
         if missing := set(names) - there:
             raise NotAStoreError(f"is no usage store (it lacks {', '.join(sorted(missing))})")
-
-
-class _Faults:
-    """Turns what the driver and SQLAlchemy raise into a `StoreError` that says what to do."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._drivers: tuple[type[BaseException], ...] = (sqlite3.Error, SQLAlchemyError, OSError, ImportError)
-
-    def add(self, driver: type[BaseException]) -> None:
-        self._drivers += (driver,)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, self._drivers):
-            raise _explain(error, self._place) from error
 
 
 def open_database(place: Place, patience: float = OPENING) -> Database:
@@ -258,7 +263,7 @@ def _set_journal(connection: sqlite3.Connection, mode: str, patience: float) -> 
             connection.execute(f"PRAGMA journal_mode = {mode}")
             return  # in it now, or in the one that the file system allows
         except sqlite3.OperationalError as error:
-            if not _is(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
+            if not is_code(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
                 raise
             time.sleep(random.uniform(0.001, 0.02))
 
@@ -291,19 +296,3 @@ def _refusal(place: Place, version: int) -> NewerError | None:
         " so it reads it and does not write to it.",
         "Update chatkit, or name another store in CHATKIT_DB.",
     )
-
-
-def _is(error: BaseException, *codes: int) -> bool:
-    code = getattr(error, "sqlite_errorcode", None) or getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in codes
-
-
-def _explain(error: BaseException, place: Place) -> StoreError:
-    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    if _is(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return LockedError(f"The usage store {place} is held by another program.")
-    if _is(error, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return NotAStoreError(f"is no usage store ({said})")
-    if isinstance(error, ImportError):
-        return StoreError(f"The usage store {place} needs a driver: {said}.", "Try: pip install 'psycopg[binary]'.")
-    return StoreError(f"The usage store {place} cannot be used: {said}.", ELSEWHERE if place.file else SERVER)

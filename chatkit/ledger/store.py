@@ -7,6 +7,7 @@ breaks no call: rows wait in memory, one warning says so, and they are written w
 import atexit
 import os
 import threading
+import time
 import warnings
 import weakref
 from collections import deque
@@ -181,8 +182,8 @@ class UsageStore:
         return [line.key[0] for line in self.lines("session")]
 
     def select(self, text: str, *, patience: float = BACKGROUND, **values: Any) -> list[Any]:
-        """The rows of a query in SQL, with parameters written `:name`."""
-        return self._reading(patience).select(text, **values)
+        """The rows of a query in SQL, with parameters written `:name`; what waits to be written may not be in it."""
+        return self._reading(patience, after_writing=False).select(text, **values)
 
     @contextmanager
     def transaction(self, patience: float = PATIENCE) -> "Iterator[Run]":
@@ -210,10 +211,10 @@ class UsageStore:
         if self._post:
             self._post.close()
 
-    def _reading(self, patience: float = BACKGROUND) -> "Database":
+    def _reading(self, patience: float = BACKGROUND, *, after_writing: bool = True) -> "Database":
         self._after_fork()
-        if self.waiting:
-            self._write(min(patience, PATIENCE))
+        if after_writing and self.waiting:
+            self._write(PATIENCE)
         with self._alone(patience) as mine:
             if not mine:
                 raise StoreError(f"{self!r} is being written to.", "Try again.")
@@ -235,7 +236,9 @@ class UsageStore:
 
     def _after_fork(self) -> None:
         if self._pid != os.getpid():
-            _inherited.append(self._database)  # closing it here would harm the parent, who also has the rows that wait
+            _inherited.extend(
+                (self._database, self._post)
+            )  # closing it here would harm the parent, who also has the rows that wait
             self._begin()
 
     @contextmanager
@@ -255,21 +258,25 @@ class UsageStore:
             return self._post.flush(patience)
         if self._writer == threading.get_ident():
             return False  # the collector ran a finaliser amid our own write, which will take this row along
+        end = time.monotonic() + patience
         with self._alone(patience) as mine:
             if mine:
                 try:
-                    self._drain(patience)
+                    self._drain(end)
                 except StoreError as fault:
                     self._postpone(fault)
         return not self._waiting  # if another thread is writing, it will take the row along
 
-    def _drain(self, patience: float) -> None:
+    def _drain(self, end: float) -> None:
+        def left() -> float:
+            return max(0.0, end - time.monotonic())  # all waits together are as long as was allowed
+
         while rows := list(islice(self._waiting, BATCH)):
             try:
-                self._open(patience).insert(rows, patience)
+                self._open(left()).insert(rows, left())
             except NotAStoreError:
                 self._let_go()  # opening it again sets it aside
-                self._open(patience).insert(rows, patience)
+                self._open(left()).insert(rows, left())
             for _ in rows:
                 self._waiting.popleft()
         self._fault = None

@@ -114,13 +114,12 @@ class _Way:
         chat = what if isinstance(what, Chat) else None
         asked = model or (chat.model if chat else None)
         endpoint = chat.endpoint if chat else None
-        if base_url is not None or (model and not endpoint):
-            return cls(base_url or connect.HOSTED, asked, local=False)
+        if base_url is not None or (model and (endpoint is None or endpoint.local)):
+            return cls(base_url or connect.HOSTED, asked, local=False)  # who names a model asks for its price
         endpoint = endpoint or connect.foreseen()
         if endpoint is None:
             return cls(connect.HOSTED, asked, local=True)
-        local = endpoint.local and not (model and base_url)
-        return cls(endpoint.base_url, asked or endpoint.model, local, endpoint.window)
+        return cls(endpoint.base_url, asked or endpoint.model, endpoint.local, endpoint.window)
 
     @property
     def sentence(self) -> str:
