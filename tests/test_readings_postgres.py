@@ -21,7 +21,9 @@ def test_a_server_answers_as_a_file_does(server: Cluster, tmp_path: Path, monkey
         for store in stores:
             for number, usage in enumerate([MEASURED, ESTIMATED, UNKNOWN, HEARD, MEASURED]):
                 at = START + timedelta(minutes=number)
-                store.add(row(number, session=f"Lesson {number // 2}", usage=usage, at=at, latency=1.5, first_token=0.25))
+                store.add(
+                    row(number, session=f"Lesson {number // 2}", usage=usage, at=at, latency=1.5, first_token=0.25)
+                )
             store.flush()
         _assert_same_answers(*stores)
         for few, many in (("FEW", 1), ("TURNS", 1), ("MANY", 2), ("SAMPLE", 2)):
