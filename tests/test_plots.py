@@ -1,6 +1,7 @@
 """Plots: what is drawn is exactly what was used; names are taken literally; nothing is drawn as 0 that is unknown."""
 
 import io
+import re
 import subprocess
 import sys
 import threading
@@ -129,6 +130,16 @@ def test_tokens_and_cost_are_added_up_and_the_budget_is_a_line() -> None:
     assert second.get_xlabel() == "2 calls without price, not in the sum"
     assert (first.get_ylabel(), second.get_ylabel()) == ("tokens", "US dollars")
     assert "budget: 0.5 USD" in words(figure)
+
+
+def test_a_brief_session_shows_seconds_and_a_free_one_says_so() -> None:
+    moments = [Moment(START + timedelta(seconds=n), 1, 0, Decimal(0)) for n in range(11)]
+    figure = over_time.cost(moments)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert all(re.fullmatch(r"\d\d:\d\d:\d\d", label.get_text()) for label in axes.get_xticklabels())
+    assert len(axes.get_xticklabels()) == 5
+    assert axes.get_xlabel() == "no call cost anything"
 
 
 def test_waits_are_binned_with_their_median_and_95th_percentile() -> None:

@@ -145,10 +145,9 @@ def turns(connection: sa.Connection, scope: Scope) -> list[Turn]:
 def spread(connection: sa.Connection, scope: Scope) -> Spread:
     """How long the calls took that did not fail, and how long their first tokens; of very many, a sample's."""
     where, values = matching(scope)
-    source, every = "chatkit_calls", 1
     whole = _span(connection, scope)
-    if whole.calls > MANY:
-        every = whole.calls // SAMPLE
+    source, every = "chatkit_calls", int(whole.calls) // SAMPLE if whole.calls > MANY else 1
+    if every > 1:
         values |= {"first": whole.first, "last": whole.last, "every": every}
         source = "chosen JOIN chatkit_calls ON seq = number"
     found = []

@@ -9,14 +9,18 @@ from itertools import accumulate
 
 from dateutil import tz
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatter, date2num
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import LinearLocator
 
 from chatkit.ledger.series import Moment
 from chatkit.plots import style
 from chatkit.plots.style import Canvas
+
+BRIEF = 600 / 86400
+"""Days within which seconds are shown."""
 
 
 def tokens(moments: Sequence[Moment], *, ax: Axes | None = None, dark: bool | None = None) -> Figure:
@@ -63,6 +67,8 @@ def cost(
     )
     unpriced = sum(moment.unpriced_calls for moment in moments)
     notes = [f"{_calls(unpriced)} without price, not in the sum"] if unpriced else []
+    if not unpriced and not spent[-1]:
+        notes.append("no call cost anything")
     if limit is not None:
         axes.axhline(float(limit), color=style.LIMIT, linewidth=1.4, linestyle=(0, (5, 3)))
         canvas.legend(
@@ -75,10 +81,15 @@ def cost(
 
 def _times(canvas: Canvas, moments: Sequence[Moment]) -> list[float]:
     local = tz.gettz() or tz.tzlocal()
+    times = [float(date2num(moment.at)) for moment in moments]
+    if times[-1] - times[0] < BRIEF:
+        canvas.axes.xaxis.set_major_locator(LinearLocator(5))
+        canvas.axes.xaxis.set_major_formatter(DateFormatter("%H:%M:%S", tz=local))
+        return times
     locator = AutoDateLocator(tz=local, minticks=3, maxticks=7)
     canvas.axes.xaxis.set_major_locator(locator)
     canvas.axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=local))
-    return [float(date2num(moment.at)) for moment in moments]
+    return times
 
 
 def _finish(canvas: Canvas, unit: str, notes: list[str]) -> None:
