@@ -10,6 +10,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ import httpx2
 import openai
 
 from chatkit.ledger.meter import Meter, MeteredTransport
+from chatkit.ledger.rulebook import rulebook_of
+from chatkit.ledger.rules import Limit
 from chatkit.ledger.store import UsageStore
 
 ROUNDS = 9
@@ -67,9 +70,16 @@ def cpu(work: Callable[[], object], times: int) -> float:
     return (time.thread_time() - start) / times
 
 
-def compare(name: str, make: Callable[[httpx2.BaseTransport], Callable[[], object]], times: int, share: int) -> None:
+def compare(
+    name: str,
+    make: Callable[[httpx2.BaseTransport], Callable[[], object]],
+    times: int,
+    share: int,
+    limit: Limit | None = None,
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = UsageStore(Path(folder) / "usage.sqlite")
+        rulebook_of(store).set_limit(limit)
         bare, metered = make(Canned()), make(MeteredTransport(Canned(), Meter(store)))
         for work in (bare, metered):
             cpu(work, times)
@@ -105,6 +115,7 @@ def raw_stream(transport: httpx2.BaseTransport) -> Callable[[], object]:
 def main() -> None:
     print(f"{'CPU, µs':34}{'bare':>10}{'metered':>10}{'added':>10}{'ratio':>8}")
     compare("openai: a call, not streamed", sdk_call, CALLS, 1)
+    compare("the same, under a budget", sdk_call, CALLS, 1, Limit(Decimal(1000)))
     compare("openai: a streamed chunk", sdk_stream, STREAMS, CHUNKS)
     compare("httpx2: a streamed chunk, raw", raw_stream, STREAMS, CHUNKS)
 

@@ -1,26 +1,40 @@
-"""What it costs to keep a row: `UsageStore.add`, committed, beside bare sqlite3 with the same table and settings.
+"""What it costs to keep a row, and to ask about many.
 
-Run: python benchmarks/store.py [rows]
+1. `UsageStore.add`, committed, beside bare sqlite3 with the same table of calls, indices and settings but without
+   the table of sums; then eight processes at once, and every row counted afterwards.
+2. Reports, summaries and plots over 10,000, 100,000 and 1,000,000 rows: median of five, after a first one.
+
+Run: python benchmarks/store.py [largest number of rows]
 """
 
+import random
 import sqlite3
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
+from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
+import chatkit
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rows import NAMES, to_row
-from chatkit.ledger.schema import CALLS, MIGRATIONS, SERIAL
+from chatkit.ledger.schema import CALLS, MIGRATIONS, statement
 from chatkit.ledger.store import UsageStore
+from chatkit.readings.figures import Kind
 
-ROUNDS = 7
+ROUNDS, ROWS = 7, 3000
+WRITERS, EACH = 8, 2500
+SESSIONS, DAYS = 200, 30
+KINDS: tuple[Kind, ...] = ("tokens", "cost", "models", "time", "latency", "context", "audio")
 RECORD = UsageRecord(
     id="0", at=datetime.now(UTC), session="2026-11-23 09:30:00 a1b2c3", path="/v1/chat/completions",
     host="api.openai.com", model="gpt-4o-mini", answered_model="gpt-4o-mini-2024-07-18", streamed=True,
@@ -35,8 +49,8 @@ def bare(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, isolation_level=None)
     connection.execute("PRAGMA journal_mode = wal")
     connection.execute("PRAGMA synchronous = NORMAL")
-    for statement in MIGRATIONS[0]:
-        connection.execute(statement.format(serial=SERIAL["sqlite"]))
+    for text in (*MIGRATIONS[0], *MIGRATIONS[1][:7]):  # without the table of sums
+        connection.execute(statement(text, "sqlite"))
     return connection
 
 
@@ -47,31 +61,125 @@ def seconds(write: Callable[[UsageRecord], object], records: list[UsageRecord]) 
     return (time.perf_counter() - start) / len(records)
 
 
-def main(rows: int = 3000) -> None:
+def one_writer(folder: Path) -> None:
     marks = ", ".join("?" * len(NAMES))
     insert = f"INSERT INTO {CALLS.name} ({', '.join(NAMES)}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING"
     floors, costs = [], []
-    with tempfile.TemporaryDirectory() as folder:
-        store = UsageStore(Path(folder) / "store.sqlite")
-        store.open()
-        with closing(bare(Path(folder) / "bare.sqlite")) as connection:
+    store = UsageStore(folder / "store.sqlite")
+    store.open()
+    with closing(bare(folder / "bare.sqlite")) as connection:
 
-            def write(record: UsageRecord) -> None:
-                connection.execute("BEGIN IMMEDIATE")
-                connection.execute(insert, to_row(record))
-                connection.execute("COMMIT")
+        def write(record: UsageRecord) -> None:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(insert, to_row(record))
+            connection.execute("COMMIT")
 
-            for number in range(ROUNDS):  # in turn, so that what else the machine does falls on both
-                records = [replace(RECORD, id=f"{time.time_ns():016x}{number}-{row}") for row in range(rows)]
-                floors.append(seconds(write, records))
-                costs.append(seconds(store.add, records))
-        assert store.total().calls == ROUNDS * rows
-        store.close()
+        for number in range(ROUNDS):  # in turn, so that what else the machine does falls on both
+            records = [replace(RECORD, id=f"{time.time_ns():016x}{number}-{row}") for row in range(ROWS)]
+            floors.append(seconds(write, records))
+            costs.append(seconds(store.add, records))
+    assert store.total().calls == ROUNDS * ROWS
+    store.close()
     floor, cost = statistics.median(floors), statistics.median(costs)
     print(f"{'a row, committed':34}{'µs':>8}{'rows/s':>10}{'ratio':>8}")
     print(f"{'bare sqlite3':34}{floor * 1e6:8.1f}{1 / floor:10,.0f}{1:8.2f}")
     print(f"{'UsageStore.add':34}{cost * 1e6:8.1f}{1 / cost:10,.0f}{cost / floor:8.2f}")
 
 
+def many_writers(folder: Path) -> None:
+    file = folder / "shared.sqlite"
+    UsageStore(file).open()
+    writers = [
+        subprocess.Popen([sys.executable, __file__, "--write", str(file), str(n)], stdin=-1, stdout=-1)
+        for n in range(WRITERS)
+    ]
+    for writer in writers:
+        assert writer.stdout and writer.stdout.readline() == b"ready\n"
+    start = time.perf_counter()
+    for writer in writers:
+        writer.communicate(b"\n")
+    took = time.perf_counter() - start
+    calls = UsageStore(file).total().calls
+    lost = WRITERS * EACH - calls
+    print(f"{f'{WRITERS} processes at once':34}{took / calls * 1e6:8.1f}{calls / took:10,.0f}{'':8}  {lost} lost")
+    assert lost == 0
+
+
+def write(file: str, writer: str) -> None:
+    """What each of many writers does."""
+    store = UsageStore(file)
+    store.open()
+    records = [replace(RECORD, id=f"{writer}-{row}", session=f"writer {writer}") for row in range(EACH)]
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for record in records:
+        store.add(record, patience=30)
+    store.close()
+
+
+def rows(count: int) -> Iterator[UsageRecord]:
+    """A month of a class: sessions one after the other, three models, some estimated, unknown or without a price."""
+    chance = random.Random(1)
+    begin = datetime.now(UTC) - timedelta(days=DAYS)
+    for row in range(count):
+        kind, prompt = chance.random(), chance.randint(100, 4000)
+        known = "measured" if kind < 0.9 else "estimated" if kind < 0.97 else "unknown"
+        cost = Decimal(prompt).scaleb(-7) if row % 10 else None
+        used = Usage(prompt, chance.randint(10, 400), prompt // 3, 0, None, cost, known)  # type: ignore[arg-type]
+        model = ("gpt-6-luna", "gpt-4o-mini", "SmolLM2-135M-Instruct")[row % 3]
+        yield replace(
+            RECORD, id=f"r{row}", at=begin + timedelta(days=DAYS) * (row / count), model=model, answered_model=model,
+            session=f"Session {row * SESSIONS // count:03}", usage=Usage() if known == "unknown" else used,
+            latency=chance.lognormvariate(0, 0.6), first_token=chance.lognormvariate(-1.5, 0.5),
+        )  # fmt: skip
+
+
+def questions(folder: Path, count: int) -> None:
+    store = UsageStore(folder / f"{count}.sqlite")
+    made = rows(count)
+    while batch := list(islice(made, 20_000)):
+        store.add_all(batch)
+    everything = chatkit.usage(None, store=store)
+    one = f"Session {SESSIONS // 2:03}"
+    lesson = chatkit.usage(one, store=store)
+    since = datetime.now(UTC) - timedelta(days=DAYS / 2, seconds=77)
+    asked: dict[str, Callable[[], object]] = {
+        "report, all sessions": lambda: chatkit.usage(None, store=store),
+        "report, one session": lambda: chatkit.usage(one, store=store),
+        "report, since amid an hour": lambda: chatkit.usage(since=since, store=store),
+        "summary by model": lambda: everything.summary("model"),
+        "summary by day": lambda: everything.summary("day"),
+    }
+    for kind in KINDS:
+        asked[f"plot {kind}, all sessions"] = partial(draw, everything, kind)
+    asked["plot time, one session"] = partial(draw, lesson, "time")
+    print(f"\n{f'{count:,} rows':34}{'first, ms':>12}{'median, ms':>12}")
+    for name, ask in asked.items():
+        times = []
+        for _ in range(6):
+            start = time.perf_counter()
+            ask()
+            times.append((time.perf_counter() - start) * 1000)
+        print(f"{name:34}{times[0]:12.1f}{statistics.median(times[1:]):12.1f}")
+    store.close()
+
+
+def draw(report: chatkit.UsageReport, kind: Kind) -> None:
+    """A figure, down to its PNG."""
+    report.plot(kind).savefig(BytesIO(), dpi=72)
+
+
+def main(largest: int = 1_000_000) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        one_writer(Path(folder))
+        many_writers(Path(folder))
+        for count in (10_000, 100_000, 1_000_000):
+            if count <= largest:
+                questions(Path(folder), count)
+
+
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    if sys.argv[1:2] == ["--write"]:
+        write(*sys.argv[2:])
+    else:
+        main(*map(int, sys.argv[1:]))

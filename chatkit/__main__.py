@@ -12,6 +12,8 @@ USAGE = """chatkit: talk to a language model from a Jupyter notebook
 
   chatkit serve          run the local model as an OpenAI-compatible server (chatkit serve --help)
   chatkit models fetch   fetch and check the weights of the embedded models
+  chatkit usage export   write usage into a file that can be handed on; `chatkit usage merge` takes files in
+  chatkit db init        set the usage store up; with --class, the roles of a class on PostgreSQL
   chatkit check-keys     say where API keys lie in files, notebooks and folders (chatkit check-keys PATH...)
   chatkit version        the version
 """
@@ -39,6 +41,10 @@ def _run(words: list[str]) -> int:
         return _local(words[1:])
     if words[:1] == ["check-keys"]:
         return _check_keys(words[1:] or ["."])
+    if words[:1] == ["usage"] or words[:1] == ["db"]:
+        from chatkit import commands
+
+        return (commands.usage if words[0] == "usage" else commands.database)(words[1:])
     print(USAGE, end="")
     return 0 if words in ([], ["help"], ["--help"], ["-h"]) else 2
 

@@ -36,15 +36,19 @@ def reply_caption(reply: Reply, *, local: bool = False) -> str:
 
 
 def session_caption(usage: Usage, *, local: bool = False) -> str:
-    """What all turns together took.
+    """What all calls together took.
 
     >>> session_caption(Usage(10, 5, cost=Decimal(0), known="measured"), local=True)
     '1 call · 10 tokens in, 5 out · cost 0 (local)'
     """
     if not usage.calls:
         return ""
-    calls = "1 call" if usage.calls == 1 else f"{usage.calls} calls"
-    return f"{calls} · {tokens_caption(usage)} · {cost_caption(usage, local=local)}"
+    parts = [calls_caption(usage.calls), tokens_caption(usage), cost_caption(usage, local=local)]
+    if usage.audio_seconds:
+        parts.insert(2, f"{minutes(usage.audio_seconds)} min of audio")
+    if usage.audio_seconds and usage.total_tokens is None:
+        del parts[1]
+    return " · ".join(parts)
 
 
 def tokens_caption(usage: Usage) -> str:
@@ -57,7 +61,7 @@ def tokens_caption(usage: Usage) -> str:
         return "tokens unknown"
     about = "≈ " if usage.estimated_calls else ""
     sent, came = (f"{n:,}" if n is not None else "?" for n in (usage.prompt_tokens, usage.completion_tokens))
-    left_out = f" and {usage.unknown_calls} unknown" if usage.unknown_calls and usage.calls > 1 else ""
+    left_out = f" and {usage.unknown_calls:,} unknown" if usage.unknown_calls and usage.calls > 1 else ""
     return f"{about}{sent} tokens in, {came} out{left_out}"
 
 
@@ -72,8 +76,8 @@ def cost_caption(usage: Usage, *, local: bool = False) -> str:
     if usage.cost == 0:
         return "cost 0 (local)" if local else "cost 0"
     about = "≈ " if usage.estimated_calls else ""
-    left_out = f" and {usage.unpriced_calls} unknown" if usage.unpriced_calls else ""
-    return f"cost {about}{_amount(usage.cost)} USD{left_out}"
+    left_out = f" and {usage.unpriced_calls:,} unknown" if usage.unpriced_calls else ""
+    return f"cost {about}{dollars(usage.cost)} USD{left_out}"
 
 
 def estimate_caption(estimate: Estimate, *, local: bool = False) -> str:
@@ -97,8 +101,8 @@ def _estimated_cost(estimate: Estimate, local: bool) -> str:
     if estimate.cost.high == 0:
         return "cost 0 (local)" if local else "cost 0"
     left_out = f" and {estimate.unpriced_calls} unknown" if estimate.unpriced_calls else ""
-    most = "no bound known" if estimate.cost.high is None else f"at most {_amount(estimate.cost.high)}"
-    return f"≈ {_amount(estimate.cost.likely)} USD ({most}){left_out}"
+    most = "no bound known" if estimate.cost.high is None else f"at most {dollars(estimate.cost.high)}"
+    return f"≈ {dollars(estimate.cost.likely)} USD ({most}){left_out}"
 
 
 def priced_as_caption(cost: Decimal | None, model: str) -> str:
@@ -107,7 +111,7 @@ def priced_as_caption(cost: Decimal | None, model: str) -> str:
     >>> priced_as_caption(Decimal("0.0000332"), "gpt-6-luna"), priced_as_caption(None, "my-own")
     ('as gpt-6-luna: 0.0000332 USD', 'as my-own: cost unknown')
     """
-    return f"as {model}: {'cost unknown' if cost is None else f'{_amount(cost)} USD'}"
+    return f"as {model}: {'cost unknown' if cost is None else f'{dollars(cost)} USD'}"
 
 
 def window_caption(tokens: int | None, window: int | None) -> str:
@@ -136,7 +140,31 @@ def wait_caption(wait: Wait) -> str:
     return f"{why} Waiting {max(1, round(wait.seconds))} s, try {wait.attempt} of {wait.limit}."
 
 
-def _amount(cost: Decimal) -> str:
-    if cost == 0:
+def dollars(cost: Decimal) -> str:
+    """An amount to three significant digits, written out.
+
+    >>> dollars(Decimal("0.0001234")), dollars(Decimal(1200)), dollars(Decimal(0))
+    ('0.000123', '1,200', '0')
+    """
+    if not cost:
         return "0"
-    return f"{cost.quantize(Decimal(10) ** (cost.adjusted() - 2)).normalize():f}"
+    digits = min(cost.adjusted() - 2, 0)
+    return f"{cost.quantize(Decimal(10) ** digits).normalize():,f}"
+
+
+def minutes(seconds: float) -> str:
+    """Minutes of audio.
+
+    >>> minutes(90), minutes(6)
+    ('1.5', '0.1')
+    """
+    return f"{seconds / 60:,.1f}" if seconds >= 3 else f"{seconds / 60:.2g}"
+
+
+def calls_caption(count: int) -> str:
+    """How many calls.
+
+    >>> calls_caption(1), calls_caption(1200)
+    ('1 call', '1,200 calls')
+    """
+    return "1 call" if count == 1 else f"{count:,} calls"

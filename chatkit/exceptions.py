@@ -28,6 +28,12 @@ class StoreError(ChatkitError):
     """The usage store cannot be read or written as asked."""
 
 
+class BudgetError(ChatkitError):
+    """The budget does not allow this call; nothing was sent."""
+
+    kind = "budget"
+
+
 class EndpointError(ChatkitError):
     """The endpoint could not be reached, refused the request, or did not answer as the API does.
 

@@ -3,9 +3,14 @@
 import importlib.util
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from postgres import Cluster
 
 GUARD = Path(__file__).parent / "guard"
 HOME = Path(tempfile.mkdtemp(prefix="chatkit-tests-"))
@@ -29,6 +34,15 @@ os.environ.update(
 
 spec = importlib.util.spec_from_file_location("chatkit_test_guard", GUARD / "sitecustomize.py")
 spec.loader.exec_module(importlib.util.module_from_spec(spec))
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator["Cluster"]:
+    """A PostgreSQL for the tests that need one, with few connections to give."""
+    import postgres
+
+    with postgres.cluster(connections=20) as cluster:
+        yield cluster
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from chatkit.chat import Chat
 from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
-from chatkit.exceptions import EndpointError, InputError
+from chatkit.exceptions import BudgetError, EndpointError, InputError
 from chatkit.ui import cells, control, flush
 from chatkit.ui.chat_panel import FALLBACK, ChatPanel
 from chatkit.ui.feed import RETELLS, Feed, Live, Scene, digest
@@ -285,7 +285,11 @@ def test_an_error_is_a_sentence_and_the_question_goes_back_into_the_box(
     ask(panel, "Where?")
     chat.say(Reply((), "error", error=EndpointError("The endpoint is down.", "Try later.", kind="server")))
     wire.until(lambda: view.ends)
-    assert view.status["error"] == {"text": "The endpoint is down. Try later.", "acts": [["retry", "Retry"]]}
+    assert view.status["error"] == {
+        "text": "The endpoint is down. Try later.",
+        "acts": [["retry", "Retry"]],
+        "kind": "server",
+    }
     assert view.status["draft"]["text"] == "Where?"
     assert view.entries == []
     panel.simulate({"type": "retry", "id": "r2", "view": "view"})
@@ -293,6 +297,18 @@ def test_an_error_is_a_sentence_and_the_question_goes_back_into_the_box(
     wire.until(lambda: len(view.ends) == 2)
     assert [m.text for m in chat.conversation] == ["Where?", "Here."]
     assert (view.status["error"], view.status["draft"]) == (None, None)
+
+
+def test_a_spent_budget_is_a_notice_of_its_own_kind(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
+    ask(panel, "Where?")
+    chat.say(Reply((), "error", error=BudgetError("The budget is spent.", "Raise it.")))
+    wire.until(lambda: view.ends)
+    assert view.status["error"] == {
+        "text": "The budget is spent. Raise it.",
+        "acts": [["retry", "Retry"]],
+        "kind": "budget",
+    }
+    assert view.status["draft"]["text"] == "Where?"
 
 
 def test_a_wait_is_said(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):

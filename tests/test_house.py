@@ -20,8 +20,8 @@ FLOORS = {
     "conversation": 0, "conversation_file": 0, "branches": 0, "lines": 0, "worddiff": 0, "message": 0, "exceptions": 0,
     "ledger": 1, "endpoint": 1, "render": 1,
     "captions": 2, "keeping": 2, "chat": 2, "inspection": 2, "request": 2, "settings": 2, "context": 2, "answers": 2,
-    "speech": 2, "compare": 2, "recall": 3, "plots": 3,
-    "ui": 4, "magics": 4,
+    "speech": 2, "compare": 2, "recall": 3, "plots": 3, "readings": 3,
+    "ui": 4, "magics": 4, "commands": 4,
     "__init__": 5, "__main__": 5,
 }  # fmt: skip
 SAME_FLOOR = {
@@ -29,6 +29,8 @@ SAME_FLOOR = {
     "chat": {"answers", "captions", "context", "inspection", "keeping", "request", "settings"},
     "request": {"context", "settings"},
     "settings": {"context"},
+    "readings": {"plots"},
+    "magics": {"ui"},
 }
 DOORS = {
     "openai": ("endpoint",),
@@ -43,6 +45,7 @@ DOORS = {
     "pygments": ("render",),
     "latex2mathml": ("render",),
     "matplotlib": ("plots",),
+    "pandas": ("readings",),
     "av": ("speech", "local"),
     "anywidget": ("ui",),
     "ipywidgets": ("ui",),

@@ -221,8 +221,13 @@ class Rows(UsageStore):
     def __init__(self) -> None:
         self.rows: list[UsageRecord] = []
 
+    is_file = True
+
     def __hash__(self) -> int:
         return id(self)
+
+    def select(self, *_: object, **__: object) -> list[object]:
+        return []  # no rules
 
     def open(self) -> None:
         pass

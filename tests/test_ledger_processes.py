@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from chatkit.ledger.schema import MIGRATIONS
 from chatkit.ledger.store import UsageStore
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork, to have many processes soon")
 
+VERSIONS = [(number,) for number in range(1, len(MIGRATIONS) + 1)]
 LIMIT = 60
 """Seconds after which a child that hangs fails its test."""
 
@@ -88,7 +90,7 @@ assert together(40, write) == [0] * 40
     run(script, file)
     assert ids(file) == {f"{process}-{number}" for process in range(40) for number in range(25)}
     with closing(sqlite3.connect(file)) as connection:
-        assert connection.execute("SELECT version FROM chatkit_schema").fetchall() == [(1,)]
+        assert connection.execute("SELECT version FROM chatkit_schema").fetchall() == VERSIONS
 
 
 def test_every_acknowledged_row_outlives_a_kill(file: Path) -> None:
@@ -127,7 +129,7 @@ assert together(12, write) == [0] * 12
     run(script, file)
     assert ids(file) == {"old", *map(str, range(12))}
     with closing(sqlite3.connect(file)) as connection:
-        assert connection.execute("SELECT version FROM chatkit_schema").fetchall() == [(1,), (2,)]
+        assert connection.execute("SELECT version FROM chatkit_schema").fetchall() == [*VERSIONS, (len(VERSIONS) + 1,)]
 
 
 def test_an_older_version_that_is_open_writes_on_after_a_migration(file: Path) -> None:

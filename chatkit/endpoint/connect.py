@@ -15,9 +15,10 @@ from weakref import WeakKeyDictionary
 from chatkit.endpoint import launch
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.catalog import HOSTED_DEFAULT
-from chatkit.endpoint.keys import LOCAL_PREFIX, Key, clean_key, veiled
+from chatkit.endpoint.keys import Key, clean_key, veiled
 from chatkit.endpoint.redact import scrub
 from chatkit.exceptions import InputError, SetupError
+from chatkit.ledger.free import LOCAL_PREFIX
 
 if TYPE_CHECKING:
     import openai

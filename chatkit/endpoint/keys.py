@@ -9,8 +9,6 @@ from collections.abc import Iterator
 
 from chatkit.exceptions import InputError
 
-LOCAL_PREFIX = "chatkit-local-"
-
 _PLACEHOLDER = re.compile(
     r"(your|my|the|insert|paste|replace)[-_ ].*key.*|<.*>|\.{3,}|sk-(\.{3}|…|x{3,}|\*{3,}).*|.*…", re.I
 )

@@ -20,7 +20,7 @@ from chatkit.endpoint.attachment import Attachment
 from chatkit.endpoint.deadlines import Deadlines
 from chatkit.endpoint.redact import clean_url, plain
 from chatkit.endpoint.refusals import Asked, Refusal, is_missing_model, read_refusal, refused
-from chatkit.exceptions import ChatkitError, EndpointError, InputError
+from chatkit.exceptions import BudgetError, ChatkitError, EndpointError, InputError
 
 PATHS = {
     "chat": "/chat/completions",
@@ -84,6 +84,8 @@ async def send(
         said, again = faults.no_answer(error, url, deadlines)
         silent = any(isinstance(e, httpx2.ReadTimeout) for e in faults.causes(error))
         failed = Failed(said, again, silent=silent, exchange=exchange_of(error))
+    except BudgetError as error:
+        failed = Failed(error)
     except UnicodeEncodeError:
         failed = Failed(InputError("The key or the request has characters that cannot be sent.", "Check the API key."))
     except (ValueError, TypeError) as error:

@@ -113,11 +113,13 @@ class Archive:
         values = (entry.title, entry.model, entry.messages, entry.branches, document, fold(words))
         with self._writing() as connection:
             if not after:
-                connection.execute(
+                new = connection.execute(
                     "INSERT INTO conversations (title, model, messages, branches, document, words, id, began, changed,"
-                    " version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)",
+                    " version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1) ON CONFLICT (id) DO NOTHING",
                     (*values, entry.id, entry.began.isoformat(), entry.changed.isoformat()),
-                )
+                ).rowcount
+                if not new:  # a forked process wrote it first
+                    raise OvertakenError("kept elsewhere meanwhile")
                 return 1
             changed = connection.execute(
                 "UPDATE conversations SET title = ?, model = ?, messages = ?, branches = ?, document = ?, words = ?,"

@@ -80,6 +80,7 @@ writer = Writer()
 
 def _end() -> None:
     writer.end()
+    writer.flush()  # what other exit hooks have changed is written by a thread that nobody else waits for
 
 
 def _forget() -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import httpx2
 
 from chatkit.ledger import audio_length
+from chatkit.ledger.free import has_local_key
 
 Kind = Literal["chat", "text", "responses", "embeddings", "audio", "moderations", "other"]
 
@@ -28,6 +29,11 @@ BOOKKEEPING = re.compile(
     r"/(files|uploads|batches|vector_stores|conversations|fine_tuning|containers|evals|skills|voices)(/|$)"
     r"|/(cancel|input_tokens|client_secrets)$"
 )
+LARGEST_FILE = 26_214_400
+"""Bytes of a file with sound, at most (the vendor's limit)."""
+LOWEST_RATE = 6_000
+LOWEST_RATES = {"wav": 64_000, "flac": 32_000, "mp3": 8_000, "mpga": 8_000, "mpeg": 8_000}
+"""Bits a second of the thinnest sound that people record: telephone WAV, speech in Opus."""
 ASK = b'"stream_options":{"include_usage":true}'
 
 
@@ -51,6 +57,15 @@ class Asked:
     body: dict[str, Any] | None = None
     audio_seconds: float | None = None
     """What the head of an uploaded file says of its length."""
+    sound: float = 0.0
+    """The most seconds of sound that the file sent along can hold."""
+    local_key: bool = False
+    """The key is a local server's, on which nobody is billed."""
+
+    @property
+    def server(self) -> str:
+        """Host and port."""
+        return self.endpoint.partition("/")[0]
 
     @property
     def tells_usage(self) -> bool:
@@ -91,6 +106,8 @@ def read_request(request: httpx2.Request) -> Asked | None:
         hides_usage=streamed and kind in ("chat", "text") and body is not None and not _asks(body),
         body=body,
         audio_seconds=_audio_seconds(request) if kind == "audio" else None,
+        sound=_sound(request) if kind == "audio" else 0.0,
+        local_key=has_local_key(request.headers),
     )
 
 
@@ -135,6 +152,15 @@ def _form(request: httpx2.Request) -> dict[str, Any]:
         if isinstance(value, str | bytes):
             fields[field.name] = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
     return fields
+
+
+def _sound(request: httpx2.Request) -> float:
+    """How long sound in a body of this size can be, by the lowest rate that is heard of in its format."""
+    length = request.headers.get("content-length", "")
+    size = int(length) if length.isdecimal() else LARGEST_FILE
+    names = (getattr(field, "filename", None) for field in getattr(request.stream, "fields", ()))
+    ending = next((name.rpartition(".")[2].lower() for name in names if isinstance(name, str)), "")
+    return size * 8 / LOWEST_RATES.get(ending, LOWEST_RATE)
 
 
 def _audio_seconds(request: httpx2.Request) -> float | None:

@@ -4,11 +4,12 @@ In: `usage` as Chat Completions, Responses, embeddings, audio or images send it.
 `{"input_tokens": 9, "output_tokens": 3}`, and a `Usage` made of them. What is no number is left out.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from chatkit.ledger.record import Known, Usage
+from chatkit.ledger.record import Known, Usage, UsageRecord
 
 Counts = Mapping[str, int | float]
 
@@ -22,6 +23,10 @@ _DETAILS = {"prompt_tokens_details": _INPUT, "input_tokens_details": _INPUT, "in
             "completion_tokens_details": _OUTPUT, "output_tokens_details": _OUTPUT,
             "output_token_details": _OUTPUT}  # fmt: skip
 _TOOLS = {"web_search_call": "web_searches", "file_search_call": "storage_searches"}
+
+_COLUMNS = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens",
+            "cache_read_tokens": "cached_tokens", "output_reasoning_tokens": "reasoning_tokens",
+            "audio_seconds": "audio_seconds"}  # fmt: skip
 
 NOTHING: Counts = {"input_tokens": 0, "output_tokens": 0}
 """What a request used that was refused."""
@@ -64,6 +69,26 @@ def to_usage(counts: Counts | None, known: Known, cost: Decimal | None) -> Usage
         cost,
         known,
     )
+
+
+def details(counts: Counts | None, tier: str | None) -> str | None:
+    """What pricing the call again needs beyond its columns, as JSON; None if that is nothing.
+
+    >>> details({"input_tokens": 9, "input_audio_tokens": 4}, "flex")
+    '{"input_audio_tokens": 4, "service_tier": "flex"}'
+    """
+    more: dict[str, Any] = {key: count for key, count in (counts or {}).items() if count and key not in _COLUMNS}
+    if tier and tier != "default":
+        more["service_tier"] = tier
+    return json.dumps(more) if more else None
+
+
+def of_record(record: UsageRecord) -> tuple[Counts, str | None]:
+    """The counts that a record keeps, and its service tier."""
+    columns = {key: getattr(record.usage, name) for key, name in _COLUMNS.items()}
+    more = json.loads(record.details) if record.details else {}
+    counted = {key: count for key, count in {**columns, **more}.items() if _is_count(count)}
+    return counted, more.get("service_tier")
 
 
 def _is_count(value: Any) -> bool:

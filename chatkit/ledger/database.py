@@ -1,38 +1,46 @@
-"""The database under the store, and the only place that imports SQLAlchemy: opens, migrates, writes, reads.
+"""The database under the store: opens, migrates, writes, reads.
 
 In: rows. Out: rows and sums; every fault as a `StoreError`. SQLite and PostgreSQL take the same way.
 """
 
+import math
 import os
 import random
 import sqlite3
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
-from decimal import Decimal
 from importlib import import_module
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger import place as places
+from chatkit.ledger import sums
 from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
-from chatkit.ledger.record import NOTHING, Known, Usage, UsageRecord
-from chatkit.ledger.rows import NAMES, dollars, moment, to_record
-from chatkit.ledger.schema import CALLS, MIGRATIONS, SERIAL
+from chatkit.ledger.record import UsageRecord
+from chatkit.ledger.rows import NAMES, to_record
+from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, statement, worded
+from chatkit.ledger.scope import Scope
+from chatkit.ledger.trouble import ELSEWHERE, Faults, is_code
+
+Answer = TypeVar("Answer")
 
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
 
+Run = Callable[..., list[Any]]
+"""Runs a statement with named parameters and gives its rows back."""
 
-ELSEWHERE = "Name another file in CHATKIT_DB."
-SERVER = "Check the server and its URL in CHATKIT_DB."
+LIMITS = {"connect_timeout": 4, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2,
+          "tcp_user_timeout": 10_000, "options": "-c statement_timeout=60000"}  # fmt: skip
+"""For a server: seconds to connect, then what notices that it is gone (libpq's words)."""
+PAUSE = 0.02
+"""Seconds, at most, until a file that others write is tried again."""
 
 
 class Database:
@@ -43,8 +51,9 @@ class Database:
         self._patience = patience
         self._held: PoolProxiedConnection | None = None
         self._held_patience = -1.0
+        self._watching: PoolProxiedConnection | None = None
         self._sqlite = place.file is not None
-        self._faults = _Faults(place)
+        self._faults = Faults(place)
         with self._faults:
             self._engine = self._create_engine()
         try:
@@ -53,7 +62,7 @@ class Database:
                 self._insert, self._named = _insert(self._engine.dialect)
                 self.refusal = _refusal(place, self._migrate())
                 if not self.refusal:
-                    self._check_columns()
+                    self._check_columns(NAMES)
         except StoreError:
             self.close()
             raise
@@ -81,42 +90,71 @@ class Database:
             else:
                 cursor.executemany(self._insert, values)
 
-    def records(self, session: str | None, since: datetime | None, model: str | None) -> list[UsageRecord]:
-        """The records that match, in the order in which they were written."""
-        query = sa.select(CALLS).where(*_matching(session, since, model)).order_by(CALLS.c.seq)
+    def ask(self, question: Callable[[sa.Connection], Answer]) -> Answer:
+        """What `question` reads."""
         with self._faults, self._engine.connect() as connection:
-            return [to_record(row) for row in connection.execute(query)]
+            return question(connection)
 
-    def total(self, session: str | None, since: datetime | None, model: str | None) -> Usage:
-        """The sum over the records that match, as `record.total` would make it."""
-        columns = CALLS.c
-        summed = (columns.prompt_tokens, columns.completion_tokens, columns.cached_tokens, columns.reasoning_tokens,
-                  columns.audio_seconds, columns.cost_pico)  # fmt: skip
-        doubts = (columns.known == "unknown", columns.known == "estimated", columns.cost_pico.is_(None))
-        query = sa.select(
-            sa.func.count(), *map(sa.func.sum, summed), *(sa.func.sum(sa.case((doubt, 1), else_=0)) for doubt in doubts)
-        ).where(*_matching(session, since, model))
-        with self._faults, self._engine.connect() as connection:
-            return _sum(*connection.execute(query).one())
+    def records(self, scope: Scope) -> list[UsageRecord]:
+        """The records of the scope, in the order in which they were written."""
+        where, values = sums.matching(scope)
+        query = sa.select(CALLS).where(sa.text(where)).order_by(CALLS.c.seq)
+        return self.ask(lambda connection: [to_record(row) for row in connection.execute(query, values)])
 
-    def sessions(self) -> list[str]:
-        """The names of all sessions, in the order of their first calls."""
-        query = sa.select(CALLS.c.session).group_by(CALLS.c.session).order_by(sa.func.min(CALLS.c.seq))
+    def select(self, text: str, **values: Any) -> list[Any]:
+        """The rows of a query; its parameters are written `:name`, what differs by the database in braces."""
+        query = sa.text(statement(text, self._engine.dialect.name))
+        return self.ask(lambda connection: list(connection.execute(query, values)))
+
+    @contextmanager
+    def transaction(self, patience: float) -> Iterator[Run]:
+        """One transaction that nobody else writes in; gives what runs a statement, written as for `select`."""
+        if self.refusal:
+            raise self.refusal
+        dialect = self._engine.dialect.name
+        with self._faults, self._writing(patience) as cursor:
+
+            def run(text: str, **values: Any) -> list[Any]:
+                cursor.execute(worded(text, dialect), values)
+                return list(cursor.fetchall()) if cursor.description else []
+
+            yield run
+
+    def version(self) -> int:
+        """A number that changes when another connection, of whatever process, has written."""
+        if not self._sqlite:
+            return int(self.select("SELECT COALESCE(MAX(seq), 0) FROM chatkit_calls")[0][0])
+        with self._faults:
+            if self._watching is None:
+                self._watching = self._engine.raw_connection()
+            cursor = self._watching.cursor()
+            cursor.execute("PRAGMA data_version")
+            return _first(cursor)
+
+    def scrub(self, patience: float) -> None:
+        """Leave no byte of what was deleted in the file or its log; on a server that is the server's own work."""
+        if not self._sqlite:
+            return
         with self._faults, self._engine.connect() as connection:
-            return list(connection.scalars(query))
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+            connection.exec_driver_sql("VACUUM")
+            busy, *_ = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()
+        if busy:
+            raise LockedError(f"The log of {self._place} is read by another program.")
 
     def close(self) -> None:
         """Give the connections back."""
-        if self._held:
-            self._held.close()
-        self._held = None
+        for connection in (self._held, self._watching):
+            if connection:
+                connection.close()
+        self._held = self._watching = None
         self._engine.dispose()
 
     def _create_engine(self) -> sa.Engine:
         if self._place.file is None:
             # many students share the server: no connection is kept between writes
             url = sa.make_url(self._place.url)
-            limits = {"connect_timeout": int(OPENING)} if url.get_driver_name().startswith("psycopg") else {}
+            limits = LIMITS if url.get_driver_name().startswith("psycopg") else {}
             return sa.create_engine(url, poolclass=NullPool, connect_args=limits)
         places.make(self._place.file)
         wal = not places.on_network(self._place.file.resolve())
@@ -134,25 +172,44 @@ class Database:
         try:
             cursor = connection.cursor()
             if self._sqlite:
-                self._held = connection
-                if patience != self._held_patience:
-                    cursor.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
-                    self._held_patience = patience
-                cursor.execute("BEGIN IMMEDIATE")
+                self._begin(connection, cursor, patience)
             yield cursor
             connection.commit()
         except BaseException:
-            connection.rollback()
+            connection.rollback() if self._sqlite else connection.invalidate()  # whose server may be gone
             raise
         finally:
             if not self._held:
                 connection.close()
+
+    def _begin(self, connection: PoolProxiedConnection, cursor: DBAPICursor, patience: float) -> None:
+        if self._held is None:
+            self._held, self._held_patience = connection, -1.0
+            cursor.execute("PRAGMA journal_mode")
+            if cursor.fetchone() == ("wal",):
+                cursor.execute("PRAGMA busy_timeout = 0")
+                self._held_patience = math.inf
+        if patience != self._held_patience < math.inf:
+            cursor.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+            self._held_patience = patience
+        # SQLite's own waiting lets newcomers pass those that have waited long; by chance, all are as soon
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                cursor.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if not is_code(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() >= deadline:
+                    raise
+                time.sleep(random.uniform(0.0, PAUSE))
 
     def _migrate(self) -> int:
         with self._engine.connect() as connection:
             version = _version(connection) if sa.inspect(connection).has_table("chatkit_schema") else 0
         if version >= len(MIGRATIONS):
             return version
+        if version:
+            self._check_columns(FIRST)
         with self._writing(self._patience) as cursor:
             if not self._sqlite:
                 cursor.execute("SELECT pg_advisory_xact_lock(4242424242)")
@@ -160,34 +217,22 @@ class Database:
             cursor.execute("SELECT COALESCE(MAX(version), 0) FROM chatkit_schema")
             found = _first(cursor)
             for number, statements in enumerate(MIGRATIONS[found:], found + 1):
-                for statement in statements:
-                    cursor.execute(statement.format(serial=SERIAL[self._engine.dialect.name]))
+                for text in filter(None, (statement(text, self._engine.dialect.name) for text in statements)):
+                    cursor.execute(text)
                 cursor.execute(f"INSERT INTO chatkit_schema VALUES ({number}, CAST(CURRENT_TIMESTAMP AS TEXT))")
         return max(found, len(MIGRATIONS))
 
-    def _check_columns(self) -> None:
-        inspector = sa.inspect(self._engine)
-        there = {c["name"] for c in inspector.get_columns(CALLS.name)} if inspector.has_table(CALLS.name) else set()
-        if missing := set(NAMES) - there:
+    def _check_columns(self, names: Sequence[str]) -> None:
+        with self._engine.connect() as connection:
+            has_table = sa.inspect(connection).has_table(CALLS.name)
+            # the names that a query has are soon there; to reflect a table takes a server many queries
+            there = (
+                set(connection.exec_driver_sql(f"SELECT * FROM {CALLS.name} WHERE 1 = 0").keys())
+                if has_table
+                else set()
+            )
+        if missing := set(names) - there:
             raise NotAStoreError(f"is no usage store (it lacks {', '.join(sorted(missing))})")
-
-
-class _Faults:
-    """Turns what the driver and SQLAlchemy raise into a `StoreError` that says what to do."""
-
-    def __init__(self, place: Place) -> None:
-        self._place = place
-        self._drivers: tuple[type[BaseException], ...] = (sqlite3.Error, SQLAlchemyError, OSError, ImportError)
-
-    def add(self, driver: type[BaseException]) -> None:
-        self._drivers += (driver,)
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, self._drivers):
-            raise _explain(error, self._place) from error
 
 
 def open_database(place: Place, patience: float = OPENING) -> Database:
@@ -218,17 +263,17 @@ def _set_journal(connection: sqlite3.Connection, mode: str, patience: float) -> 
             connection.execute(f"PRAGMA journal_mode = {mode}")
             return  # in it now, or in the one that the file system allows
         except sqlite3.OperationalError as error:
-            if not _is(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
+            if not is_code(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
                 raise
             time.sleep(random.uniform(0.001, 0.02))
 
 
 def _insert(dialect: sa.Dialect) -> tuple[str, bool]:
     """The insert as the driver takes it, and whether its parameters are named."""
-    if dialect.name not in SERIAL:
+    if dialect.name not in PIECES:
         raise StoreError(f"The usage store cannot be kept in {dialect.name}.", "Use SQLite or PostgreSQL.")
-    statement = import_module(f"sqlalchemy.dialects.{dialect.name}").insert(CALLS)
-    unless_there = statement.on_conflict_do_nothing(index_elements=["id"])
+    insert = import_module(f"sqlalchemy.dialects.{dialect.name}").insert(CALLS)
+    unless_there = insert.on_conflict_do_nothing(index_elements=["id"])
     compiled = unless_there.compile(dialect=dialect, column_keys=list(NAMES))
     return str(compiled), not compiled.positional
 
@@ -251,44 +296,3 @@ def _refusal(place: Place, version: int) -> NewerError | None:
         " so it reads it and does not write to it.",
         "Update chatkit, or name another store in CHATKIT_DB.",
     )
-
-
-def _matching(session: str | None, since: datetime | None, model: str | None) -> list[sa.ColumnElement[bool]]:
-    columns = CALLS.c
-    clauses = []
-    if session is not None:
-        clauses.append(columns.session == session)
-    if since is not None:
-        clauses.append(columns.at >= moment(since))
-    if model is not None:
-        clauses.append(sa.or_(columns.model == model, columns.answered_model == model))
-    return clauses
-
-
-def _sum(calls: int, prompt: Any, completion: Any, cached: Any, reasoning: Any, seconds: float | None,
-         pico: Any, unknown: Any, estimated: Any, unpriced: Any) -> Usage:  # fmt: skip
-    if not calls:
-        return NOTHING
-    known: Known = "unknown" if unknown else "estimated" if estimated else "measured"
-    return Usage(_int(prompt), _int(completion), _int(cached), _int(reasoning), seconds, dollars(pico), known,
-                 calls, int(unknown), int(estimated), int(unpriced))  # fmt: skip
-
-
-def _int(number: int | Decimal | None) -> int | None:
-    return None if number is None else int(number)
-
-
-def _is(error: BaseException, *codes: int) -> bool:
-    code = getattr(error, "sqlite_errorcode", None) or getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in codes
-
-
-def _explain(error: BaseException, place: Place) -> StoreError:
-    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    if _is(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return LockedError(f"The usage store {place} is held by another program.")
-    if _is(error, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return NotAStoreError(f"is no usage store ({said})")
-    if isinstance(error, ImportError):
-        return StoreError(f"The usage store {place} needs a driver: {said}.", "Try: pip install 'psycopg[binary]'.")
-    return StoreError(f"The usage store {place} cannot be used: {said}.", ELSEWHERE if place.file else SERVER)

@@ -14,16 +14,18 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import httpx2
 
-from chatkit.ledger import counts, prices, session, tokens
+from chatkit.ledger import bounds, counts, session, tokens
 from chatkit.ledger.asking import Asked
 from chatkit.ledger.counts import Counts
+from chatkit.ledger.free import is_nearby
+from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.reading import Reading
 from chatkit.ledger.record import Known, Outcome, UsageRecord
 from chatkit.ledger.sse import Splitter
@@ -40,6 +42,19 @@ NEVER_SENT = (
 Mode = Literal["stream", "body", "blind"]
 
 
+class Ticket(NamedTuple):
+    """What an attempt starts with: the id of its row, whether it is free, the user's own prices."""
+
+    call: str
+    free: bool = False
+    own: Sequence[OwnPrice] = ()
+
+
+def new_call() -> str:
+    """The id of a row, made by its writer."""
+    return f"{time.time_ns():016x}{os.urandom(8).hex()}"
+
+
 class Exchange:
     """The state of one attempt; found as `response.extensions["chatkit_exchange"]`.
 
@@ -47,15 +62,16 @@ class Exchange:
     that counts, by setting `close_as` before; it counts as cancelled otherwise.
     """
 
-    def __init__(self, asked: Asked, keep: Callable[[UsageRecord], object], *, edits: bool, free: bool) -> None:
+    def __init__(self, asked: Asked, keep: Callable[[UsageRecord], object], ticket: Ticket, *, edits: bool) -> None:
         self.record: UsageRecord | None = None
         self.close_as: Outcome = "cancelled"
         self.finalizer: weakref.finalize[..., object] | None = None
         self._asked = asked
         self._keep = keep
         self._edits = edits
-        self._free = free
-        self._session = session.current_session()
+        self._ticket = ticket
+        self._free = ticket.free
+        self._booking, self._user = session.booking(), session.current_user()
         self._at = datetime.now(UTC)
         self._start = time.perf_counter()
         self._first_token: float | None = None
@@ -73,6 +89,7 @@ class Exchange:
     def answered(self, response: httpx2.Response) -> None:
         """The head of the answer came."""
         self._status = response.status_code
+        self._free = self._free or (self._asked.local_key and is_nearby(response))
         self._encoding = response.headers.get("content-encoding", "").replace("identity", "")
         kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         if self._status < 400 and (kind == "text/event-stream" or (self._asked.streamed and not kind)):
@@ -166,10 +183,11 @@ class Exchange:
         asked, reading = self._asked, self._reading
         used, known = self._used(cause)
         cost, table, day = self._cost(used)
+        measured = known == "measured" and cost is not None
         return UsageRecord(
-            id=f"{time.time_ns():016x}{os.urandom(8).hex()}",
+            id=self._ticket.call,
             at=self._at,
-            session=self._session,
+            session=self._booking.session,
             path=asked.path,
             host=asked.host,
             model=asked.model,
@@ -184,6 +202,11 @@ class Exchange:
             usage=counts.to_usage(used, known, cost),
             price_table=table,
             price_date=day,
+            details=counts.details(used, reading.tier),
+            at_most=None if measured or self._free else self._most(used, cost),
+            user=self._user,
+            lesson=self._booking.lesson,
+            exercise=self._booking.exercise,
         )
 
     def _used(self, cause: BaseException | str) -> tuple[Counts | None, Known]:
@@ -207,11 +230,19 @@ class Exchange:
     def _cost(self, used: Counts | None) -> tuple[Decimal | None, str | None, str | None]:
         if self._free or (used is not None and not any(used.values())):
             return Decimal(0), None, None
-        asked, reading = self._asked, self._reading
-        for model in (reading.answered_model, asked.model) if used else ():
-            if model and (price := prices.price(used or {}, model, asked.url, self._at, reading.tier)):
-                return price
-        return None, None, None
+        reading = self._reading
+        price = (
+            bounds.price(used, self._asked, self._ticket.own, self._at, reading.answered_model, reading.tier)
+            if used
+            else None
+        )
+        return price or (None, None, None)
+
+    def _most(self, used: Counts | None, cost: Decimal | None) -> Decimal | None:
+        """What a call cannot have cost more than, where that is not measured."""
+        seen = int(used.get("output_tokens", 0)) if used else 0
+        most = bounds.most(self._asked, self._ticket.own, self._at, seen)
+        return cost if most is None else max(most, cost or Decimal(0))
 
 
 def _decoded(body: bytes, encoding: str) -> bytes | None:

@@ -7,6 +7,7 @@ Rows are made of POSTs, the calls of a model. A GET (`/models`, a stored respons
 the POSTs that keep house (files, batches, vector stores): they make no row.
 """
 
+import asyncio
 import threading
 import warnings
 import weakref
@@ -16,10 +17,11 @@ from contextlib import suppress
 import httpx2
 
 from chatkit.exceptions import InputError, StoreError
-from chatkit.ledger import prices
+from chatkit.ledger import budget, prices
 from chatkit.ledger.asking import Asked, read_request, with_usage
-from chatkit.ledger.exchange import Exchange
+from chatkit.ledger.exchange import Exchange, Ticket, new_call
 from chatkit.ledger.record import UsageRecord
+from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.store import PATIENCE, UsageStore, default_store
 
 PATIENCE_ON_LOOP = 0.05
@@ -52,6 +54,29 @@ class Meter:
     def write_on_loop(self, record: UsageRecord) -> None:
         """The same, where nothing may wait."""
         self.write(record, PATIENCE_ON_LOOP)
+
+    def admit(self, asked: Asked) -> Ticket:
+        """What an attempt starts with; raises `BudgetError` where the budget does not allow it."""
+        call = new_call()
+        if self.free:
+            return Ticket(call, free=True)
+        try:
+            rulebook = rulebook_of(self._store or default_store())
+        except InputError:
+            return Ticket(call)  # a CHATKIT_DB that names none is told of when the row is written
+        rules = rulebook.rules()
+        budget.admit(rulebook, rules, asked, call)
+        return Ticket(call, own=rules.prices)
+
+    async def admit_on_loop(self, asked: Asked) -> Ticket:
+        """The same, where nothing may wait: a thread asks the store, unless nothing is to be asked."""
+        try:
+            known = self.free or rulebook_of(self._store or default_store()).known
+        except InputError:
+            known = True
+        if known is True or (known and known.limit is None):
+            return self.admit(asked)
+        return await asyncio.to_thread(self.admit, asked)
 
     def asks(self, asked: Asked) -> bool:
         """Whether the meter is to ask for the usage that the caller did not ask for."""
@@ -109,7 +134,7 @@ class MeteredTransport(httpx2.BaseTransport):
         return response
 
     def _send(self, request: httpx2.Request, asked: Asked, *, edits: bool) -> httpx2.Response:
-        exchange = Exchange(asked, self._meter.write, edits=edits, free=self._meter.free)
+        exchange = Exchange(asked, self._meter.write, self._meter.admit(asked), edits=edits)
         try:
             response = self._inner.handle_request(request)
         except BaseException as error:
@@ -144,7 +169,8 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
         return response
 
     async def _send(self, request: httpx2.Request, asked: Asked, *, edits: bool) -> httpx2.Response:
-        exchange = Exchange(asked, self._meter.write_on_loop, edits=edits, free=self._meter.free)
+        ticket = await self._meter.admit_on_loop(asked)
+        exchange = Exchange(asked, self._meter.write_on_loop, ticket, edits=edits)
         try:
             response = await self._inner.handle_async_request(request)
         except BaseException as error:

@@ -96,7 +96,9 @@ class UsageRecord:
 
     `id` is made by the writer (a resend makes no double), `at` is UTC, times are in seconds, `usage.cost`
     in US dollars at the price that the table `price_table` gave for the day `price_date`; both are None
-    where no table was asked. `first_token` is None where no stream brought one. No prompt or answer text.
+    where no table was asked. `first_token` is None where no stream brought one. `user`, `lesson` and
+    `exercise` are what the notebook says of itself, `details` is JSON of counts beyond those of `usage`,
+    `at_most` what a call without a measured cost cannot exceed. No prompt or answer text.
     """
 
     id: str
@@ -116,6 +118,11 @@ class UsageRecord:
     usage: Usage
     price_table: str | None = None
     price_date: str | None = None
+    user: str = ""
+    lesson: str = ""
+    exercise: str = ""
+    details: str | None = None
+    at_most: Decimal | None = None
 
 
 def total(records: Iterable[UsageRecord]) -> Usage:

@@ -12,7 +12,8 @@ from chatkit.ledger.record import Usage, UsageRecord
 NAMES = (
     "id", "at", "session", "path", "host", "model", "answered_model", "streamed", "outcome", "status", "error_code",
     "attempt", "latency", "first_token", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens",
-    "audio_seconds", "cost_pico", "known", "price_table", "price_date",
+    "audio_seconds", "cost_pico", "known", "price_table", "price_date", "caller", "lesson", "exercise", "details",
+    "at_most_pico",
 )  # fmt: skip
 
 PICO = Decimal(10) ** 12
@@ -27,8 +28,8 @@ def to_row(record: UsageRecord) -> tuple[Any, ...]:
         text(record.model), text(record.answered_model), int(record.streamed), record.outcome, record.status,
         text(record.error_code), record.attempt, record.latency, record.first_token, whole(usage.prompt_tokens),
         whole(usage.completion_tokens), whole(usage.cached_tokens), whole(usage.reasoning_tokens),
-        usage.audio_seconds, whole(None if usage.cost is None else int((usage.cost * PICO).to_integral_value())),
-        usage.known, text(record.price_table), record.price_date,
+        usage.audio_seconds, pico(usage.cost), usage.known, text(record.price_table), record.price_date,
+        text(record.user), text(record.lesson), text(record.exercise), text(record.details), pico(record.at_most),
     )  # fmt: skip
 
 
@@ -61,7 +62,17 @@ def to_record(row: Any) -> UsageRecord:
         usage=usage,
         price_table=row.price_table,
         price_date=row.price_date,
+        user=row.caller,
+        lesson=row.lesson,
+        exercise=row.exercise,
+        details=row.details,
+        at_most=dollars(row.at_most_pico),
     )
+
+
+def pico(cost: Decimal | None) -> int | None:
+    """1e-12 US dollars, as the store counts them."""
+    return None if cost is None else whole(int((cost * PICO).to_integral_value()))
 
 
 def dollars(pico: int | Decimal | None) -> Decimal | None:

@@ -7,22 +7,25 @@ breaks no call: rows wait in memory, one warning says so, and they are written w
 import atexit
 import os
 import threading
+import time
 import warnings
 import weakref
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger.place import LockedError, NotAStoreError, place
+from chatkit.ledger.post import Post
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rows import to_row
+from chatkit.ledger.scope import Grouping, Line, Scope
 
 if TYPE_CHECKING:
-    from chatkit.ledger.database import Database
+    from chatkit.ledger.database import Database, Run
+    from chatkit.ledger.series import Call, Moment, Spread, Turn
 
 PATIENCE = 5.0
 """Seconds that a caller is held up when another program holds the database; then the rows wait."""
@@ -65,16 +68,32 @@ class UsageStore:
         self._fault: StoreError | None = None
         self._warned = False
         self._lost = 0
+        self._handed = 0
+        self._post = None if self._place.file else Post(self._place)
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file on this machine, not a server."""
+        return self._place.file is not None
 
     @property
     def waiting(self) -> int:
         """How many rows could not be written yet."""
-        return len(self._waiting)
+        return self._post.waiting if self._post else len(self._waiting)
 
     @property
     def fault(self) -> StoreError | None:
         """Why the last write failed; None if it did not."""
-        return self._fault
+        return self._post.fault if self._post else self._fault
+
+    @property
+    def written(self) -> int:
+        """How many rows this process has written; cheap to ask, and changes as soon as there is something new."""
+        return self._handed - self.waiting
+
+    def version(self) -> int:
+        """A number that changes when any process has written; cheap for a file, a query for a server."""
+        return self._reading().version()
 
     def open(self) -> None:
         """Open the database now and migrate it, which the first use does otherwise; raise `StoreError` if it cannot be."""
@@ -87,31 +106,100 @@ class UsageStore:
         `patience` is for how many seconds another program that holds the database may hold up the caller.
         """
         self._after_fork()
-        self._waiting.append(to_row(record))
-        if self._place.file is None and patience < PATIENCE:
-            self._relieve()  # a server may be far away: who cannot wait leaves it to the thread
-            return False
+        row = to_row(record)
+        self._handed += 1
+        if self._post:
+            return self._post.add(row, wait=patience >= PATIENCE)
+        self._waiting.append(row)
         return self._write(patience)
+
+    def add_all(self, records: Iterable[UsageRecord]) -> None:
+        """Write many records at once; those that are there stay as they are. Raises `StoreError` if it cannot be done."""
+        rows = [to_row(record) for record in records]
+        database = self._reading()
+        with self._alone(BACKGROUND) as mine:
+            if not mine:
+                raise LockedError(f"{self!r} is being written to.", "Try again.")
+            database.insert(rows, BACKGROUND)
+        self._handed += len(rows)
+
+    def url_for(self, user: str, password: str) -> str:
+        """The server's URL for another login."""
+        scheme, _, rest = self._place.url.partition("://")
+        return f"{scheme}://{user}:{password}@{rest.rpartition('@')[2]}"
 
     def flush(self, patience: float = BACKGROUND) -> None:
         """Write the rows that wait, or raise the `StoreError` that says why they cannot be written."""
         self._after_fork()
         if not self._write(patience):
-            raise self._fault or StoreError(f"{self!r} is being written to.", "Try again.")
+            raise self.fault or StoreError(f"{self!r} is being written to.", "Try again.")
 
-    def records(
-        self, *, session: str | None = None, since: datetime | None = None, model: str | None = None
-    ) -> list[UsageRecord]:
-        """The records that match, in the order in which they were written; `model` is the one asked or answered."""
-        return self._reading().records(session, since, model)
+    def records(self, **scope: Unpack[Scope]) -> list[UsageRecord]:
+        """The records of a `Scope`, in the order in which they were written; `model` is the one asked or answered."""
+        return self._reading().records(scope)
 
-    def total(self, *, session: str | None = None, since: datetime | None = None, model: str | None = None) -> Usage:
-        """The sum over the records that match, made by the database."""
-        return self._reading().total(session, since, model)
+    def total(self, **scope: Unpack[Scope]) -> Usage:
+        """The sum over the records of a `Scope`, made by the database."""
+        from chatkit.ledger import sums
+
+        return self._reading().ask(lambda connection: sums.total(connection, scope))
+
+    def lines(self, *by: Grouping, rename: Callable[[str], str] = str, **scope: Unpack[Scope]) -> list[Line]:
+        """The sums over the records of a `Scope`, one for each group, in the order of their first calls.
+
+        `rename` makes one group of all whose last key it gives the same name.
+        """
+        from chatkit.ledger import sums
+
+        return self._reading().ask(lambda connection: sums.lines(connection, by, scope, rename))
+
+    def moments(self, **scope: Unpack[Scope]) -> "list[Moment]":
+        """Usage over time: each call of a few, or each quarter of an hour of many."""
+        from chatkit.ledger import series
+
+        return self._reading().ask(lambda connection: series.moments(connection, scope))
+
+    def turns(self, **scope: Unpack[Scope]) -> "list[Turn]":
+        """What each turn of a talk sent and got, in the order in which they were written."""
+        from chatkit.ledger import series
+
+        return self._reading().ask(lambda connection: series.turns(connection, scope))
+
+    def latest(self, count: int, **scope: Unpack[Scope]) -> "list[Call]":
+        """The last calls of a `Scope`, in the order in which they were written."""
+        from chatkit.ledger import series
+
+        return self._reading().ask(lambda connection: series.latest(connection, scope, count))
+
+    def spread(self, **scope: Unpack[Scope]) -> "Spread":
+        """How long the calls took that did not fail, and how long their first tokens."""
+        from chatkit.ledger import series
+
+        return self._reading().ask(lambda connection: series.spread(connection, scope))
 
     def sessions(self) -> list[str]:
         """The names of all sessions, in the order of their first calls."""
-        return self._reading().sessions()
+        return [line.key[0] for line in self.lines("session")]
+
+    def select(self, text: str, *, patience: float = BACKGROUND, **values: Any) -> list[Any]:
+        """The rows of a query in SQL, with parameters written `:name`; what waits to be written may not be in it."""
+        return self._reading(patience, after_writing=False).select(text, **values)
+
+    @contextmanager
+    def transaction(self, patience: float = PATIENCE) -> "Iterator[Run]":
+        """One transaction in which nobody else writes; gives what runs a statement, or raises `StoreError`."""
+        self._after_fork()
+        with self._alone(patience) as mine:
+            if not mine:
+                raise LockedError(f"{self!r} is being written to.", "Try again.")
+            with self._open(patience).transaction(patience) as run:
+                yield run
+        if self._waiting:  # the collector ran a finaliser meanwhile
+            self._write(patience)
+
+    def scrub(self, patience: float = BACKGROUND) -> None:
+        """Leave no byte of what was deleted in the file or its log."""
+        self._reading(patience).scrub(patience)
 
     def close(self) -> None:
         """Write what waits if that can be done, and let go of the database; the next use opens it again."""
@@ -120,15 +208,17 @@ class UsageStore:
         with self._alone(BACKGROUND) as mine:
             if mine:
                 self._let_go()
+        if self._post:
+            self._post.close()
 
-    def _reading(self) -> "Database":
+    def _reading(self, patience: float = BACKGROUND, *, after_writing: bool = True) -> "Database":
         self._after_fork()
-        if self._waiting:
+        if after_writing and self.waiting:
             self._write(PATIENCE)
-        with self._alone(BACKGROUND) as mine:
+        with self._alone(patience) as mine:
             if not mine:
                 raise StoreError(f"{self!r} is being written to.", "Try again.")
-            return self._open(BACKGROUND)
+            return self._open(patience)
 
     def _open(self, patience: float) -> "Database":
         if self._database and self._database.gone:
@@ -146,7 +236,9 @@ class UsageStore:
 
     def _after_fork(self) -> None:
         if self._pid != os.getpid():
-            _inherited.append(self._database)  # closing it here would harm the parent, who also has the rows that wait
+            _inherited.extend(
+                (self._database, self._post)
+            )  # closing it here would harm the parent, who also has the rows that wait
             self._begin()
 
     @contextmanager
@@ -162,23 +254,29 @@ class UsageStore:
                 self._lock.release()
 
     def _write(self, patience: float) -> bool:
+        if self._post:
+            return self._post.flush(patience)
         if self._writer == threading.get_ident():
             return False  # the collector ran a finaliser amid our own write, which will take this row along
+        end = time.monotonic() + patience
         with self._alone(patience) as mine:
             if mine:
                 try:
-                    self._drain(patience)
+                    self._drain(end)
                 except StoreError as fault:
                     self._postpone(fault)
         return not self._waiting  # if another thread is writing, it will take the row along
 
-    def _drain(self, patience: float) -> None:
+    def _drain(self, end: float) -> None:
+        def left() -> float:
+            return max(0.0, end - time.monotonic())  # all waits together are as long as was allowed
+
         while rows := list(islice(self._waiting, BATCH)):
             try:
-                self._open(patience).insert(rows, patience)
+                self._open(left()).insert(rows, left())
             except NotAStoreError:
                 self._let_go()  # opening it again sets it aside
-                self._open(patience).insert(rows, patience)
+                self._open(left()).insert(rows, left())
             for _ in rows:
                 self._waiting.popleft()
         self._fault = None
@@ -202,9 +300,13 @@ class UsageStore:
                 self._relief.start()
 
     def _finish(self) -> None:
-        if self._pid != os.getpid() or not (self._waiting or self._lost):
+        if self._pid != os.getpid() or not (self.waiting or self._lost):
             return
         self._write(PATIENCE)
+        if self._post and self._post.waiting:
+            where = f"they wait in {self._post.spool.file} and are sent with the next that can be"
+            warnings.warn(f"{self._place} has not got {self._post.waiting} usage rows yet: {where}.", stacklevel=2)
+            return
         if left := len(self._waiting) + self._lost:
             warnings.warn(f"{left} usage rows could not be written to {self._place}. {self._fault or ''}", stacklevel=2)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from chatkit.endpoint import speech_models
 from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.keys import LOCAL_PREFIX
 from chatkit.endpoint.speech_models import SpeechModel, Task
 from chatkit.exceptions import InputError
+from chatkit.ledger.free import LOCAL_PREFIX
 
 OWN = frozenset({"file", "stream", "response_format", "timestamp_granularities"})
 """What chatkit sets itself, so that it can read what comes back."""

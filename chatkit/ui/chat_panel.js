@@ -281,6 +281,7 @@ function mount({ model, el }, link) {
     ui.notice.textContent = gone || silent || (stopping ? "Stopping…" : status.notice || words || (late ? "Waiting for the running cell…" : ""));
     ui.error.hidden = Boolean(gone) || !status.error || running;
     ui.errorText.textContent = status.error?.text ?? "";
+    ui.error.dataset.kind = status.error?.kind ?? "";
     showRemedies(status.error?.acts ?? []);
     ui.root.classList.toggle("ck-running", running && !gone);
     ui.root.classList.toggle("ck-gone", Boolean(gone));

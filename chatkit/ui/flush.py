@@ -27,7 +27,8 @@ class Flushable(Protocol):
 class Flusher:
     """Flushes what was touched, on a thread of its own that starts with the first touch."""
 
-    def __init__(self, rate: float = RATE) -> None:
+    def __init__(self, rate: float = RATE, name: str = "chatkit-flush") -> None:
+        self._name = name
         self._pause = 1 / rate
         self._due: dict[Flushable, float] = {}
         self._urgent: dict[Flushable, None] = {}
@@ -45,7 +46,7 @@ class Flusher:
                 self._urgent[panel] = None
             self._due[panel] = min(now, self._due.get(panel, now))
             if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._serve, name="chatkit-flush", daemon=True)
+                self._thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
                 self._thread.start()
             self._changed.notify()
 
@@ -89,11 +90,13 @@ class Flusher:
 
 
 flusher = Flusher()
+reader = Flusher(RATE, "chatkit-read")
+"""For what reads the store before it sends: a store that is slow, or held, must not hold up the panels."""
 
 
 def _forget() -> None:
-    global flusher
-    flusher = Flusher()
+    global flusher, reader
+    flusher, reader = Flusher(), Flusher(RATE, "chatkit-read")
 
 
 if hasattr(os, "register_at_fork"):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chatkit.endpoint.reply import Reply
-from chatkit.exceptions import ChatkitError, EndpointError
+from chatkit.exceptions import BudgetError, ChatkitError, EndpointError
 
 RETRY = ("retry", "Retry")
 REMEDIES = {"context_length": (("drop_oldest", "Leave out the oldest turn"), ("new", "New chat"), RETRY)}
@@ -24,8 +24,8 @@ def trouble_of(reply: Reply) -> Mapping[str, Any] | None:
     if reply.outcome == "cancelled":
         return None if reply.came_back else {"text": "Stopped before anything came.", "acts": [list(RETRY)]}
     if reply.error is not None:
-        kind = reply.error.kind if isinstance(reply.error, EndpointError) else ""
-        return trouble(reply.error, *REMEDIES.get(kind, (RETRY,)))
+        kind = reply.error.kind if isinstance(reply.error, EndpointError | BudgetError) else ""
+        return {**trouble(reply.error, *REMEDIES.get(kind, (RETRY,))), "kind": kind}
     if reply.outcome in ("incomplete", "error"):
         return {"text": "The answer broke off; what came is kept.", "acts": [list(RETRY)]}
     return None

@@ -1,0 +1,178 @@
+"""The budget: what may still be spent, asked by the meter before each attempt, for all kernels of a user.
+
+In: an amount, from a person; requests that are about to go, from the meter. Out: a hold on each, or a
+`BudgetError`; and to the person, a `Budget` that shows what is left.
+
+What is held for a request is its likely cost; a limit of its own (`max_completion_tokens`) makes that the
+most it can cost. So calls cannot overshoot the budget by more than what those in flight cost beyond it.
+"""
+
+import html
+import warnings
+from datetime import UTC, date, datetime
+from decimal import ROUND_DOWN, ROUND_UP, Decimal
+from typing import Any
+
+from chatkit.exceptions import BudgetError, InputError, StoreError
+from chatkit.ledger import bounds
+from chatkit.ledger.asking import Asked
+from chatkit.ledger.own_price import Money, money
+from chatkit.ledger.rulebook import Rulebook, rulebook_of
+from chatkit.ledger.rules import Limit, On, Per, Rules, Spending
+from chatkit.ledger.session import current_session
+from chatkit.ledger.store import UsageStore, default_store
+
+BAR = 20
+"""Characters of the bar."""
+SPANS: dict[str, str] = {"session": "this session", "day": "today"}
+
+_warned: set[object] = set()
+
+
+class Budget:
+    """What may be spent and what was; reads the store each time it is shown.
+
+    >>> import tempfile
+    >>> Budget(UsageStore(tempfile.mkdtemp() + "/usage.sqlite"))
+    No budget is set. One is: chatkit.budget("0.50", per="day")
+    """
+
+    def __init__(self, store: UsageStore | None = None) -> None:
+        self._store = store or default_store()
+        self._rulebook = rulebook_of(self._store)
+
+    @property
+    def limit(self) -> Limit | None:
+        """Amount, per what, and what happens at its end; None if no budget is set."""
+        return self._rulebook.reread().limit
+
+    @property
+    def spending(self) -> Spending:
+        """What has gone of it; what unknown and estimated calls cost at most is counted as spent."""
+        limit = self.limit
+        return self._rulebook.spending(limit, current_session()) if limit else Spending()
+
+    @property
+    def left(self) -> Decimal | None:
+        """US dollars that may still be spent; None without a budget."""
+        limit = self.limit
+        return max(Decimal(0), limit.amount - self.spending.total) if limit else None
+
+    def raise_to(self, amount: Money) -> "Budget":
+        """Set another amount; what was spent stays spent."""
+        limit = self.limit
+        if limit is None:
+            raise InputError("No budget is set, so none can be raised.", 'Set one: chatkit.budget("0.50", per="day").')
+        self._rulebook.set_limit(Limit(_amount(amount), limit.per, limit.on))
+        return self
+
+    def off(self) -> "Budget":
+        """End the budget."""
+        self._rulebook.set_limit(None)
+        return self
+
+    def __repr__(self) -> str:
+        limit = self.limit
+        if limit is None:
+            return 'No budget is set. One is: chatkit.budget("0.50", per="day")'
+        gone = self.spending
+        filled = min(BAR, int(BAR * gone.total / limit.amount)) if limit.amount else BAR
+        return f"{'█' * filled}{'░' * (BAR - filled)} {_words(limit, gone)}"
+
+    def _repr_html_(self) -> str:
+        limit = self.limit
+        if limit is None:
+            return html.escape(repr(self))
+        gone = self.spending
+        used = float(min(gone.total, limit.amount))
+        meter = f'<progress max="{limit.amount:f}" value="{used:.12f}" aria-label="Budget used" style="width:16em"></progress>'
+        return f"<div>{meter} {html.escape(_words(limit, gone))}</div>"
+
+
+def budget(amount: Money | None = None, *, per: Per = "session", on: On = "stop") -> Budget:
+    """Set a budget in US dollars, or without an amount show the one there is.
+
+    `per` "session" gives the amount to each session, `per` "day" to each day by this machine's clock. It
+    holds in all kernels of the user, for every attempt that a client of chatkit makes: retries, sweeps,
+    streams, sound and raw SDK calls. `on` "stop" refuses a call that no longer fits (`BudgetError`), and
+    one whose price is not known; `on` "warn" only says so. Calls whose cost is estimated or unknown count
+    with the most that they can have cost. One budget is in force at a time; local models are free.
+    """
+    shown = Budget()
+    if amount is not None:
+        if per not in SPANS or on not in ("stop", "warn"):
+            raise InputError(f"per is {per!r}, on is {on!r}.", 'per is "session" or "day", on is "stop" or "warn".')
+        shown._rulebook.set_limit(Limit(_amount(amount), per, on))
+    return shown
+
+
+def admit(rulebook: Rulebook, rules: Rules, asked: Asked, call: str) -> None:
+    """Hold what the call will likely cost, or raise a `BudgetError` where the budget does not allow it."""
+    limit = rules.limit
+    if limit is None or asked.local_key:
+        return
+    session, now = current_session(), datetime.now(UTC)
+    cost = bounds.likely(asked, rules.prices, now)
+    try:
+        if cost is None:
+            _refuse(limit, _unpriced(limit, asked), ("unpriced", asked.model))
+        else:
+            gone = rulebook.hold(call, limit, session, cost, always=limit.on == "warn")
+            if gone is not None:
+                _refuse(limit, _spent(limit, gone, cost), (session if limit.per == "session" else date.today()))
+    except StoreError as fault:
+        error = BudgetError(f"The budget cannot be checked: {fault.cause} The call was not sent.", "Try again later.")
+        _refuse(limit, error, "store")
+
+
+def _refuse(limit: Limit, error: BudgetError, what: object) -> None:
+    if limit.on == "stop":
+        raise error
+    if (limit, what) not in _warned:
+        _warned.add((limit, what))
+        warnings.warn(f"{error.cause} {error.way_out}", stacklevel=2)
+
+
+def _spent(limit: Limit, gone: Spending, cost: Decimal) -> BudgetError:
+    left = max(Decimal(0), limit.amount - gone.total)
+    sent = "was not sent" if limit.on == "stop" else "is sent all the same"
+    flight = f", {_usd(gone.held, ROUND_UP)} of it for requests in flight" if gone.held else ""
+    return BudgetError(
+        f"The budget of {_usd(limit.amount)} {SPANS[limit.per]} has {_usd(left)} left: {_usd(gone.total, ROUND_UP)} has gone"
+        f"{flight}. This call would likely cost {_usd(cost, ROUND_UP)}; it {sent}.",
+        f'Raise it: chatkit.budget().raise_to("{limit.amount * 2:f}"). End it: chatkit.budget().off().',
+    )
+
+
+def _unpriced(limit: Limit, asked: Asked) -> BudgetError:
+    sent = "was not sent" if limit.on == "stop" else "is sent all the same"
+    model = asked.model or "a model"
+    return BudgetError(
+        f"What {model} costs at {asked.server} is not known, and a budget is set; the call {sent}.",
+        f'Give its price per million tokens: chatkit.set_price("{model}", input="0.10", output="0.40"), 0 where it is '
+        "free. Or end the budget: chatkit.budget().off().",
+    )
+
+
+def _words(limit: Limit, gone: Spending) -> str:
+    left = max(Decimal(0), limit.amount - gone.total)
+    parts = [f"{_usd(gone.total, ROUND_UP)} of {_usd(limit.amount)} gone {SPANS[limit.per]}, {_usd(left)} left"]
+    if gone.in_flight:
+        parts.append(f"{_usd(gone.held, ROUND_UP)} of it held for {gone.in_flight} in flight")
+    if gone.unbounded:
+        calls = "1 call" if gone.unbounded == 1 else f"{gone.unbounded} calls"
+        parts.append(f"{calls} without a known price not counted")
+    return f"{'; '.join(parts)}; {'stops' if limit.on == 'stop' else 'warns'} at the limit."
+
+
+def _usd(amount: Decimal, rounding: str = ROUND_DOWN) -> str:
+    """Two digits after the point, or two that say something; what is left is rounded down, what has gone up."""
+    places = max(2, 1 - amount.adjusted()) if amount else 2
+    shown = amount.quantize(Decimal(10) ** -min(places, 12), rounding=rounding)
+    return f"{shown:f} USD"
+
+
+def _amount(value: Any) -> Decimal:
+    amount = money(value, "amount")
+    assert amount is not None
+    return amount

@@ -1,0 +1,161 @@
+"""The rules in the store, for all kernels of a user: the budget, what is held of it, prices of one's own.
+
+In: rules to set, requests that are about to go. Out: the rules that hold (read again after a moment, so that
+another kernel's change is seen), what was spent, a hold for each request in flight. No rule is judged here.
+"""
+
+import time
+import weakref
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from chatkit.exceptions import StoreError
+from chatkit.ledger.own_price import OwnPrice
+from chatkit.ledger.rows import dollars, moment, pico, text
+from chatkit.ledger.rules import Limit, Rules, Spending, day_begins
+from chatkit.ledger.store import PATIENCE, UsageStore
+
+FRESH = 1.0
+"""Seconds after which the rules are read again; a server is asked less often."""
+FRESH_ON_SERVER = 5.0
+HOLD = timedelta(minutes=15)
+"""After which a hold counts no more: its process is gone, or its request takes longer than any should."""
+
+_SPENT = "SELECT COALESCE(SUM(at_most_pico), 0), COALESCE(SUM(unbounded), 0) FROM chatkit_rollup WHERE owner = {owner}"
+_HELD = "SELECT COALESCE(SUM(pico), 0), COUNT(*) FROM chatkit_holds WHERE owner = {owner} AND expires > :now"
+_SETTLED = (
+    "DELETE FROM chatkit_holds WHERE owner = {owner} AND"
+    " (expires <= :now OR EXISTS (SELECT 1 FROM chatkit_calls WHERE chatkit_calls.id = chatkit_holds.id))"
+)
+_LIMIT = "SELECT amount_pico, per, on_end FROM chatkit_budgets WHERE owner = {owner}"
+_PRICES = (
+    "SELECT model, endpoint, input, output, cached, per_minute, since FROM chatkit_prices ORDER BY model, endpoint"
+)
+
+
+class Rulebook:
+    """The rules of one store."""
+
+    def __init__(self, store: UsageStore) -> None:
+        self._kept = weakref.ref(store)
+        self._rules = Rules()
+        self._fresh_until = 0.0
+        self._fresh = FRESH if store.is_file else FRESH_ON_SERVER
+
+    @property
+    def _store(self) -> UsageStore:
+        store = self._kept()
+        assert store is not None, "who asks for rules holds their store"
+        return store
+
+    @property
+    def known(self) -> Rules | None:
+        """The rules, if they were read a moment ago; None if asking for them may take a while."""
+        return self._rules if time.monotonic() < self._fresh_until else None
+
+    def rules(self) -> Rules:
+        """The rules that hold; of a store that cannot be read, those that were last read."""
+        if self.known is None:
+            try:
+                self.reread()
+            except StoreError:
+                self._fresh_until = time.monotonic() + 6 * self._fresh  # not to wait for it at each call
+        return self._rules
+
+    def reread(self) -> Rules:
+        """The rules as they stand in the store now; raises `StoreError` where it cannot be read."""
+        self._rules = self._read()
+        self._fresh_until = time.monotonic() + self._fresh
+        return self._rules
+
+    def _read(self) -> Rules:
+        limits = self._store.select(_LIMIT, patience=PATIENCE)
+        prices = tuple(_own_price(row) for row in self._store.select(_PRICES, patience=PATIENCE))
+        return Rules(_limit(limits[0]) if limits else None, prices)
+
+    def set_limit(self, limit: Limit | None) -> None:
+        """Put a budget in force in the place of the one there is; None: none."""
+        with self._store.transaction() as run:
+            run("DELETE FROM chatkit_budgets WHERE owner = {owner}")
+            if limit:
+                run(
+                    "INSERT INTO chatkit_budgets (owner, amount_pico, per, on_end, at)"
+                    " VALUES ({owner}, :amount, :per, :on_end, :at)",
+                    amount=pico(limit.amount), per=limit.per, on_end=limit.on, at=moment(datetime.now(UTC)),
+                )  # fmt: skip
+        self._fresh_until = 0.0
+
+    def set_price(self, own: OwnPrice) -> None:
+        """Add the price, in the place of one for the same model and endpoint."""
+        self.remove_price(own.model, own.endpoint)
+        with self._store.transaction() as run:
+            run(
+                "INSERT INTO chatkit_prices VALUES (:model, :endpoint, :input, :output, :cached, :per_minute, :since)",
+                model=text(own.model or ""), endpoint=text(own.endpoint or ""), since=own.since,
+                **{name: _written(getattr(own, name)) for name in ("input", "output", "cached", "per_minute")},
+            )  # fmt: skip
+        self._fresh_until = 0.0
+
+    def remove_price(self, model: str | None, endpoint: str | None) -> None:
+        """Take the price for just this model and endpoint out."""
+        with self._store.transaction() as run:
+            run(
+                "DELETE FROM chatkit_prices WHERE model = :model AND endpoint = :endpoint",
+                model=text(model or ""), endpoint=text(endpoint or ""),
+            )  # fmt: skip
+        self._fresh_until = 0.0
+
+    def spending(self, limit: Limit, session: str) -> Spending:
+        """What has gone of the limit."""
+        with self._store.transaction() as run:
+            return _spending(run, limit, session)
+
+    def hold(self, call: str, limit: Limit, session: str, cost: Decimal, *, always: bool) -> Spending | None:
+        """Hold `cost` for a call that is about to be made, if it fits or `always`; None if so, else what has gone.
+
+        Reading and holding are one transaction: of calls that would fit one by one only, not all get through.
+        """
+        with self._store.transaction() as run:
+            gone = _spending(run, limit, session)
+            fits = gone.total + cost <= limit.amount
+            if fits or always:
+                run(
+                    "INSERT INTO chatkit_holds (id, session, pico, expires) VALUES (:id, :session, :pico, :expires)",
+                    id=call, session=text(session), pico=pico(cost), expires=moment(datetime.now(UTC) + HOLD),
+                )  # fmt: skip
+        return None if fits else gone
+
+
+def _spending(run: Any, limit: Limit, session: str) -> Spending:
+    run("{alone}")
+    scope, held, values = " AND session = :session", " AND session = :session", {"session": text(session)}
+    if limit.per == "day":
+        scope, held, values = " AND period >= :since", "", {"since": moment(day_begins())[:16]}
+    now = moment(datetime.now(UTC))
+    run(_SETTLED, now=now)
+    [(spent, unbounded)] = run(_SPENT + scope, **values)
+    [(pending, count)] = run(_HELD + held, now=now, **(values if held else {}))
+    return Spending(dollars(spent) or Decimal(0), dollars(pending) or Decimal(0), int(count), int(unbounded))
+
+
+def _limit(row: Any) -> Limit:
+    return Limit(dollars(row[0]) or Decimal(0), row[1], row[2])
+
+
+def _own_price(row: Any) -> OwnPrice:
+    model, endpoint, *written, since = row
+    rates = [None if rate is None else Decimal(rate) for rate in written]
+    return OwnPrice(model or None, endpoint or None, rates[0], rates[1], rates[2], rates[3], since)
+
+
+def _written(rate: Decimal | None) -> str | None:
+    return None if rate is None else f"{rate:f}"
+
+
+_rulebooks: "weakref.WeakKeyDictionary[UsageStore, Rulebook]" = weakref.WeakKeyDictionary()
+
+
+def rulebook_of(store: UsageStore) -> Rulebook:
+    """The one rulebook of a store."""
+    return _rulebooks.setdefault(store, Rulebook(store))

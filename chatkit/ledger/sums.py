@@ -1,0 +1,162 @@
+"""Questions to the store that are answered by sums: SQL over the table of sums, never row by row.
+
+In: a connection, a `Scope`, what to group by. Out: `Line`s. Where a scope begins or ends amid a quarter of an
+hour, that quarter is summed from its calls, so that no answer is rounded.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import sqlalchemy as sa
+
+from chatkit.ledger.record import NOTHING, Known, Usage
+from chatkit.ledger.rollup import KEYS, SPAN, SUMS
+from chatkit.ledger.rows import dollars, moment
+from chatkit.ledger.scope import Grouping, Line, Scope
+
+MODEL = "COALESCE(NULLIF(answered_model, ''), model)"
+ENDPOINT = "host || path"
+GROUPINGS: dict[Grouping, str] = {
+    "session": "session",
+    "model": MODEL,
+    "endpoint": ENDPOINT,
+    "user": "caller",
+    "lesson": "lesson",
+    "exercise": "exercise",
+    "quarter": "period",
+}
+"""What can be grouped by. A model is the one that answered, else the one asked."""
+
+_TOKENS: tuple[Any, ...] = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
+_NAMES = (*KEYS, *SUMS, *SPAN)
+_FROM_CALLS = ", ".join(f"{value} AS {name}" for name, value in (KEYS | SUMS | SPAN).items()).format(row="one")
+_TEXT = {
+    "session": "session = :session",
+    "model": "(model = :model OR answered_model = :model)",
+    "endpoint": f"{ENDPOINT} = :endpoint",
+    "user": "caller = :user",
+    "lesson": "lesson = :lesson",
+    "exercise": "exercise = :exercise",
+    "tag": "session IN (SELECT session FROM chatkit_tags WHERE tag = :tag)",
+}
+_SUMMED = ", ".join(
+    [f"SUM({name}) AS {name}" for name in SUMS]
+    + [f"{'MIN' if name.startswith('first') else 'MAX'}({name}) AS {name}" for name in SPAN]
+)
+
+
+def lines(
+    connection: sa.Connection, by: tuple[Grouping, ...], scope: Scope, rename: Callable[[str], str] = str
+) -> list[Line]:
+    """One line for each group that has calls, in the order of their first calls.
+
+    `rename` makes one group of all whose last key it gives the same name.
+    """
+    keys = [f"{GROUPINGS[name]} AS key_{number}" for number, name in enumerate(by)]
+    groups = [*(f"key_{number}" for number in range(len(by))), "known"]
+    source, values = summed_from(scope)
+    query = f"SELECT {', '.join([*keys, 'known', _SUMMED])} FROM ({source}) AS one GROUP BY {', '.join(groups)}"
+    rows: Iterable[Any] = connection.execute(sa.text(query), values)
+    if rename is not str:
+        rows = _folded(rows, len(by), rename)
+    found: dict[tuple[str, ...], Line] = {}
+    for row in sorted(rows, key=lambda row: row[-4]):
+        line = _line(tuple(row[: len(by)]), row[len(by) :])
+        found[line.key] = found[line.key] + line if line.key in found else line
+    return list(found.values())
+
+
+def _folded(rows: Iterable[Any], keys: int, rename: Callable[[str], str]) -> list[list[Any]]:
+    """The rows added up by their new names, before anything dearer is made of them."""
+    found: dict[tuple[Any, ...], list[Any]] = {}
+    for row in rows:
+        key = (*row[: keys - 1], rename(row[keys - 1]), row[keys])
+        old = found.get(key)
+        if old is None:
+            found[key] = [*key, *row[keys + 1 :]]
+            continue
+        for place in range(len(key), len(row) - 4):
+            if (more := row[place]) is not None:
+                old[place] = more if old[place] is None else old[place] + more
+        old[-4:] = min(old[-4], row[-4]), max(old[-3], row[-3]), min(old[-2], row[-2]), max(old[-1], row[-1])
+    return list(found.values())
+
+
+def total(connection: sa.Connection, scope: Scope) -> Usage:
+    """The sum over the calls of the scope, as `record.total` would make it."""
+    return next((line.usage for line in lines(connection, (), scope)), NOTHING)
+
+
+def matching(scope: Scope) -> tuple[str, dict[str, Any]]:
+    """The condition on `chatkit_calls` and its values."""
+    clauses, values = _matching(scope)
+    for name, sign in (("since", ">="), ("until", "<")):
+        if (at := scope.get(name)) is not None:
+            clauses.append(f"at {sign} :{name}")
+            values[name] = moment(cast(datetime, at))
+    return " AND ".join(clauses) or "1 = 1", values
+
+
+def _matching(scope: Scope) -> tuple[list[str], dict[str, Any]]:
+    given = {name: scope.get(name) for name in _TEXT}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return [_TEXT[name] for name in chosen], chosen
+
+
+def summed_from(scope: Scope) -> tuple[str, dict[str, Any]]:
+    """The select that has the scope's sums, of whole quarters and of the calls at its edges, and its values."""
+    clauses, values = _matching(scope)
+    since, until = (moment(at) if at else "" for at in (scope.get("since"), scope.get("until")))
+    begin, end = _next_quarter(since) if since else "", until[:14] + _quarter(until) if until else ""
+    if since and until and begin > end:  # not one whole quarter
+        where, values = matching(scope)
+        return f"SELECT {_FROM_CALLS} FROM chatkit_calls AS one WHERE {where}", values
+    bounds = [("period >= :begin", begin), ("period < :end", end)]
+    values |= {"begin": begin, "end": end, "since": since, "until": until}
+    whole = [*clauses, *(clause for clause, bound in bounds if bound)]
+    parts = [f"SELECT {', '.join(_NAMES)} FROM chatkit_rollup AS one WHERE {' AND '.join(whole) or '1 = 1'}"]
+    edges = [("at >= :since AND at < :begin", since and since[:16] < begin)]
+    edges += [("at >= :end AND at < :until", bool(until))]
+    for edge, needed in edges:
+        if needed:
+            where = " AND ".join([*clauses, edge])
+            parts.append(f"SELECT {_FROM_CALLS} FROM chatkit_calls AS one WHERE {where}")
+    used = " ".join(parts)
+    return " UNION ALL ".join(parts), {name: value for name, value in values.items() if f":{name}" in used}
+
+
+def _quarter(at: str) -> str:
+    return f"{int(at[14:16]) // 15 * 15:02}"
+
+
+def _next_quarter(at: str) -> str:
+    """The first quarter that begins at `at` or later."""
+    begun = at[:14] + _quarter(at)
+    if at == f"{begun}:00.000000Z":
+        return begun
+    later = datetime.fromisoformat(f"{begun}:00+00:00").timestamp() + 900
+    return moment(datetime.fromtimestamp(later, UTC))[:16]
+
+
+def _line(key: tuple[str, ...], row: Sequence[Any]) -> Line:
+    known: Known = row[0]
+    one = dict(zip((*SUMS, *SPAN), row[1:], strict=True))
+    calls, unpriced = int(one["calls"]), int(one["unpriced"])
+    usage = Usage(
+        **{name: _int(one[name]) for name in _TOKENS},
+        audio_seconds=one["audio_seconds"],
+        cost=None if unpriced == calls else dollars(int(one["cost_pico"])),
+        known=known,
+        calls=calls,
+        unknown_calls=calls if known == "unknown" else 0,
+        estimated_calls=calls if known == "estimated" else 0,
+        unpriced_calls=unpriced,
+    )
+    estimated = usage if known == "estimated" else NOTHING
+    first, last = (datetime.fromisoformat(one[name]) for name in ("first_at", "last_at"))
+    return Line(key, usage, estimated, int(one["failed"]), one["latency"], first, last)
+
+
+def _int(number: Any) -> int | None:
+    return None if number is None else int(number)

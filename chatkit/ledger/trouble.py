@@ -1,0 +1,50 @@
+"""What goes wrong with the database, in words: what the drivers and SQLAlchemy raise becomes a `StoreError`.
+
+In: exceptions, and the place of the store. Out: a `StoreError` that says what to do.
+"""
+
+import sqlite3
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from chatkit.exceptions import StoreError
+from chatkit.ledger.place import LockedError, NotAStoreError, Place
+
+ELSEWHERE = "Name another file in CHATKIT_DB."
+SERVER = "Check the server and its URL in CHATKIT_DB."
+
+
+class Faults:
+    """Turns what the driver and SQLAlchemy raise into a `StoreError` that says what to do."""
+
+    def __init__(self, place: Place) -> None:
+        self._place = place
+        self._drivers: tuple[type[BaseException], ...] = (sqlite3.Error, SQLAlchemyError, OSError, ImportError)
+
+    def add(self, driver: type[BaseException]) -> None:
+        self._drivers += (driver,)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, self._drivers):
+            raise explain(error, self._place) from error
+
+
+def is_code(error: BaseException, *codes: int) -> bool:
+    """Whether SQLite gave one of these codes."""
+    code = getattr(error, "sqlite_errorcode", None) or getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+    return code is not None and code & 0xFF in codes
+
+
+def explain(error: BaseException, place: Place) -> StoreError:
+    """The error in words; never with what the URL holds of a password."""
+    said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+    if is_code(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return LockedError(f"The usage store {place} is held by another program.")
+    if is_code(error, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return NotAStoreError(f"is no usage store ({said})")
+    if isinstance(error, ImportError):
+        return StoreError(f"The usage store {place} needs a driver: {said}.", "Try: pip install 'psycopg[binary]'.")
+    return StoreError(f"The usage store {place} cannot be used: {said}.", ELSEWHERE if place.file else SERVER)

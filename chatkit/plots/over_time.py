@@ -1,0 +1,109 @@
+"""Plots, over time: tokens and cost added up since the first call, with the line that a budget draws.
+
+In: `Moment`s, in order. Out: figures. Days and hours are those of the local clock.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import accumulate
+
+from dateutil import tz
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatter, date2num
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import LinearLocator
+
+from chatkit.ledger.series import Moment
+from chatkit.plots import style
+from chatkit.plots.style import Canvas
+
+BRIEF = 600 / 86400
+"""Days within which seconds are shown."""
+
+
+def tokens(moments: Sequence[Moment], *, ax: Axes | None = None, dark: bool | None = None) -> Figure:
+    """Tokens, added up; the part that is only estimated is hatched, on top."""
+    canvas = style.canvas(ax, dark)
+    canvas.title("Tokens over time, added up")
+    if not moments:
+        canvas.empty("No calls yet")
+        return canvas.figure
+    times = _times(canvas, moments)
+    whole = list(accumulate(moment.tokens for moment in moments))
+    sure = list(accumulate(moment.tokens - moment.estimated_tokens for moment in moments))
+    axes = canvas.axes
+    axes.fill_between(times, sure, step="post", color=style.PROMPT, alpha=0.35, linewidth=0)
+    axes.plot(
+        times, whole, drawstyle="steps-post", color=style.PROMPT, linewidth=1.6, marker=_marker(moments), markersize=3
+    )
+    unknown = sum(moment.unknown_calls for moment in moments)
+    notes = [f"{_calls(unknown)} of unknown usage, not in the sum"] if unknown else []
+    if whole[-1] > sure[-1]:
+        axes.fill_between(
+            times, sure, whole, step="post", facecolor="none", edgecolor=style.PROMPT, hatch=style.HATCH, linewidth=0
+        )
+        notes.insert(0, "hatched: estimated")
+    _finish(canvas, "tokens", notes)
+    return canvas.figure
+
+
+def cost(
+    moments: Sequence[Moment], *, limit: Decimal | None = None, ax: Axes | None = None, dark: bool | None = None
+) -> Figure:
+    """Cost in US dollars, added up, and the line of a budget that may not be passed."""
+    canvas = style.canvas(ax, dark)
+    canvas.title("Cost over time, added up", legend=limit is not None and bool(moments))
+    if not moments:
+        canvas.empty("No calls yet")
+        return canvas.figure
+    times = _times(canvas, moments)
+    spent = list(accumulate(float(moment.cost) for moment in moments))
+    axes = canvas.axes
+    axes.fill_between(times, spent, step="post", color=style.MONEY, alpha=0.35, linewidth=0)
+    axes.plot(
+        times, spent, drawstyle="steps-post", color=style.MONEY, linewidth=1.6, marker=_marker(moments), markersize=3
+    )
+    unpriced = sum(moment.unpriced_calls for moment in moments)
+    notes = [f"{_calls(unpriced)} without price, not in the sum"] if unpriced else []
+    if not unpriced and not spent[-1]:
+        notes.append("no call cost anything")
+    if limit is not None:
+        axes.axhline(float(limit), color=style.LIMIT, linewidth=1.4, linestyle=(0, (5, 3)))
+        canvas.legend(
+            [Patch(color=style.MONEY, alpha=0.6), Line2D([], [], color=style.LIMIT, linestyle=(0, (5, 3)))],
+            ["spent", f"budget: {style.number(float(limit))} USD"],
+        )
+    _finish(canvas, "US dollars", notes)
+    return canvas.figure
+
+
+def _times(canvas: Canvas, moments: Sequence[Moment]) -> list[float]:
+    local = tz.gettz() or tz.tzlocal()
+    times = [float(date2num(moment.at)) for moment in moments]
+    if times[-1] - times[0] < BRIEF:
+        canvas.axes.xaxis.set_major_locator(LinearLocator(5))
+        canvas.axes.xaxis.set_major_formatter(DateFormatter("%H:%M:%S", tz=local))
+        return times
+    locator = AutoDateLocator(tz=local, minticks=3, maxticks=7)
+    canvas.axes.xaxis.set_major_locator(locator)
+    canvas.axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=local))
+    return times
+
+
+def _finish(canvas: Canvas, unit: str, notes: list[str]) -> None:
+    canvas.axes.set_ylim(bottom=0)
+    if canvas.axes.get_ylim()[1] <= 0:
+        canvas.axes.set_ylim(0, 1)
+    canvas.numbers("y", "" if unit == "tokens" else unit)
+    canvas.labels("", unit, notes)
+    canvas.axes.xaxis.get_offset_text().set_color(canvas.theme.ink)
+
+
+def _marker(moments: Sequence[Moment]) -> str:
+    return "o" if len(moments) <= 60 else ""
+
+
+def _calls(count: int) -> str:
+    return "1 call" if count == 1 else f"{count:,} calls"

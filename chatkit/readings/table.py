@@ -1,0 +1,81 @@
+"""Readings: a table for a person, as aligned text and as HTML in the notebook's own colours.
+
+In: words that may come from anywhere. Out: text without control characters, HTML with everything escaped.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+
+from chatkit.render.plain_text import marked, tame
+
+WIDTH = 48
+STYLE = """
+.ck-usage { color: var(--jp-ui-font-color1, inherit); font-variant-numeric: tabular-nums; max-width: 100%; overflow-x: auto; }
+.ck-usage table { border-collapse: collapse; margin: 0.3em 0; background: none; }
+.ck-usage caption { text-align: start; padding: 0.2em 0.7em 0.5em 0; color: inherit; font-weight: 600; caption-side: top; }
+.ck-usage th, .ck-usage td { padding: 0.25em 0.7em; border: 0; border-bottom: 1px solid #8884; text-align: end; vertical-align: top; background: none; }
+.ck-usage tr { background: none; }
+.ck-usage th { font-weight: 600; }
+.ck-usage tbody th { font-weight: 400; max-width: 30em; overflow-wrap: anywhere; }
+.ck-usage th:first-child { text-align: start; padding-inline-start: 0; }
+.ck-usage tfoot th, .ck-usage tfoot td { border-bottom: 0; font-weight: 600; }
+.ck-usage p { margin: 0.3em 0; font-size: 0.85em; opacity: 0.8; }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of words under a title; the first column names the row, the others are numbers."""
+
+    title: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    foot: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+    def text(self) -> str:
+        """The table as lines of text."""
+        body = [[_line(cell) for cell in row] for row in (self.head, *self.rows, *([self.foot] if self.foot else []))]
+        widths = [max(len(row[column]) for row in body) for column in range(len(self.head))]
+        shown = [
+            "  ".join(
+                cell.rjust(w) if column else cell.ljust(w)
+                for column, (cell, w) in enumerate(zip(row, widths, strict=True))
+            )
+            for row in body
+        ]
+        table = ["", *(line.rstrip() for line in shown)] if self.rows else []
+        return "\n".join([tame(self.title), *table, *(["", *self.notes] if self.notes else [])])
+
+    def html(self) -> str:
+        """The table as HTML."""
+        head = "".join(f'<th scope="col">{_cell(name)}</th>' for name in self.head)
+        body = "".join(f"<tr>{_row(row)}</tr>" for row in self.rows)
+        foot = f"<tfoot><tr>{_row(self.foot)}</tr></tfoot>" if self.foot else ""
+        notes = "".join(f"<p>{_cell(note)}</p>" for note in self.notes)
+        if not self.rows:
+            return f'<style>{STYLE}</style><div class="ck-usage"><p>{_cell(self.title)}</p>{notes}</div>'
+        return (
+            f'<style>{STYLE}</style><div class="ck-usage"><table><caption>{_cell(self.title)}</caption>'
+            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table>{notes}</div>"
+        )
+
+
+def _row(row: Sequence[str]) -> str:
+    name, *numbers = row
+    return f'<th scope="row" dir="auto">{_cell(name)}</th>' + "".join(f"<td>{_cell(number)}</td>" for number in numbers)
+
+
+def _cell(words: str) -> str:
+    return marked(escape(tame(words[:1000])), hidden=True)
+
+
+def _line(words: str) -> str:
+    """The words on one line, cut where they are long.
+
+    >>> _line("a" * 60)[-3:], _line("two\\nlines")
+    ('aa…', 'two lines')
+    """
+    line = " ".join(tame(words[:1000]).split())
+    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
