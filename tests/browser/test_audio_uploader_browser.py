@@ -20,10 +20,12 @@ FAKE_DEVICE = "--use-fake-device-for-media-stream"
 HELD = "import os, time\nopen({flag!r} + '.on', 'w').close()\nwhile not os.path.exists({flag!r}):\n    time.sleep(0.02)"
 AT_SHARE = """([n, share, button]) => new Promise((resolve, reject) => {
     const root = document.querySelectorAll('.ck-uploader')[n];
+    let begun = false;
     const look = () => {
         const bar = root.querySelector('.ck-uploading progress');
-        if (root.dataset.phase !== 'uploading') return reject(new Error(`over: ${root.dataset.phase}`));
-        if (bar.value < share) return requestAnimationFrame(look);
+        begun ||= root.dataset.phase === 'uploading';
+        if (begun && root.dataset.phase !== 'uploading') return reject(new Error(`over: ${root.dataset.phase}`));
+        if (!begun || bar.value < share) return requestAnimationFrame(look);
         if (button) root.querySelector('.ck-uploading button').click();
         resolve(bar.value);
     };
