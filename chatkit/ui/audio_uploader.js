@@ -82,7 +82,7 @@ function openDesk(model) {
       drop();
     }
     if (sound && sound.id !== audio?.id) setSound("", null);
-    if (state.gone && recording) recording.stop();
+    if (state.gone === GONE) recording?.stop();
     tell(changes, fresh);
   }
 

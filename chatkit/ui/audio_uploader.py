@@ -5,10 +5,9 @@ sent in their turn (flush.py); audio and text in pieces when a view asks. No aud
 trait, so none is saved with a notebook.
 """
 
-import logging
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from uuid import uuid4
@@ -24,6 +23,7 @@ from chatkit.speech.transcript import Transcript
 from chatkit.ui import cells, control, flush, pages
 from chatkit.ui.audio_captions import language_code
 from chatkit.ui.audio_stage import AudioStage
+from chatkit.ui.callbacks import Callbacks
 from chatkit.ui.feed import Feed
 from chatkit.ui.inbox import AudioFile, Inbox
 from chatkit.ui.intake import INTAKE, Intake
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 FALLBACK = "AudioUploader: run this cell to turn speech into text here."
 REQUESTS_KEPT = 500
 SETTINGS = ("verb", "model", "language", "prompt")
-
-_log = logging.getLogger(__name__)
 
 
 class Draftable(Protocol):
@@ -90,12 +88,12 @@ class AudioUploader(anywidget.AnyWidget):
         self._feed = Feed()
         self._inbox = Inbox()
         self._stage = AudioStage(self._inbox)
-        self._intake = Intake(self._stage, self._inbox, self._lock, self._tell, self._say, self._touch, self._call)
+        self._callbacks = Callbacks(lambda words: self._say(error=words))
+        self._intake = Intake(
+            self._stage, self._inbox, self._lock, self._tell, self._say, self._touch, self._callbacks.call
+        )
         self._requests: OrderedDict[str, Mapping[str, Any] | None] = OrderedDict()
         self._stops: set[str] = set()
-        self._callbacks: dict[str, list[Callable[[Any], object]]] = {"audio": [], "transcript": []}
-        self._calls: deque[tuple[list[Callable[[Any], object]], object]] = deque()
-        self._calling = threading.Lock()
         self._closed = False
         super().__init__(name=uuid4().hex, verb=verb, model=model, language=language, prompt=prompt, panel=panel)
         self.on_msg(lambda _, content, buffers: self.receive(content, buffers))
@@ -115,11 +113,11 @@ class AudioUploader(anywidget.AnyWidget):
 
     def on_audio(self, function: Callable[[AudioFile], object]) -> Callable[[], None]:
         """Call `function` with each audio that arrives, on a thread of its own; return how to end it."""
-        return self._listen("audio", function)
+        return self._callbacks.listen("audio", function)
 
     def on_transcript(self, function: Callable[[Transcript], object]) -> Callable[[], None]:
         """Call `function` with each transcript that is made, on a thread of its own; return how to end it."""
-        return self._listen("transcript", function)
+        return self._callbacks.listen("transcript", function)
 
     def send_to(self, panel: Draftable | None = None) -> None:
         """Put the transcript's text into the panel's box, from where a person sends it; the button goes there from now on.
@@ -297,7 +295,7 @@ class AudioUploader(anywidget.AnyWidget):
                 return
             self._stage.show(said)
             self._say()
-        self._call("transcript", said)
+        self._callbacks.call("transcript", said)
 
     def _edit(self, content: Mapping[str, Any]) -> None:
         if self._stage.transcript is None or content.get("transcript") != self._stage.number:
@@ -350,23 +348,3 @@ class AudioUploader(anywidget.AnyWidget):
         )
         if patch:
             self.send(patch)
-
-    def _listen(self, kind: str, function: Callable[[Any], object]) -> Callable[[], None]:
-        callbacks = self._callbacks[kind]
-        callbacks.append(function)
-        return lambda: callbacks.remove(function) if function in callbacks else None
-
-    def _call(self, kind: str, value: object) -> None:
-        if self._callbacks[kind]:
-            self._calls.append((list(self._callbacks[kind]), value))
-            threading.Thread(target=self._call_next, name="chatkit-told", daemon=True).start()
-
-    def _call_next(self) -> None:
-        with self._calling:  # one after the other, in their order
-            callbacks, value = self._calls.popleft()
-            for callback in callbacks:
-                try:
-                    callback(value)
-                except Exception as error:  # noqa: BLE001  # the user's own function: it must not take the uploader along
-                    _log.exception("A function that an AudioUploader called failed.")
-                    self._say(error=f"Your function failed: {type(error).__name__}: {error}")
