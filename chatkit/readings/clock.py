@@ -49,7 +49,8 @@ def local_day(quarter: str) -> str:
 
 def local_hour(quarter: str) -> str:
     """The local hour in which it lies, with the distance from UTC: when the clock goes back, an hour comes twice."""
-    return _local(quarter).isoformat(" ")[:14] + "00" + _local(quarter).isoformat()[-6:]
+    local = _local(quarter).isoformat(" ")
+    return f"{local[:14]}00{local[-6:]}"
 
 
 def short_hours(hours: Sequence[str]) -> list[str]:
