@@ -2,7 +2,7 @@
 
 For answers of 500, 2,000 and 8,000 tokens, at 100 tokens a second and as fast as they go: wall time over the ideal,
 bytes over the websocket over the answer's own, the longest task of the page's main thread, the time from the last
-token to the last glyph, the kernel's CPU; and 50 panels that stream at once. Needs Chromium and the test extra.
+token to the last glyph, the kernel's CPU; a key press in a long talk; and 50 panels that stream at once. Needs Chromium and the test extra.
 
     python benchmarks/panel.py            # all of it, about 7 minutes
     python benchmarks/panel.py 2000 r100  # one answer
@@ -49,6 +49,13 @@ WATCH = """([root, text]) => {
         for (const node of document.querySelectorAll(text)) length += node.textContent.length;
         if (length !== seen.length) Object.assign(seen, { length, last: Date.now() });
     }).observe(document.querySelector(root), { childList: true, characterData: true, subtree: true });
+}"""
+TYPE = """() => {
+    window.took = [];
+    document.querySelector(".ck-box").addEventListener("keydown", () => {
+        const began = performance.now();
+        requestAnimationFrame(() => setTimeout(() => window.took.push(performance.now() - began)));
+    }, true);
 }"""
 ANSWERS = ".ck-assistant .ck-body"
 OUTPUTS = ".jp-OutputArea-output"
@@ -125,6 +132,22 @@ class Bench:
         wrong = sum("".join(text.split()) != expected(count) for text in texts)
         return self._figures(model, count * PANELS, None) | {"wrong": float(wrong)}
 
+    def keys(self, model: str, count: int) -> dict[str, float]:
+        """What a key press takes in a talk of 200 turns and a megabyte: from the key to the next frame."""
+        words = "word " * (count // 5)
+        said = f"[{{'role': r, 'content': {words!r}}} for _ in range(200) for r in ('user', 'assistant')]"
+        made = f"panel = chatkit.ChatPanel(client=client, model={model!r}, conversation={said})\npanel"
+        self.notebook.open(SETUP.format(url=self.url), made)
+        self.notebook.run(0)
+        self.notebook.run(1)
+        self.page.wait_for_function("document.querySelectorAll('.ck-message').length === 400", timeout=120_000)
+        self.page.evaluate(TYPE)
+        box = self.page.get_by_label("Your message")
+        for letter in "what a quick key press":
+            box.press(letter if letter != " " else "Space")
+        took = sorted(self.page.evaluate("window.took"))
+        return {"median ms": took[len(took) // 2], "most ms": took[-1], "keys": float(len(took))}
+
     def _begin(self, root: str, text: str) -> None:
         self.page.evaluate(WATCH, [root, text])
         self.bytes, self.cpu = 0, self._cpu()
@@ -173,6 +196,7 @@ def main(arguments: list[str]) -> None:
                 for way in ("panel", "plainly"):
                     _report(f"{way} {count} {rate}", _measure(browser, lab, url, way, model, count))
         if not arguments:
+            _report("a key in 200 turns, 1 MB", _measure(browser, lab, url, "keys", "fake_n20", 2_500))
             _report(f"{PANELS} panels 500 r100", _measure(browser, lab, url, "together", "fake_n500_r100", 500))
         browser.close()
 

@@ -59,6 +59,11 @@ def _go_on(desk: Desk, content: Content) -> None:
     desk.begin(content, desk.chat.resume_start)
 
 
+def _undo(desk: Desk, _: Content) -> None:
+    if not desk.chat.undo():
+        raise InputError("There is no turn to take back.", "Ask something first.")
+
+
 def _edit(desk: Desk, content: Content) -> None:
     _idle(desk.chat)
     message = desk.chat.conversation[_id(content)]
@@ -176,6 +181,7 @@ ACTS: Mapping[str, Callable[[Desk, Content], None]] = {
     "retry": _retry,
     "rerun": _rerun,
     "continue": _go_on,
+    "undo": _undo,
     "edit": _edit,
     "insert": _insert,
     "role": _role,

@@ -142,6 +142,21 @@ def test_answering_again_keeps_the_answer_before(panel: Panel, endpoint: Scripte
     panel.message(1).locator(".ck-variants", has_text="1/2").wait_for()
 
 
+def test_a_turn_is_taken_back_and_stays_on_a_branch(panel: Panel):
+    for words in ("first", "second"):
+        panel.ask(words)
+        panel.wait_answer(f"You said: {words}")
+    panel.wait_idle()
+    drawer = panel.drawer("Branches")
+    drawer.get_by_role("button", name="Undo the last turn").click()
+    panel.wait_texts("first", "You said: first")
+    assert [
+        len(b) for b in panel.notebook.python("[b.messages and [m.text for m in b.messages] for b in chat.branches]")
+    ] == [4, 2]
+    drawer.locator(".ck-item:not(.ck-current)").get_by_role("button", name="Show").click()
+    panel.wait_texts("first", "You said: first", "second", "You said: second")
+
+
 # 3 · parameters
 
 
@@ -403,3 +418,29 @@ def test_code_asks_and_hears_in_a_running_cell(panel: Panel):
     write(panel.notebook, 2, "panel.draft('for the box')")
     panel.notebook.run(2)
     panel.page.wait_for_function("document.querySelector('.ck-box').value === 'for the box'")
+
+
+# a running cell
+
+
+def test_a_question_behind_a_running_cell_says_that_it_waits(
+    notebook: Notebook, endpoint: ScriptedEndpoint, tmp_path: Path
+):
+    flag = tmp_path / "flag"
+    notebook.open(setup(endpoint), f"import os, time\nwhile not os.path.exists({str(flag)!r}):\n    time.sleep(0.02)")
+    # without subshells no message is taken while a cell runs
+    notebook.page.evaluate("""() => {
+        const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+        Object.defineProperty(kernel, 'supportsSubshells', { get: () => false });
+        kernel.commsOverSubshells = 'disabled';
+    }""")
+    notebook.run(0)
+    panel = Panel(notebook)
+    panel.wait_idle()
+    notebook.start(1)
+    panel.box.fill("are you there?")
+    panel.box.press("Enter")
+    panel.root.locator(".ck-notice", has_text="Waiting for the running cell…").wait_for()
+    flag.touch()
+    panel.wait_answer("You said: are you there?")
+    assert len(endpoint.asked("are you there?")) == 1

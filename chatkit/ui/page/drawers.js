@@ -85,7 +85,8 @@ function branchesDrawer(desk) {
     if (rows) result.replaceChildren(diffTable(rows, first.value, second.value));
   });
   const compared = make("div", { className: "ck-row" }, first, make("span", {}, "with"), second, compare);
-  const node = make("div", {}, section("Branches", list, make("div", { className: "ck-row" }, name, add)), section("Compare word by word", compared, result));
+  const undo = button("Undo the last turn", () => change({ type: "undo" }), { className: "ck-button ck-changes", title: "Take the last question and its answer out; they stay on a branch" });
+  const node = make("div", {}, section("Branches", list, make("div", { className: "ck-row" }, name, add, undo)), section("Compare word by word", compared, result));
 
   /** @param {{name: string, count: number, current: boolean}} branch */
   function item(branch) {
