@@ -18,13 +18,16 @@ HOME = Path(tempfile.mkdtemp(prefix="chatkit-tests-"))
 NO_SKIPS = bool(os.environ.get("CHATKIT_NO_SKIPS"))
 """Where everything is there to run (CI), a skipped test is a failed one."""
 
+PARENT_LOG = os.environ.get("CHATKIT_GUARD_LOG") if "PYTEST_XDIST_WORKER" in os.environ else None
+"""The log of the process that started this one to run a part of the tests: it looks at it in the end."""
+
 for name in list(os.environ):
-    if name.startswith(("OPENAI_", "AZURE_OPENAI_", "CHATKIT_")) and name != "CHATKIT_MODELS":
+    if name.startswith(("OPENAI_", "AZURE_OPENAI_", "CHATKIT_")) and name not in ("CHATKIT_MODELS", "CHATKIT_NO_SKIPS"):
         del os.environ[name]
 os.environ.update(
     CHATKIT_DB=str(HOME / "usage.sqlite"),
     CHATKIT_HISTORY="off",
-    CHATKIT_GUARD_LOG=str(HOME / "refused.log"),
+    CHATKIT_GUARD_LOG=PARENT_LOG or str(HOME / "refused.log"),
     IPYTHONDIR=str(HOME / "ipython"),
     JUPYTER_CONFIG_DIR=str(HOME / "jupyter-config"),
     JUPYTER_DATA_DIR=str(HOME / "jupyter-data"),
