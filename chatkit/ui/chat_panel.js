@@ -199,7 +199,8 @@ function mount({ model, el }, link) {
     seq = snapshot.seq;
     stopping = "";
     status = {};
-    asked = "";
+    // a question that the kernel has not taken yet is still on its way
+    if (!unheard.has(asked)) asked = "";
     talk.restore(snapshot.entries, snapshot.live);
     take(snapshot.status);
     acknowledge();

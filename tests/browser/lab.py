@@ -123,6 +123,14 @@ class Notebook:
         """Run one of JupyterLab's commands and wait for it."""
         self.page.evaluate("async (name) => { await window.jupyterapp.commands.execute(name) }", name)
 
+    def save_with_widgets(self) -> str:
+        """Save the notebook with the state of its widgets, and leave that setting as it was; what was saved."""
+        switch = "@jupyter-widgets/jupyterlab-manager:saveWidgetState"
+        self.command(switch)
+        self.command("docmanager:save")
+        self.command(switch)
+        return self.path.read_text(encoding="utf-8")
+
     def screenshot(self, name: str, of: Any = None) -> Path:
         """Save a picture of the page, or of one element."""
         RESULTS.mkdir(exist_ok=True)

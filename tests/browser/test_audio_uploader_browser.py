@@ -398,9 +398,7 @@ def test_a_file_is_transcribed_once_edited_heard_saved_and_put_into_the_chats_bo
     assert uploader.python("[len(panel.chat.conversation), panel.chat.run]") == [0, None]
     assert len(speech.requests) == 1
 
-    notebook.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState")
-    notebook.command("docmanager:save")
-    saved = notebook.path.read_text(encoding="utf-8")
+    saved = notebook.save_with_widgets()
     assert "application/vnd.jupyter.widget-state+json" in saved
     assert not any(word in saved for word in ("everyone", "english.flac"))
     assert "sk-test" not in saved.replace("api_key='sk-test'", "")

@@ -300,9 +300,7 @@ def test_a_kernel_that_restarts_leaves_the_text_readable(panel: Panel):
 def test_nothing_of_the_talk_is_saved_with_the_notebook(panel: Panel):
     panel.ask("the secret word is xyzzy")
     panel.wait_answer("You said: the secret word is xyzzy")
-    panel.notebook.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState")
-    panel.notebook.command("docmanager:save")
-    saved = panel.notebook.path.read_text(encoding="utf-8")
+    saved = panel.notebook.save_with_widgets()
     assert "application/vnd.jupyter.widget-state+json" in saved
     assert "xyzzy" not in saved
     assert "sk-test" not in saved.replace("api_key='sk-test'", "")

@@ -73,9 +73,7 @@ def test_a_transcript_follows_the_talk_and_nothing_else_is_saved(notebook: Noteb
     )
     assert panel.root.get_attribute("data-same") == "yes", "the panel was drawn anew"
     assert not notebook.page.locator(".ck-saved", has_text="kept and edited").is_visible()
-    notebook.command("@jupyter-widgets/jupyterlab-manager:saveWidgetState")
-    notebook.command("docmanager:save")
-    saved = notebook.path.read_text(encoding="utf-8")
+    saved = notebook.save_with_widgets()
     assert "You said: to be kept" in saved
     assert "to be forgotten" not in saved
     assert "sk-test" not in saved.replace("api_key='sk-test'", "")
