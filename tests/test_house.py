@@ -192,7 +192,7 @@ def test_each_widget_has_three_files_of_one_stem():
 
 
 def test_a_widgets_module_imports_nothing_and_fetches_nothing():
-    for path in (HOUSE / "ui").glob("*.js"):
+    for path in (HOUSE / "ui").rglob("*.js"):
         text = path.read_text(encoding="utf-8")
         assert text.startswith("// @ts-check"), path.name
         assert not re.search(r"^\s*import\b|\bimport\(|https?://(?!www\.w3\.org)", text, re.M), path.name

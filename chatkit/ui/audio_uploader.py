@@ -7,7 +7,6 @@ trait, so none is saved with a notebook.
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from uuid import uuid4
@@ -29,6 +28,7 @@ from chatkit.ui.inbox import AudioFile, Inbox
 from chatkit.ui.intake import INTAKE, Intake
 from chatkit.ui.lines import edited
 from chatkit.ui.recognition import Recognition
+from chatkit.ui.requests import Requests
 
 if TYPE_CHECKING:
     import openai
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     Client = openai.OpenAI | openai.AsyncOpenAI
 
 FALLBACK = "AudioUploader: run this cell to turn speech into text here."
-REQUESTS_KEPT = 500
 SETTINGS = ("verb", "model", "language", "prompt")
 
 
@@ -92,7 +91,7 @@ class AudioUploader(anywidget.AnyWidget):
         self._intake = Intake(
             self._stage, self._inbox, self._lock, self._tell, self._say, self._touch, self._callbacks.call
         )
-        self._requests: OrderedDict[str, Mapping[str, Any] | None] = OrderedDict()
+        self._requests = Requests(lambda message, buffers: self.send(message, buffers))
         self._stops: set[str] = set()
         self._closed = False
         super().__init__(name=uuid4().hex, verb=verb, model=model, language=language, prompt=prompt, panel=panel)
@@ -185,7 +184,7 @@ class AudioUploader(anywidget.AnyWidget):
         """Take a view's message, on any thread, once for each request id; submit and return."""
         kind = str(content.get("type"))
         act = self._ACTS.get(kind)
-        if self._closed or (act is None and kind not in INTAKE) or not self._is_new(content.get("id")):
+        if self._closed or (act is None and kind not in INTAKE) or not self._requests.is_new(content.get("id")):
             return
         try:
             with self._lock:
@@ -197,39 +196,19 @@ class AudioUploader(anywidget.AnyWidget):
                 content, InputError(f"The kernel's disk takes no more: {error.strerror or error}.", "Make room.")
             )
         else:
-            self._answer(content, {"value": value})
+            self._answer(content, value)
 
-    def _is_new(self, request: object) -> bool:
-        """Whether this id was never taken; what was answered to one that was is told again."""
-        if not isinstance(request, str):
-            return True
-        with self._lock:
-            if request in self._requests:
-                answer = self._requests[request]
-            else:
-                self._requests[request] = answer = None
-                if len(self._requests) > REQUESTS_KEPT:
-                    self._requests.popitem(last=False)
-                return True
-        if answer:
-            self.send(answer)
-        return False
-
-    def _answer(self, content: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        question, value = content.get("question"), answer.get("value")
-        if question is None:
-            return
-        told = {"type": "answer", "question": question, **answer}
+    def _answer(self, content: Mapping[str, Any], value: Any) -> None:
+        """What is sound goes beside the message, not in it."""
         if isinstance(value, dict) and "data" in value:
-            self.send(told | {"value": {k: v for k, v in value.items() if k != "data"}}, [value["data"]])
-            return
-        if question == content.get("id"):  # an act: it is asked again under the same id
-            self._requests[str(question)] = told
-        self.send(told)
+            rest = {name: part for name, part in value.items() if name != "data"}
+            self._requests.answer(content, {"value": rest}, [value["data"]])
+        else:
+            self._requests.answer(content, {"value": value})
 
     def _refuse(self, content: Mapping[str, Any], error: ChatkitError) -> None:
         if content.get("question") is not None:
-            self._answer(content, {"error": str(error)})
+            self._requests.answer(content, {"error": str(error)})
             return
         if "upload" in content:
             self._intake.refuse(str(content["upload"]))

@@ -7,7 +7,6 @@ saved with a notebook.
 
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, overload
@@ -27,12 +26,12 @@ from chatkit.ui import cells, control, flush, pages, questions
 from chatkit.ui.acts import ACTS
 from chatkit.ui.beside import Beside
 from chatkit.ui.feed import Feed
+from chatkit.ui.requests import Requests
 from chatkit.ui.stage import Stage
 from chatkit.ui.trouble import trouble, trouble_of
 from chatkit.ui.turn import RunningTurn
 
 FALLBACK = "ChatPanel: run this cell to talk to the model here."
-REQUESTS_KEPT = 500
 WATCHED = ("ask", "retry", "rerun", "continue")
 """Requests whose receipt a view waits for, to say so where a running cell holds them up."""
 
@@ -69,7 +68,7 @@ class ChatPanel(anywidget.AnyWidget):
         self._own_runs: set[str] = set()
         self._asked: tuple[object, Run] | None = None
         self._stops: set[str] = set()
-        self._requests: OrderedDict[str, Mapping[str, Any] | None] = OrderedDict()
+        self._requests = Requests(lambda message, buffers: self.send(message, buffers))
         self._error: Mapping[str, Any] | None = None
         self._draft: Mapping[str, Any] | None = None
         self._beside = Beside(self.chat, FALLBACK, talk=save_transcript)
@@ -160,7 +159,7 @@ class ChatPanel(anywidget.AnyWidget):
         """Take a view's message, on any thread, once for each request id; submit and return."""
         kind = str(content.get("type"))
         act = self._own_act(kind) or ACTS.get(kind) or questions.QUESTIONS.get(kind)
-        if act is None or self._closed or not self._is_new(content.get("id")):
+        if act is None or self._closed or not self._requests.is_new(content.get("id")):
             return
         if kind in WATCHED:
             self.send({"type": "seen", "id": content.get("id")})
@@ -169,7 +168,7 @@ class ChatPanel(anywidget.AnyWidget):
         except ChatkitError as error:
             self._refuse(content, error)
         else:
-            self._answer(content, {"value": value})
+            self._requests.answer(content, {"value": value})
             if kind in ACTS and kind not in WATCHED:
                 self.touch()
 
@@ -177,34 +176,9 @@ class ChatPanel(anywidget.AnyWidget):
         own = {"hello": ChatPanel._hello, "ack": ChatPanel._ack, "bye": ChatPanel._bye, "stop": ChatPanel._stop}
         return own.get(kind)
 
-    def _is_new(self, request: object) -> bool:
-        """Whether this id was never taken; what was answered to one that was is told again."""
-        if not isinstance(request, str):
-            return True
-        with self._lock:
-            if request in self._requests:
-                answer = self._requests[request]
-            else:
-                self._requests[request] = answer = None
-                if len(self._requests) > REQUESTS_KEPT:
-                    self._requests.popitem(last=False)
-                return True
-        if answer:
-            self.send(answer)
-        return False
-
-    def _answer(self, content: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
-        question, request = content.get("question"), content.get("id")
-        if question is None:
-            return
-        told = {"type": "answer", "question": question, **answer}
-        if question == request and isinstance(request, str):  # an act: it is asked again under the same id
-            self._requests[request] = told
-        self.send(told)
-
     def _refuse(self, content: Mapping[str, Any], error: ChatkitError) -> None:
         if content.get("question") is not None:
-            self._answer(content, {"error": str(error)})
+            self._requests.answer(content, {"error": str(error)})
         else:
             self._error = trouble(error)
             self._touch(urgent=True)

@@ -4,7 +4,6 @@
  *
  * Every text enters by `textContent`; nodes stay and only what changed in them is touched, so nothing flickers.
  *
- * @typedef {{get: Function, send: Function, on: Function, off: Function, widget_manager: any}} Model
  * @typedef {{name: string, parts: number[], tokens: string, cost: string}} Row
  * @typedef {[number, number, number, string]} Call
  */
@@ -18,19 +17,6 @@ const PARTS = ["prompt", "cached", "completion", "reasoning"];
 const WORDS = { prompt: "prompt", cached: "cached prompt", completion: "completion", reasoning: "reasoning" };
 const WIDTH = 300;
 const SVG = "http://www.w3.org/2000/svg";
-
-const newId = () => Date.now().toString(36) + Math.random().toString(36).slice(2, 12);
-
-/** @param {string} tag @param {Record<string, any>} [props] @param {(Node | string)[]} children @returns {any} */
-function make(tag, props = {}, ...children) {
-  const node = document.createElement(tag);
-  for (const [name, value] of Object.entries(props)) {
-    if (name in node) /** @type {any} */ (node)[name] = value;
-    else node.setAttribute(name, value);
-  }
-  node.append(...children);
-  return node;
-}
 
 /** @param {string} tag @param {Record<string, any>} props @returns {any} */
 function shape(tag, props) {
@@ -56,49 +42,6 @@ function keep(parent, count, born) {
   while (parent.children.length > count) parent.lastElementChild?.remove();
   while (parent.children.length < count) parent.append(born());
   return [...parent.children];
-}
-
-/* ---------------------------------------------------------------- the way to the kernel */
-
-/**
- * Messages go by the widget's own comm and, where the kernel has subshells, by a control comm that is open while
- * a cell runs: a meter is looked at most while calls are made.
- * @param {Model} model
- */
-function openLink(model) {
-  const kernel = model.widget_manager?.kernel ?? null;
-  /** @type {any} */
-  let control = null;
-  let closed = false;
-
-  async function openControl() {
-    if (!kernel?.createComm) return;
-    await kernel.info;
-    if (!kernel.supportsSubshells || closed) return;
-    const comm = kernel.createComm("chatkit.control", newId());
-    await comm.subshellStarted;
-    if (closed) return comm.dispose();
-    comm.open({ panel: model.get("name") });
-    control = comm;
-  }
-  openControl().catch((error) => console.debug("chatkit: no control comm", error));
-
-  return {
-    kernel,
-    /** @param {Record<string, any>} content */
-    post(content) {
-      model.send(content);
-      try {
-        control?.send({ panel: model.get("name"), content });
-      } catch (error) {
-        console.debug("chatkit: control comm", error);
-      }
-    },
-    close() {
-      closed = true;
-      if (control && !control.isDisposed && !kernel.isDisposed) control.close();
-    },
-  };
 }
 
 /* ---------------------------------------------------------------- what a meter looks like */

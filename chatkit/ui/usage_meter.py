@@ -21,7 +21,7 @@ from chatkit.ledger import session as sessions
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import UsageStore, default_store
 from chatkit.readings.live import state
-from chatkit.ui import cells, control, flush
+from chatkit.ui import cells, control, flush, pages
 
 HERE = Path(__file__).parent
 FALLBACK = "UsageMeter: run this cell to see here what is used."
@@ -49,7 +49,7 @@ class UsageMeter(anywidget.AnyWidget):
     """
 
     # text, not a path: anywidget keeps every widget alive that reads a path, to reload it
-    _esm = (HERE / "usage_meter.js").read_text(encoding="utf-8")
+    _esm = pages.module("usage_meter", "dom", "link")
     _css = (HERE / "usage_meter.css").read_text(encoding="utf-8")
     name = Unicode(help="What the meter is called on the control comm.").tag(sync=True)
 
