@@ -19,7 +19,7 @@ function settingsDrawer(desk) {
 
   /** @param {Control} control */
   function draw(control) {
-    const props = { className: `ck-field ck-${control.name}`, spellcheck: false, autocomplete: "off", placeholder: control.hint ?? "" };
+    const props = { className: `ck-field ck-set-${control.name}`, spellcheck: false, autocomplete: "off", placeholder: control.hint ?? "" };
     const options = (control.options ?? []).map(([value, words]) => make("option", { value }, words));
     let field;
     let extra = [];
