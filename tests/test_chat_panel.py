@@ -490,7 +490,7 @@ def test_the_control_comm_reaches_its_panel_without_iPythons_hooks_and_is_never_
     assert chat.model == "by-control"
 
 
-def test_many_panels_share_thirty_flushes_a_second_and_an_end_goes_first():
+def test_many_panels_share_the_flushes_of_a_second_and_an_end_goes_first():
     class Sink:
         def __init__(self, name: str, log: list[str]) -> None:
             self.name, self.log = name, log

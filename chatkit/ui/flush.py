@@ -1,4 +1,4 @@
-"""Faces: the one thread that sends what panels have to say, at most 30 times a second for all of them.
+"""Faces: the one thread that sends what panels have to say, at most 20 times a second for all of them.
 
 In: panels that have something new (`touch`). Out: calls of their `flush`, the longest waiting first. A
 kernel that sends more is held back by Jupyter's server, which drops messages without a word.
@@ -11,7 +11,7 @@ import threading
 import time
 from typing import Protocol
 
-RATE = 30.0
+RATE = 20.0
 """Flushes a second, whatever the number of panels."""
 
 _log = logging.getLogger(__name__)
