@@ -200,9 +200,11 @@ function mount({ model, el }, link) {
     stopping = "";
     status = {};
     // a question that the kernel has not taken yet is still on its way
-    if (!unheard.has(asked)) asked = "";
+    const onItsWay = unheard.has(asked) ? asked : "";
     talk.restore(snapshot.entries, snapshot.live);
     take(snapshot.status);
+    asked = onItsWay;
+    showState();
     acknowledge();
   }
 
@@ -353,6 +355,7 @@ function mount({ model, el }, link) {
     if (gone && gone !== LOST) return;
     setGone(word === "connected" ? "" : LOST);
     if (word === "connected") {
+      unheard.clear(); // what was on its way may be lost: the snapshot tells what came
       askSnapshot();
     }
   };
