@@ -2,7 +2,8 @@
 
 Both sides load the same weights with the same settings, each in a process of its own, and hear the same files in
 turn: one of a minute, and one so long that the server hears it in windows. Their times are compared in pairs, for a
-busy machine slows both. Beside them stands the most memory each side's processes had. Goal: 1.05.
+busy machine slows both; the processor time they took is compared too, which a busy machine changes little. Beside
+them stands the most memory each side's processes had. Goal: 1.05.
 """
 
 import io
@@ -120,24 +121,30 @@ def main() -> None:
         for seconds, rounds in RUNS:
             path = Path(folder, f"{seconds}.flac")
             path.write_bytes(speech(seconds))
+            before = spent(bare.pid), spent(server.pid)
             with Peak(bare.pid) as one, Peak(server.pid) as two:
                 pairs = [
                     (json.loads(ask(bare, str(path))), server_side(base_url, path.read_bytes())) for _ in range(rounds)
                 ]
-            (bare_time, front_time) = (
-                statistics.median(side[0] for side in sides) for sides in zip(*pairs, strict=True)
-            )
-            ratio = statistics.median(front[0] / alone[0] for alone, front in pairs)
+            alone, front = (statistics.median(side[0] for side in sides) for sides in zip(*pairs, strict=True))
+            ratio = statistics.median(with_server[0] / without[0] for without, with_server in pairs)
+            work = (spent(server.pid) - before[1]) / (spent(bare.pid) - before[0])
             print(
-                f"{seconds} s of speech: faster-whisper {bare_time:.2f} s, {bare_time / seconds:.3f} of its length; "
-                f"server {front_time:.2f} s, {front_time / seconds:.3f}; ratio {ratio:.3f} (goal 1.05); "
-                f"most memory {one.most / 1e6:.0f} MB, server {two.most / 1e6:.0f} MB, {(two.most - idle) / 1e6:.0f} MB "
-                f"above its idle; same text: {pairs[0][0][1].strip() == pairs[0][1][1]}",
+                f"{seconds} s of speech: faster-whisper {alone:.2f} s, {alone / seconds:.3f} of its length; "
+                f"server {front:.2f} s, {front / seconds:.3f}; ratio {ratio:.3f} in time, {work:.3f} in processor time "
+                f"(goal 1.05); most memory {one.most / 1e6:.0f} MB, server {two.most / 1e6:.0f} MB, "
+                f"{(two.most - idle) / 1e6:.0f} MB above its idle; same text: {pairs[0][0][1].strip() == pairs[0][1][1]}",
                 flush=True,
             )
     for process in (bare, server):
         process.stdin.close()
         process.wait()
+
+
+def spent(pid: int) -> float:
+    """Seconds of processor time of a process and its children so far."""
+    times = [process.cpu_times() for process in _family(pid)]
+    return sum(each.user + each.system for each in times)
 
 
 def _family(pid: int) -> list[psutil.Process]:

@@ -28,8 +28,8 @@ from chatkit.local.sound import RATE, SHORTEST, Sound
 
 WINDOW = 180
 """Seconds recognised at a time: an hour's spectrogram would take a gigabyte."""
-LOOK_BACK = 30
-"""Seconds at a window's end in which its quietest moment is sought, to cut there."""
+LOOK_BACK = 10
+"""Seconds at a window's end in which its quietest moment is sought, to cut there; with 30, hearing took 6 % longer."""
 CARRIED = 200
 """Characters of what was said that the next window is told."""
 WARMER = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
