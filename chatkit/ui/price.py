@@ -5,18 +5,15 @@ environment names no endpoint, the local server would answer, and it is free.
 """
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from chatkit.endpoint import connect, speech_models
 from chatkit.endpoint.speech_models import Task
-from chatkit.ledger import prices
+from chatkit.speech import costs
 
 if TYPE_CHECKING:
     import openai
-
-PATHS = {"transcribe": "/audio/transcriptions", "translate": "/audio/translations"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,5 +31,4 @@ def foresee(task: Task, model: str | None, client: "openai.OpenAI | openai.Async
     if endpoint is None or endpoint.local:
         return Price("Whisper answers on this machine: no key, no network, no cost.", None, True)
     asked = model or speech_models.default(task, local=False)
-    found = prices.price({"audio_seconds": 60}, asked, f"{endpoint.base_url}{PATHS[task]}", datetime.now(UTC))
-    return Price(replace(endpoint, model=asked).sentence, found.cost if found else None, False)
+    return Price(replace(endpoint, model=asked).sentence, costs.price(60, asked, endpoint.base_url, task), False)
