@@ -1,7 +1,7 @@
 """What it costs to keep a row, and to ask about many.
 
 1. `UsageStore.add`, committed, beside bare sqlite3 with the same table of calls, indices and settings but without
-   the table of sums; then eight processes at once, and every row counted afterwards.
+   the table of sums; then eight processes at once on either, and every row counted afterwards.
 2. Reports, summaries and plots over 10,000, 100,000 and 1,000,000 rows: median of five, after a first one.
 
 Run: python benchmarks/store.py [largest number of rows]
@@ -49,9 +49,27 @@ def bare(file: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(file, isolation_level=None)
     connection.execute("PRAGMA journal_mode = wal")
     connection.execute("PRAGMA synchronous = NORMAL")
-    for text in (*MIGRATIONS[0], *MIGRATIONS[1][:7]):  # without the table of sums
-        connection.execute(statement(text, "sqlite"))
+    connection.execute("PRAGMA busy_timeout = 30000")
+    if not connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+        for text in (*MIGRATIONS[0], *MIGRATIONS[1][:7]):  # without the table of sums
+            connection.execute(statement(text, "sqlite"))
     return connection
+
+
+def durably(file: Path) -> Callable[[UsageRecord], object]:
+    """What writes a record there and commits it."""
+    connection = bare(file)
+    insert = (
+        f"INSERT INTO {CALLS.name} ({', '.join(NAMES)}) VALUES ({', '.join('?' * len(NAMES))})"
+        " ON CONFLICT (id) DO NOTHING"
+    )
+
+    def write(record: UsageRecord) -> None:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(insert, to_row(record))
+        connection.execute("COMMIT")
+
+    return write
 
 
 def seconds(write: Callable[[UsageRecord], object], records: list[UsageRecord]) -> float:
@@ -62,22 +80,14 @@ def seconds(write: Callable[[UsageRecord], object], records: list[UsageRecord]) 
 
 
 def one_writer(folder: Path) -> None:
-    marks = ", ".join("?" * len(NAMES))
-    insert = f"INSERT INTO {CALLS.name} ({', '.join(NAMES)}) VALUES ({marks}) ON CONFLICT (id) DO NOTHING"
     floors, costs = [], []
     store = UsageStore(folder / "store.sqlite")
     store.open()
-    with closing(bare(folder / "bare.sqlite")) as connection:
-
-        def write(record: UsageRecord) -> None:
-            connection.execute("BEGIN IMMEDIATE")
-            connection.execute(insert, to_row(record))
-            connection.execute("COMMIT")
-
-        for number in range(ROUNDS):  # in turn, so that what else the machine does falls on both
-            records = [replace(RECORD, id=f"{time.time_ns():016x}{number}-{row}") for row in range(ROWS)]
-            floors.append(seconds(write, records))
-            costs.append(seconds(store.add, records))
+    write = durably(folder / "bare.sqlite")
+    for number in range(ROUNDS):  # in turn, so that what else the machine does falls on both
+        records = [replace(RECORD, id=f"{time.time_ns():016x}{number}-{row}") for row in range(ROWS)]
+        floors.append(seconds(write, records))
+        costs.append(seconds(store.add, records))
     assert store.total().calls == ROUNDS * ROWS
     store.close()
     floor, cost = statistics.median(floors), statistics.median(costs)
@@ -87,34 +97,35 @@ def one_writer(folder: Path) -> None:
 
 
 def many_writers(folder: Path) -> None:
-    file = folder / "shared.sqlite"
-    UsageStore(file).open()
-    writers = [
-        subprocess.Popen([sys.executable, __file__, "--write", str(file), str(n)], stdin=-1, stdout=-1)
-        for n in range(WRITERS)
-    ]
-    for writer in writers:
-        assert writer.stdout and writer.stdout.readline() == b"ready\n"
-    start = time.perf_counter()
-    for writer in writers:
-        writer.communicate(b"\n")
-    took = time.perf_counter() - start
-    calls = UsageStore(file).total().calls
-    lost = WRITERS * EACH - calls
-    print(f"{f'{WRITERS} processes at once':34}{took / calls * 1e6:8.1f}{calls / took:10,.0f}{'':8}  {lost} lost")
-    assert lost == 0
+    for side in ("bare", "store"):
+        file = folder / f"shared-{side}.sqlite"
+        UsageStore(file).open() if side == "store" else bare(file).close()
+        writers = [
+            subprocess.Popen([sys.executable, __file__, "--write", side, str(file), str(n)], stdin=-1, stdout=-1)
+            for n in range(WRITERS)
+        ]
+        for writer in writers:
+            assert writer.stdout and writer.stdout.readline() == b"ready\n"
+        start = time.perf_counter()
+        for writer in writers:
+            writer.communicate(b"\n")
+        took = time.perf_counter() - start
+        with closing(sqlite3.connect(file)) as connection:
+            calls = connection.execute(f"SELECT COUNT(*) FROM {CALLS.name}").fetchone()[0]
+        lost = WRITERS * EACH - calls
+        print(f"{f'{WRITERS} processes, {side}':34}{took / calls * 1e6:8.1f}{calls / took:10,.0f}{'':8}  {lost} lost")
+        assert lost == 0
 
 
-def write(file: str, writer: str) -> None:
+def write(side: str, file: str, writer: str) -> None:
     """What each of many writers does."""
-    store = UsageStore(file)
-    store.open()
     records = [replace(RECORD, id=f"{writer}-{row}", session=f"writer {writer}") for row in range(EACH)]
+    add = durably(Path(file)) if side == "bare" else partial(UsageStore(file).add, patience=30)
+    add(records.pop())  # opens it
     print("ready", flush=True)
     sys.stdin.readline()
     for record in records:
-        store.add(record, patience=30)
-    store.close()
+        add(record)
 
 
 def rows(count: int) -> Iterator[UsageRecord]:
