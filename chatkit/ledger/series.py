@@ -20,7 +20,7 @@ FEW = 2000
 """Calls up to which each is a point over time; of more, a quarter of an hour is one."""
 TURNS = 400
 """Points of a talk; of more turns, the largest of several neighbours is one."""
-MANY, SAMPLE = 100_000, 50_000
+MANY, SAMPLE = 100_000, 25_000
 """Calls from which on waits are those of a sample, and how large it is at the least."""
 EACH = (
     "WITH RECURSIVE chosen(number) AS (SELECT CAST(:first AS BIGINT) UNION ALL"
@@ -66,7 +66,7 @@ class Call:
 class Spread:
     """How long calls took: pairs of seconds (to three digits) and how many calls took so long.
 
-    `every` is 20 where only every twentieth call was looked at.
+    `every` is 40 where only every fortieth call was looked at.
     """
 
     latencies: Sequence[tuple[float, int]]

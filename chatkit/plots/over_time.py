@@ -81,7 +81,7 @@ def cost(
 
 def _times(canvas: Canvas, moments: Sequence[Moment]) -> list[float]:
     local = tz.gettz() or tz.tzlocal()
-    times = [float(date2num(moment.at)) for moment in moments]
+    times: list[float] = date2num([moment.at for moment in moments]).tolist()
     if times[-1] - times[0] < BRIEF:
         canvas.axes.xaxis.set_major_locator(LinearLocator(5))
         canvas.axes.xaxis.set_major_formatter(DateFormatter("%H:%M:%S", tz=local))
