@@ -46,19 +46,18 @@ RECORD = UsageRecord(
 
 def bare(file: Path) -> sqlite3.Connection:
     """The floor: one connection, the same table and pragmas, a transaction for each row."""
-    connection = sqlite3.connect(file, isolation_level=None)
+    new = not file.exists()
+    connection = sqlite3.connect(file, isolation_level=None, timeout=30)
     connection.execute("PRAGMA journal_mode = wal")
     connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA busy_timeout = 30000")
-    if not connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]:
+    if new:
         for text in (*MIGRATIONS[0], *MIGRATIONS[1][:7]):  # without the table of sums
             connection.execute(statement(text, "sqlite"))
     return connection
 
 
-def durably(file: Path) -> Callable[[UsageRecord], object]:
+def durably(connection: sqlite3.Connection) -> Callable[[UsageRecord], object]:
     """What writes a record there and commits it."""
-    connection = bare(file)
     insert = (
         f"INSERT INTO {CALLS.name} ({', '.join(NAMES)}) VALUES ({', '.join('?' * len(NAMES))})"
         " ON CONFLICT (id) DO NOTHING"
@@ -83,11 +82,12 @@ def one_writer(folder: Path) -> None:
     floors, costs = [], []
     store = UsageStore(folder / "store.sqlite")
     store.open()
-    write = durably(folder / "bare.sqlite")
-    for number in range(ROUNDS):  # in turn, so that what else the machine does falls on both
-        records = [replace(RECORD, id=f"{time.time_ns():016x}{number}-{row}") for row in range(ROWS)]
-        floors.append(seconds(write, records))
-        costs.append(seconds(store.add, records))
+    with closing(bare(folder / "bare.sqlite")) as connection:
+        write = durably(connection)
+        for number in range(ROUNDS):  # in turn, so that what else the machine does falls on both
+            records = [replace(RECORD, id=f"{time.time_ns():016x}{number}-{row}") for row in range(ROWS)]
+            floors.append(seconds(write, records))
+            costs.append(seconds(store.add, records))
     assert store.total().calls == ROUNDS * ROWS
     store.close()
     floor, cost = statistics.median(floors), statistics.median(costs)
@@ -120,7 +120,7 @@ def many_writers(folder: Path) -> None:
 def write(side: str, file: str, writer: str) -> None:
     """What each of many writers does."""
     records = [replace(RECORD, id=f"{writer}-{row}", session=f"writer {writer}") for row in range(EACH)]
-    add = durably(Path(file)) if side == "bare" else partial(UsageStore(file).add, patience=30)
+    add = durably(bare(Path(file))) if side == "bare" else partial(UsageStore(file).add, patience=30)
     add(records.pop())  # opens it
     print("ready", flush=True)
     sys.stdin.readline()

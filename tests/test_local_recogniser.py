@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import types
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 import psutil
 import pytest
 from local_server import AUDIO, KEY, LocalServer, chat, needs_weights
+from sounds import encode, samples
 from test_local_speech import RATE, encoded, hostile, wav
 
 from chatkit.local import form, limits, recogniser, whisper
@@ -427,6 +429,27 @@ def test_long_audio_is_cut_where_it_is_quietest_and_no_sample_is_lost():
     assert np.array_equal(np.concatenate(cuts), audio)
     ends = np.cumsum([len(cut) for cut in cuts]) / RATE
     assert ends == pytest.approx([first, second, len(audio) / RATE], abs=0.35)
+
+
+def test_every_window_hears_the_prompt_that_was_asked_for_and_the_language_that_was_found(monkeypatch):
+    monkeypatch.setattr(recogniser, "WINDOW", 20)
+    monkeypatch.setattr(recogniser.limits, "sealed", contextlib.nullcontext)
+    monkeypatch.setattr(recogniser.limits, "allow", lambda seconds: None)
+    told = []
+
+    class Model:
+        supported_languages = ("en",)
+
+        def transcribe(self, speech, *, initial_prompt, language, **_):
+            told.append((initial_prompt, language))
+            return iter(()), types.SimpleNamespace(language="en")
+
+    sound = Sound(encode(np.tile(samples(), 5), "flac"))
+    done = list(recogniser.recognise(Model(), JOB | {"prompt": "Ada"}, sound))[-1]["done"]
+    assert len(told) >= 3
+    assert set(told) == {("Ada", None), ("Ada", "en")}
+    assert told[0] == ("Ada", None) and told.count(told[0]) == 1
+    assert done["duration"] == pytest.approx(5 * len(samples()) / RATE, abs=0.1)
 
 
 def test_short_audio_is_not_cut():

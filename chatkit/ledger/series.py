@@ -66,7 +66,7 @@ class Call:
 class Spread:
     """How long calls took: pairs of seconds (to three digits) and how many calls took so long.
 
-    `every` is 40 where only every fortieth call was looked at.
+    `every` is 1, or n where only every nth call was looked at.
     """
 
     latencies: Sequence[tuple[float, int]]
