@@ -22,6 +22,7 @@ from chatkit.context import Selection, Trim
 from chatkit.conversation import Conversation
 from chatkit.conversation_file import Kept
 from chatkit.endpoint import connect, finding, run
+from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.engine import Api, Engine
 from chatkit.endpoint.redact import MARK, SECRET
 from chatkit.endpoint.reply import Delta, Reply, Wait
@@ -162,7 +163,15 @@ class Chat:
     @property
     def rejected(self) -> Mapping[str, str]:
         """Which parameters the present API or model would refuse, and why, a sentence each."""
-        return self._settings().rejected(self.endpoint)
+        return self._settings().rejected(self.foreseen)
+
+    @property
+    def foreseen(self) -> Endpoint | None:
+        """Where the next turn goes: the endpoint there is, else the one that the environment names.
+
+        None where it names none: the local server will be started, and answer.
+        """
+        return self.endpoint or connect.foreseen()
 
     @property
     def left_out(self) -> Mapping[str, str]:
@@ -305,7 +314,7 @@ class Chat:
 
     def preview(self, text: str | None = None) -> Preview:
         """What would be sent now, with `text` as the next question: the request, an estimate, what is wrong with it."""
-        return self._request(_draft(text), None).preview(self.endpoint, self._counts)
+        return self._request(_draft(text), None).preview(self.foreseen, self._counts)
 
     def listen(self, listener: Callable[[Run], None]) -> Callable[[], None]:
         """Have `listener` called when a run starts, on the thread that started it; returns the way to stop."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatkit import context
+from chatkit.api.parameters import answer_limit
 from chatkit.context import Counts, Selection
 from chatkit.endpoint import bodies
 from chatkit.endpoint.address import Endpoint
@@ -88,7 +89,7 @@ class Request:
             counts=counts,
             model=asked.name(endpoint),
             window=asked.window(endpoint),
-            answer=bodies.answer_limit(asked.parameters),
+            answer=answer_limit(asked.parameters),
             around=tokens.of_prompt(beside) if beside else 0,
         )
 
@@ -127,7 +128,7 @@ class Request:
             found.append("response_format is JSON and no message says the word JSON; OpenAI refuses that.")
         if window is None and chosen.tokens > MUCH:
             found.append(f"About {chosen.tokens:,} tokens are to be sent; how many the model takes is not known.")
-        room = context.room(window, bodies.answer_limit(parameters))
+        room = context.room(window, answer_limit(parameters))
         if window is not None and room is not None and chosen.tokens > room:
             found.append(
                 f"About {chosen.tokens:,} tokens are to be sent and the model takes {window:,}, answer included."

@@ -8,15 +8,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from chatkit.api import models, parameters
 from chatkit.context import Trim, check_trim
-from chatkit.endpoint import bodies, catalog, parameters
+from chatkit.endpoint import bodies
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.engine import Api
 from chatkit.exceptions import InputError
-
-_JUDGED = tuple(
-    dict.fromkeys((*catalog.SAMPLING, *catalog.STEERING, *bodies.CHAT_ONLY, "reasoning_effort", "max_tokens", "api"))
-)
+from chatkit.ledger import limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,32 +45,37 @@ class Settings:
 
     def name(self, endpoint: Endpoint | None) -> str:
         """The model's name that is sent."""
-        return self.model or (endpoint.model if endpoint else catalog.HOSTED_DEFAULT)
+        return self.model or (endpoint.model if endpoint else models.HOSTED_DEFAULT)
 
     def window(self, endpoint: Endpoint | None) -> int | None:
         """The tokens that the model takes, answer included; None where that is unknown."""
-        if endpoint is not None and endpoint.local:
+        if endpoint is not None and endpoint.rules == "local":
             return endpoint.window
-        return catalog.find(self.name(endpoint)).window if self.model or endpoint else None
+        if endpoint is None and self.model is None:
+            return None
+        return limits.window(self.name(endpoint), endpoint.base_url if endpoint else limits.OPENAI)
+
+    def known(self, endpoint: Endpoint | None) -> models.Model:
+        """What is known of the model where it is asked; of one that nobody knows who will answer for, nothing."""
+        return models.find(self.name(endpoint), endpoint.rules if endpoint else "own")
 
     def faults(self) -> list[str]:
         """What cannot be sent to any endpoint, a sentence each."""
-        return parameters.faults(self.model or catalog.HOSTED_DEFAULT, self.parameters)
+        return parameters.faults(self.model or models.HOSTED_DEFAULT, self.parameters, None)
 
     def refusals(self, endpoint: Endpoint | None) -> list[str]:
-        """Why the model would refuse the request, a sentence each; a local one takes every name and parameter."""
-        if endpoint is None or endpoint.local:
+        """Why the endpoint would refuse the request, a sentence each; whoever is not OpenAI decides for himself."""
+        if endpoint is None:
             return []
-        known = catalog.find(self.name(endpoint))
-        gone = known.gone(datetime.now(UTC).date())
-        return [gone] if gone else known.refusals(self.parameters, self.api)
+        known, name = self.known(endpoint), self.name(endpoint)
+        if gone := known.gone(datetime.now(UTC).date()):
+            return [gone]
+        here, anywhere = (parameters.faults(name, self.parameters, rules) for rules in (endpoint.rules, None))
+        return [*known.refusals(self.parameters, self.api), *(fault for fault in here if fault not in anywhere)]
 
     def rejected(self, endpoint: Endpoint | None) -> Mapping[str, str]:
         """Which parameters would be refused or not heeded, set or not, and why; also "api", where the model has one."""
-        local = endpoint is not None and endpoint.local
-        known = catalog.find(self.name(endpoint) if endpoint is not None else "")
-        reasons = ((name, known.verdict(name, self.parameters, self.api, local)) for name in _JUDGED)
-        return {name: reason for name, reason in reasons if reason}
+        return self.known(endpoint).rejected(self.parameters, self.api)
 
     def kept(self) -> dict[str, Any]:
         """The form for a file."""

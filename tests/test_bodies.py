@@ -4,8 +4,8 @@ import pydantic
 import pytest
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
-from chatkit.endpoint.bodies import answer_limit, build, response_format
-from chatkit.endpoint.parameters import faults
+from chatkit.api.parameters import answer_limit, faults
+from chatkit.endpoint.bodies import build, response_format
 from chatkit.exceptions import InputError
 from chatkit.local import responses as local
 

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 from faultserver import DONE, GATE, FaultServer, cut, plain_stream, refusal, say, stop, stream, usage
+from hosted import answering
 
 from chatkit.chat import Chat
 from chatkit.conversation import Conversation
@@ -178,24 +179,25 @@ def test_bad_parameters_are_refused_all_at_once_without_a_request():
         assert server.log == []
 
 
-def test_a_model_that_was_shut_down_is_refused_with_the_one_that_follows():
-    with FaultServer(answer("x")) as server:
-        chat = open_chat(server)
-        chat.model = "gpt-3.5-turbo"
-        with pytest.raises(InputError, match=r"shut down on 2026-10-23; gpt-6-luna follows"):
-            chat.send("One?")
-        assert server.log == []
-        assert chat.pending == "One?"
+def test_a_model_that_was_shut_down_is_refused_with_the_one_that_follows(monkeypatch):
+    hosted = answering(monkeypatch)
+    chat = Chat(model="gpt-3.5-turbo")
+    chat.endpoint = hosted.endpoint()
+    with pytest.raises(InputError, match=r"shut down on 2026-10-23; gpt-6-luna follows"):
+        chat.send("One?")
+    assert hosted.requests == []
+    assert chat.pending == "One?"
 
 
-def test_what_a_reasoning_model_refuses_is_said_before_sending():
-    with FaultServer(answer("x")) as server:
-        chat = open_chat(server, temperature=0.2)
-        chat.model = "gpt-6-luna"
-        with pytest.raises(InputError, match="temperature is refused by gpt-6-luna while it reasons"):
-            chat.send("One?")
-        chat.parameters["reasoning_effort"] = "none"
-        assert chat.send("One?").text == "x"
+def test_what_a_reasoning_model_refuses_is_said_before_sending(monkeypatch):
+    hosted = answering(monkeypatch)
+    chat = Chat(temperature=0.2)
+    chat.endpoint = hosted.endpoint()
+    with pytest.raises(InputError, match="temperature is refused by gpt-6-luna while it reasons"):
+        chat.send("One?")
+    chat.parameters["reasoning_effort"] = "none"
+    assert chat.send("One?").text == "Brazil"
+    assert len(hosted.requests) == 1
 
 
 def test_a_local_model_takes_every_name_and_parameter():

@@ -194,7 +194,7 @@ def test_all_that_is_wrong_is_said_before_sending():
     chat = Chat(api="responses", seed=1)
     assert [problem.partition(";")[0] for problem in chat.preview("Hi").problems] == ["The Responses API has no seed"]
     chat = Chat(model="gpt-6-luna", temperature=0.2)
-    chat.endpoint = Endpoint("http://127.0.0.1:9/v1", "sk-x", "m", "test")
+    chat.endpoint = Endpoint("https://api.openai.com/v1", "sk-x", "m", "test")
     assert chat.preview("Hi").problems[0].startswith("temperature is refused by gpt-6-luna while it reasons")
 
 
@@ -296,7 +296,7 @@ def test_drop_oldest_goes_beyond_what_the_rule_leaves_out_already():
 def test_parameters_that_the_api_or_the_model_refuses_are_known_with_the_reason():
     chat = Chat(model="gpt-6-luna")
     assert chat.rejected == {}
-    chat.endpoint = Endpoint("http://127.0.0.1:9/v1", "sk-x", "m", "test")
+    chat.endpoint = Endpoint("https://api.openai.com/v1", "sk-x", "m", "test")
     assert list(chat.rejected) == ["temperature", "top_p", "logprobs", "top_logprobs", "max_tokens"]
     assert chat.rejected["top_p"] == "gpt-6-luna reasons by default and rejects top_p; set reasoning effort to none."
     chat.parameters["reasoning_effort"] = "none"

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatkit.api.parameters import LOCAL_LONGEST
 from chatkit.ledger import limits, tokens
-from chatkit.ledger.estimates import LOCAL_LONGEST, CostRange, Estimate, estimate_audio, estimate_body, priced_as
+from chatkit.ledger.estimates import CostRange, Estimate, estimate_audio, estimate_body, priced_as
 from chatkit.ledger.limits import OPENAI
 from chatkit.ledger.record import Usage
 from chatkit.ledger.tokens import Range, count_prompt
-from chatkit.local.ask import LONGEST_UNASKED
+from chatkit.local import chat as local_chat
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ASKED = "Where was the 2014 World Cup held?"
@@ -160,7 +161,8 @@ def test_a_local_answer_costs_nothing_and_ends_where_the_local_server_ends_it():
     found = estimate_body({"model": "m", "input": "Hi"}, "http://127.0.0.1:9/v1", local=True)
     assert found.cost == CostRange(Decimal(0), Decimal(0), Decimal(0))
     assert found.completion == Range(0, 300, LOCAL_LONGEST)
-    assert LOCAL_LONGEST == LONGEST_UNASKED
+    [body] = local_chat.read({"model": "m", "messages": [{"role": "user", "content": "Hi"}]}).bodies
+    assert body["max_tokens"] == LOCAL_LONGEST
 
 
 def test_estimates_add_and_multiply():

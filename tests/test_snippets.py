@@ -20,8 +20,10 @@ from openai.resources.chat import Completions as ChatCompletions
 from openai.resources.responses import Responses
 
 import chatkit
+from chatkit.api.hosts import OPENAI
+from chatkit.api.parameters import named
 from chatkit.conversation import Message
-from chatkit.endpoint import connect, snippets
+from chatkit.endpoint import snippets
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.cell import conversation_code
 from chatkit.endpoint.literals import literal
@@ -113,11 +115,10 @@ def test_a_parameter_that_the_sdk_does_not_know_goes_along(server):
 
 
 @pytest.mark.parametrize(
-    ("path", "resource"),
-    [("/chat/completions", ChatCompletions), ("/responses", Responses), ("/completions", Completions)],
+    ("api", "resource"), [("chat", ChatCompletions), ("responses", Responses), ("completions", Completions)]
 )
-def test_the_sdk_takes_by_name_what_is_given_by_name(path, resource):
-    names = set(snippets._NAMED[path].split())
+def test_the_sdk_takes_by_name_what_is_given_by_name(api, resource):
+    names = named(api)
     assert {"model", "stream", "temperature"} <= names <= set(signature(resource.create).parameters)
 
 
@@ -359,9 +360,7 @@ def test_the_cell_connects_as_the_conversation_was_connected(monkeypatch):
     elsewhere = Endpoint("https://models.example.org/v1", KEY, "m", "arguments")
     again = rebuilt(conversation_code([], "m", endpoint=elsewhere))
     assert again.endpoint == Endpoint("https://models.example.org/v1", KEY, "gpt-6-luna", "arguments")
-    assert "connect" not in conversation_code(
-        [], endpoint=Endpoint(connect.HOSTED, KEY, "m", "key from OPENAI_API_KEY")
-    )
+    assert "connect" not in conversation_code([], endpoint=Endpoint(OPENAI, KEY, "m", "key from OPENAI_API_KEY"))
     local = Endpoint("http://127.0.0.1:9/v1", "chatkit-local-x", "m", "local", local=True)
     assert "client=chatkit.connect(local=True)" in conversation_code([], endpoint=local)
     assert KEY not in conversation_code([], endpoint=elsewhere)

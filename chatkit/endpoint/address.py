@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from chatkit.api.hosts import Rules, rules_at
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -19,6 +21,11 @@ class Endpoint:
     local: bool = False
     window: int | None = None
     azure: tuple[tuple[str, Any], ...] = field(default=(), repr=False)
+
+    @property
+    def rules(self) -> Rules:
+        """Whose rules hold there: OpenAI's, those of a local server of chatkit's (this process's or another), its own."""
+        return rules_at(self.base_url, self.api_key, local=self.local)
 
     @property
     def sentence(self) -> str:

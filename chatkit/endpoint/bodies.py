@@ -9,15 +9,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from chatkit.api import parameters as table
 from chatkit.endpoint.engine import Api
-from chatkit.endpoint.parameters import SCHEMA_WORDS
 from chatkit.exceptions import InputError
 
 APIS: tuple[Api, ...] = ("chat", "responses")
-
-CHAT_ONLY = {"n": 1, "presence_penalty": 0, "frequency_penalty": 0, "seed": None, "stop": None, "logit_bias": None}
-"""What Responses has not, and the value that asks for nothing."""
-LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 
 _SCHEMA_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 _INPUT_PARTS = {"text": "input_text", "image_url": "input_image", "file": "input_file"}
@@ -37,12 +33,6 @@ def build(api: Api, model: str, messages: Sequence[Mapping[str, Any]], parameter
     return {"model": model, **_input(messages), **_responses_parameters(given)}
 
 
-def answer_limit(parameters: Mapping[str, Any]) -> int | None:
-    """The most tokens that an answer may have, if the parameters say so."""
-    limits = (parameters.get(name) for name in LIMITS)
-    return next((limit for limit in limits if type(limit) is int), None)
-
-
 def response_format(value: Any) -> Item | None:
     """The API's form of "text" (None: nothing to ask for), "json", a JSON schema, or that form itself.
 
@@ -55,7 +45,7 @@ def response_format(value: Any) -> Item | None:
         return {"type": "json_object"}
     if value.get("type") == "json_schema" and "json_schema" not in value:
         return {"type": "json_schema", "json_schema": {k: v for k, v in value.items() if k != "type"}}
-    if value.get("type") in ("json_schema", "json_object") and not SCHEMA_WORDS & value.keys():
+    if value.get("type") in ("json_schema", "json_object") and not table.SCHEMA_WORDS & value.keys():
         return dict(value)
     title = value.get("title")
     name = title if isinstance(title, str) and _SCHEMA_NAME.match(title) else "answer"
@@ -71,26 +61,26 @@ def _chat_parameters(given: Item) -> Item:
 
 
 def _responses_parameters(given: Item) -> Item:
-    lacking = [name for name, nothing in CHAT_ONLY.items() if name in given and given[name] != nothing]
+    rows = map(table.find, given)
+    lacking = [row.name for row in rows if row.responses is None and given[row.name] != row.nothing]
     if lacking:
         raise InputError(
             f"The Responses API has no {', '.join(lacking)}; nothing was sent.", "Leave it out, or use api='chat'."
         )
     body: Item = {}
     for name, value in given.items():
+        place = table.find(name).responses
         if name in _PUT:
             _PUT[name](body, value)
-        elif name not in CHAT_ONLY:
-            body[name] = value
+        elif place is not None:
+            _put(body, name if place == table.SAME else place, value)
     return {**body, "store": given.get("store", False)}
 
 
-def _put_limit(body: Item, limit: Any) -> None:
-    body["max_output_tokens"] = limit
-
-
-def _put_effort(body: Item, effort: Any) -> None:
-    body["reasoning"] = {**body.get("reasoning", {}), "effort": effort}
+def _put(body: Item, place: str, value: Any) -> None:
+    """Put a value where it stands in Responses: under a name, or in the object of that name ("text.verbosity")."""
+    outer, _, inner = place.partition(".")
+    body[outer] = {**body.get(outer, {}), inner: value} if inner else value
 
 
 def _put_reasoning(body: Item, reasoning: Any) -> None:
@@ -100,11 +90,7 @@ def _put_reasoning(body: Item, reasoning: Any) -> None:
 def _put_format(body: Item, value: Any) -> None:
     if form := response_format(value):
         flat = {"type": form["type"], **form.get("json_schema", {})}
-        body["text"] = {**body.get("text", {}), "format": flat}
-
-
-def _put_verbosity(body: Item, value: Any) -> None:
-    body["text"] = {**body.get("text", {}), "verbosity": value}
+        _put(body, "text.format", flat)
 
 
 def _put_logprobs(body: Item, value: Any) -> None:
@@ -126,12 +112,10 @@ def _flat_function(tool: Any) -> Any:
     return tool
 
 
+# what goes there in another form
 _PUT: Mapping[str, Callable[[Item, Any], None]] = {
-    **dict.fromkeys(LIMITS, _put_limit),
-    "reasoning_effort": _put_effort,
     "reasoning": _put_reasoning,
     "response_format": _put_format,
-    "verbosity": _put_verbosity,
     "logprobs": _put_logprobs,
     "tools": _put_tools,
     "tool_choice": _put_choice,

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from chatkit.api.hosts import OPENAI
 from chatkit.conversation import Message
 from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.connect import HOSTED
 from chatkit.endpoint.literals import Source, call
 from chatkit.endpoint.redact import KEY, without_keys
 from chatkit.endpoint.snippets import HERE
@@ -50,7 +50,7 @@ def _connection(endpoint: Endpoint) -> Source | None:
     if endpoint.azure:
         given = {name: value for name, value in endpoint.azure if isinstance(value, str) and name != "api_key"}
         return _connect(without_keys(given))
-    if endpoint.base_url == HOSTED:
+    if endpoint.base_url == OPENAI:
         return None
     key = Source(f'os.environ["{KEY}"]')
     here = urlsplit(endpoint.base_url).hostname in HERE

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from chatkit.api.hosts import LOCAL_PREFIX, OPENAI, SERVER
+from chatkit.api.models import HOSTED_DEFAULT
 from chatkit.endpoint import launch
 from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.catalog import HOSTED_DEFAULT
 from chatkit.endpoint.keys import Key, clean_key, veiled
 from chatkit.endpoint.redact import scrub
-from chatkit.exceptions import InputError, SetupError
-from chatkit.ledger.free import LOCAL_PREFIX
+from chatkit.exceptions import ChatkitError, InputError, SetupError
 
 if TYPE_CHECKING:
     import openai
 
-HOSTED = "https://api.openai.com/v1"
 NO_KEY = "none"
 """What is sent as the key to a server on this machine that asks for none."""
 
@@ -130,6 +129,14 @@ def named(model: str | None = None) -> Endpoint | None:
     return _from_environment(model)
 
 
+def foreseen() -> Endpoint | None:
+    """What `named` says, as far as it can be known without asking anybody; None too where a setting cannot be right."""
+    try:
+        return _from_environment(None, ask=False)
+    except (ChatkitError, OSError, ValueError):
+        return None  # a turn will say what is wrong with it
+
+
 def refresh(endpoint: Endpoint, tell: Callable[[str], None] | None = None) -> Endpoint:
     """The same endpoint; of a local server that has died, the one that is started in its place."""
     server = launch.successor(endpoint.base_url, tell) if endpoint.local else None
@@ -158,12 +165,13 @@ def _from_arguments(base_url: str | None, api_key: str | None, model: str | None
     return Endpoint(url, key, model or HOSTED_DEFAULT, "arguments")
 
 
-def _from_environment(model: str | None) -> Endpoint | None:
+def _from_environment(model: str | None, *, ask: bool = True) -> Endpoint | None:
     settings = _settings()
     if not settings.key and not (settings.url_source and _on_this_machine(settings.url)):
         return None
     key = settings.key or NO_KEY
-    _check_fits(settings.url, key)
+    if ask:
+        _check_fits(settings.url, key)
     source = settings.key_source if settings.key else settings.url_source
     return Endpoint(settings.url, key, model or HOSTED_DEFAULT, f"key from {source}" if settings.key else str(source))
 
@@ -203,7 +211,7 @@ def _settings() -> _Settings:
     return _Settings(
         clean_key(key, str(key_source)) if key else None,
         key_source,
-        _checked_url(url, "OPENAI_BASE_URL") if url else HOSTED,
+        _checked_url(url, "OPENAI_BASE_URL") if url else OPENAI,
         url_source,
     )
 
@@ -254,4 +262,4 @@ def _is_chatkit_server(url: str) -> bool:
         answer = httpx2.get(f"{url.removesuffix('/v1')}/health", timeout=2.0, trust_env=False)
     except httpx2.HTTPError:
         return False
-    return answer.headers.get("server") == "chatkit-local"
+    return answer.headers.get("server") == SERVER

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from secrets import token_urlsafe
 from typing import IO, Any
 
+from chatkit.api.hosts import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
-from chatkit.ledger.free import LOCAL_PREFIX
 
 ENGINES = ("xllamacpp", "faster_whisper", "starlette", "python_multipart", "uvicorn")
 INSTALL = "Install them with: pip install 'notebook-chatkit[local]'."

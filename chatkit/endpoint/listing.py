@@ -11,7 +11,8 @@ from datetime import UTC, date, datetime
 from time import monotonic
 from typing import Any, NamedTuple
 
-from chatkit.endpoint import catalog, connect
+from chatkit.api import models as catalog
+from chatkit.endpoint import connect
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.deadlines import Deadlines
 from chatkit.endpoint.keys import find_keys
@@ -79,8 +80,11 @@ async def _listed(endpoint: Endpoint) -> Models:
         return Models((), f"{host} did not list its models within {PATIENCE:g} s.")
     except ChatkitError as error:
         return Models((), error.cause)
-    hosted = endpoint.base_url == connect.HOSTED
-    names = _hosted(found, datetime.now(UTC).date()) if hosted else [str(model["id"]) for model in found]
+    names = (
+        _hosted(found, datetime.now(UTC).date())
+        if endpoint.rules == "openai"
+        else [str(model["id"]) for model in found]
+    )
     kept = tuple(dict.fromkeys(name for name in names[:MOST] if _is_name(name)))
     return Models(kept) if kept else Models((), f"{host} lists no models to chat with.")
 

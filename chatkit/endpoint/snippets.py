@@ -11,8 +11,9 @@ from json import dumps
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from chatkit.api.hosts import OPENAI
+from chatkit.api.parameters import named
 from chatkit.endpoint import launch
-from chatkit.endpoint.connect import HOSTED
 from chatkit.endpoint.literals import Source, call
 from chatkit.endpoint.redact import AZURE_KEY, KEY, without_keys
 
@@ -25,24 +26,6 @@ _VERBS = {
     "/responses": "responses.create",
     "/completions": "completions.create",
 }
-_NAMED = {
-    "/chat/completions": """
-        audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens
-        messages metadata modalities model moderation n parallel_tool_calls prediction presence_penalty
-        prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format
-        safety_identifier seed service_tier stop store stream stream_options temperature tool_choice tools
-        top_logprobs top_p user verbosity web_search_options""",
-    "/responses": """
-        access_programs background background_options context_management conversation image include input
-        instructions max_output_tokens max_tool_calls metadata model moderation parallel_tool_calls
-        previous_response_id prompt prompt_cache_key prompt_cache_options prompt_cache_retention reasoning
-        safety_identifier service_tier store stream stream_options temperature text tool_choice tools
-        top_logprobs top_p truncation user""",
-    "/completions": """
-        best_of echo frequency_penalty logit_bias logprobs max_tokens model n presence_penalty prompt seed
-        stop stream stream_options suffix temperature top_p user""",
-}
-"""The parameters that the SDK takes by name (openai 3.54); others go into `extra_body`."""
 _PRINTED = {
     "/chat/completions": (
         "{}.choices[0].message.content",
@@ -132,7 +115,7 @@ def _client(base: str, query: str, local: bool) -> tuple[str, str]:
         named = where | {name.replace("-", "_"): value for name, value in asked.items()}
         made = call("AzureOpenAI", {name: value for name, value in named.items() if value}, used=len("client = "))
         return "from openai import AzureOpenAI", f"{made}  # the key is in {AZURE_KEY}"
-    if base == HOSTED and not asked:
+    if base == OPENAI and not asked:
         return "from openai import OpenAI", f"OpenAI()  # the key is in {KEY}"
     key = Source(f'os.environ.get("{KEY}", "none")' if urlsplit(base).hostname in HERE else f'os.environ["{KEY}"]')
     more = {"default_query": asked} if asked else {}
@@ -144,7 +127,8 @@ def _client(base: str, query: str, local: bool) -> tuple[str, str]:
 def _sending(path: str, body: Mapping[str, Any]) -> str:
     if path not in _VERBS:
         return f"response = {call('client.post', {'cast_to': Source('object'), 'body': body}, path)}\nprint(response)"
-    known = {name: value for name, value in body.items() if name in _NAMED[path].split()}
+    takes = named(_VERBS[path].split(".")[0])  # others go into `extra_body`
+    known = {name: value for name, value in body.items() if name in takes}
     rest = {name: value for name, value in body.items() if name not in known}
     arguments = known | ({"extra_body": rest} if rest else {})
     answer, step, piece = _PRINTED[path]

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import httpx2
 
+from chatkit.api.speech_models import LARGEST_FILE
 from chatkit.ledger import audio_length
 from chatkit.ledger.free import has_local_key
 
@@ -29,8 +30,6 @@ BOOKKEEPING = re.compile(
     r"/(files|uploads|batches|vector_stores|conversations|fine_tuning|containers|evals|skills|voices)(/|$)"
     r"|/(cancel|input_tokens|client_secrets)$"
 )
-LARGEST_FILE = 26_214_400
-"""Bytes of a file with sound, at most (the vendor's limit)."""
 LOWEST_RATE = 6_000
 LOWEST_RATES = {"wav": 64_000, "flac": 32_000, "mp3": 8_000, "mpga": 8_000, "mpeg": 8_000}
 """Bits a second of the thinnest sound that people record: telephone WAV, speech in Opus."""

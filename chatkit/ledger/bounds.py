@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from chatkit.api.parameters import answer_limit
 from chatkit.ledger import limits, own_price, prices, tokens
 from chatkit.ledger.asking import Asked
 from chatkit.ledger.counts import Counts
@@ -27,7 +28,6 @@ PIECE = 4
 SPEECH = 0.25
 """How much of the time that a file of its size could last, a recording most likely does."""
 
-_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _NOT_TEXT = frozenset(("image_url", "input_audio", "file", "file_id", "file_data", "file_url", "previous_response_id"))
 
 
@@ -65,7 +65,7 @@ def most(asked: Asked, own: Sequence[OwnPrice], at: datetime, seen: int = 0) -> 
     if asked.body is None:
         return None
     sent = _window(asked) if _is_mixed(asked.body) else tokens.of_prompt(asked.body) * tokens.BYTES
-    longest = _limit(asked) or (limits.longest_answer(asked.model or "") or LONGEST) * _answers(asked)
+    longest = _limit(asked) or (limits.longest_answer(asked.model or "", asked.url) or LONGEST) * _answers(asked)
     return _text(sent, min(longest, seen * PIECE) if seen else longest, asked, own, at)
 
 
@@ -85,8 +85,7 @@ def _sound(seconds: float, asked: Asked, own: Sequence[OwnPrice], at: datetime) 
 
 
 def _limit(asked: Asked) -> int | None:
-    body = asked.body or {}
-    limit = next((body[name] for name in _LIMITS if type(body.get(name)) is int and body[name] > 0), None)
+    limit = answer_limit(asked.body or {})
     return None if limit is None else limit * _answers(asked)
 
 

@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from chatkit.api.hosts import Rules, rules_at
+from chatkit.api.models import find
+from chatkit.api.parameters import COMPLETIONS_LIMIT, answer_limit
 from chatkit.ledger import limits, prices, tokens
 from chatkit.ledger.prices import Count
 from chatkit.ledger.record import Usage
@@ -17,10 +20,6 @@ from chatkit.ledger.tokens import Range as Range
 
 TYPICAL = 300
 """Tokens of an answer where nothing is known of it: some 220 English words."""
-LOCAL_LONGEST = 512
-"""Tokens after which the local server ends an answer for which no limit was asked."""
-
-_LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
 _USUAL_TIERS = (None, "auto", "default")
 
 
@@ -92,17 +91,20 @@ def estimate_body(
     window: int | None = None,
     typical: int | None = None,
     at: datetime | None = None,
+    rules: Rules | None = None,
 ) -> Estimate:
     """What a request for Chat Completions, Responses or Completions will use, sent to `url` (base or full).
 
     `local` says that the endpoint costs nothing, `window` how many tokens it takes where that is known;
-    `typical` is the answer's likely length (the mean of past answers, say). The upper bound is the limit
+    `typical` is the answer's likely length (the mean of past answers, say), `rules` whose rules hold there
+    (None: by the URL and `local`). The upper bound is the limit
     that the request sets, else the model's longest answer, and never more than the window leaves.
     """
     counted = tokens.count_prompt(body)
     model = str(body.get("model") or "")
     room = window or limits.window(model, url)
-    completion = _completion(body, counted.tokens, model, room, local, typical or TYPICAL)
+    longest = find(model, rules or rules_at(url, local=local)).longest_answer
+    completion = _completion(body, counted.tokens, longest, room, typical or TYPICAL)
     tier = body.get("service_tier")
     when = at or datetime.now(UTC)
     cost = (
@@ -153,12 +155,10 @@ def priced_as(usage: Usage, model: str, url: str = limits.OPENAI, at: datetime |
     return (found.cost * calls).quantize(prices.SMALLEST).normalize()
 
 
-def _completion(
-    body: Mapping[str, Any], prompt: Range, model: str, window: int | None, local: bool, typical: int
-) -> Range:
-    asked = next((body[name] for name in _LIMITS if _is_count(body.get(name))), None)
-    own = LOCAL_LONGEST if local else limits.longest_answer(model)
-    bounds = [bound for bound in (asked or own, window and max(0, window - prompt.low)) if bound is not None]
+def _completion(body: Mapping[str, Any], prompt: Range, longest: int | None, window: int | None, typical: int) -> Range:
+    unasked = COMPLETIONS_LIMIT if "prompt" in body and "input" not in body else longest
+    room = window and max(0, window - prompt.low)
+    bounds = [bound for bound in (answer_limit(body) or unasked, room) if bound is not None]
     high = min(bounds, default=None)
     answers = body["n"] if _is_count(body.get("n")) else 1
     likely = typical if high is None else min(typical, high)

@@ -9,12 +9,10 @@ import ipaddress
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from chatkit.api.hosts import LOCAL_PREFIX, SERVER
+
 if TYPE_CHECKING:
     import httpx2
-
-LOCAL_PREFIX = "chatkit-local-"
-"""What the keys of chatkit's local servers begin with."""
-SERVER = "chatkit-local"
 
 
 def has_local_key(headers: Mapping[str, str]) -> bool:

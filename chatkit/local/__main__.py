@@ -15,13 +15,13 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import IO, Any
 
+from chatkit.api.hosts import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
 from chatkit.local import gguf, index, machine, parent, weights, whisper
 
 PORT = 8321
 SLOTS, SLOTS_BESIDE_A_KERNEL = 4, 2
 """A window of SmolLM2 takes 190 MB, used or not; one kernel rarely asks for more than two answers at once."""
-KEY_PREFIX = "chatkit-local-"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -181,9 +181,9 @@ def _bind(bind: Callable[[str, int], Any], options: argparse.Namespace) -> Any:
 
 def _key(with_parent: bool) -> str:
     if with_parent:
-        return parent.first_line() or KEY_PREFIX + token_urlsafe(24)
+        return parent.first_line() or LOCAL_PREFIX + token_urlsafe(24)
     # taken out of the environment, so that no child gets it
-    return os.environ.pop("CHATKIT_LOCAL_KEY", "").strip() or KEY_PREFIX + token_urlsafe(24)
+    return os.environ.pop("CHATKIT_LOCAL_KEY", "").strip() or LOCAL_PREFIX + token_urlsafe(24)
 
 
 def _created(path: Path) -> int:

@@ -5,24 +5,15 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from chatkit.api import parameters as table
+from chatkit.api.parameters import MOST_STOPS
 from chatkit.local.checks import Fields, shown
 
-MOST_ANSWERS = 16
+MOST_ANSWERS = table.find("n").local_high or 1
 """Answers of one request (n, or prompts times n); each takes a slot in its turn."""
 LONGEST_STOP = 200
-MOST_STOPS = 4
 
-LONGEST_UNASKED = 512
-"""Tokens of an answer for which no limit was asked: a small model that rambles would fill its whole window."""
-
-TEMPERATURE, TOP_P = 0.1, 0.9
-"""Where the request does not say. The makers of SmolLM2 advise 0.2 and 0.9; at 0.2 it put the 2014 World Cup in
-Brazil in 35 answers of 48, at 0.1 in all of 16. At the API's own 1 so small a model rambles."""
-
-IGNORED = frozenset({
-    "metadata", "user", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_options",
-    "prompt_cache_retention", "parallel_tool_calls", "verbosity", "reasoning_effort", "reasoning", "moderation",
-})  # fmt: skip
+IGNORED = table.named("chat", "ignores") | table.named("responses", "ignores")
 """Parameters of the API that change nothing on this machine and harm nothing."""
 
 
@@ -44,16 +35,19 @@ class Ask:
 
 def sampling(fields: Fields) -> dict[str, Any]:
     """Temperature, top_p, penalties, seed, stop and bias, as far as the endpoint has them."""
-    body: dict[str, Any] = {"temperature": TEMPERATURE, "top_p": TOP_P}
-    read = {
-        "temperature": fields.number("temperature", 0, 2),
-        "top_p": fields.number("top_p", 0, 1),
-        "frequency_penalty": fields.number("frequency_penalty", -2, 2),
-        "presence_penalty": fields.number("presence_penalty", -2, 2),
-        "stop": _stop(fields),
-        "logit_bias": _bias(fields),
-    }
+    body: dict[str, Any] = {name: table.LOCAL_DEFAULTS[name] for name in ("temperature", "top_p")}
+    read: dict[str, Any] = {name: fields.number(name, *_range(name)) for name in _NUMBERS}
+    read |= {"stop": _stop(fields), "logit_bias": _bias(fields)}
     return body | {name: value for name, value in read.items() if value is not None}
+
+
+_NUMBERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
+
+
+def _range(name: str) -> tuple[float, float]:
+    low, high = table.find(name).range_at("local")
+    assert low is not None and high is not None
+    return low, high
 
 
 def answers(fields: Fields, body: dict[str, Any]) -> list[dict[str, Any]]:
@@ -80,7 +74,7 @@ def streaming(fields: Fields) -> tuple[bool, bool]:
     return stream, usage
 
 
-def limit(fields: Fields, *names: str, low: int = 1, otherwise: int = LONGEST_UNASKED) -> dict[str, int]:
+def limit(fields: Fields, *names: str, low: int = 1, otherwise: int = table.LOCAL_LONGEST) -> dict[str, int]:
     """The most tokens to write, under whichever of `names` it was given."""
     given = [name for name in names if fields.has(name)]
     if len(given) > 1:

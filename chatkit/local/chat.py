@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from chatkit.api.parameters import named
 from chatkit.local.ask import IGNORED, Ask, answers, limit, sampling, streaming
 from chatkit.local.checks import Fields
 from chatkit.local.formats import chat_format
@@ -10,12 +11,8 @@ from chatkit.local.messages import read_messages
 from chatkit.local.piece import Piece, Tokens, Whole
 from chatkit.local.usage import chat_usage, logprobs, total
 
-KNOWN = frozenset({
-    "model", "messages", "stream", "stream_options", "temperature", "top_p", "frequency_penalty", "presence_penalty",
-    "logit_bias", "logprobs", "top_logprobs", "max_tokens", "max_completion_tokens", "n", "seed", "stop",
-    "response_format", "modalities", "tools", "functions", "tool_choice", "function_call",
-})  # fmt: skip
-UNSUPPORTED = frozenset({"audio", "prediction", "web_search_options"})
+KNOWN = named("chat", "takes")
+UNSUPPORTED = named("chat", "refuses")
 
 
 def read(body: dict[str, Any]) -> Ask:

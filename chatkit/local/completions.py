@@ -3,29 +3,27 @@
 from collections.abc import Iterator
 from typing import Any
 
+from chatkit.api.parameters import COMPLETIONS_LIMIT, named
 from chatkit.local.ask import MOST_ANSWERS, Ask, answers, limit, sampling, streaming
 from chatkit.local.checks import Fields
 from chatkit.local.piece import Piece, Tokens, Whole
 from chatkit.local.usage import chat_usage, legacy_logprobs, total
 
-KNOWN = frozenset({
-    "model", "prompt", "stream", "stream_options", "temperature", "top_p", "frequency_penalty", "presence_penalty",
-    "logit_bias", "logprobs", "max_tokens", "n", "best_of", "seed", "stop", "echo",
-})  # fmt: skip
-DEFAULT_LIMIT = 16
-"""Tokens, as the API has it for this endpoint."""
+KNOWN = named("completions", "takes")
 
 Prompt = str | list[int]
 
 
 def read(body: dict[str, Any]) -> Ask:
     """Check a request; raise a ApiError that names all its faults."""
-    fields = Fields(body, known=KNOWN, ignored={"user"}, unsupported={"suffix"})
+    fields = Fields(
+        body, known=KNOWN, ignored=named("completions", "ignores"), unsupported=named("completions", "refuses")
+    )
     fields.text("model", needed=True)
     top = fields.integer("logprobs", 0, 5)
     prompts = _prompts(fields)
     echo = _echo(fields, prompts, top)
-    asked = sampling(fields) | limit(fields, "max_tokens", low=0, otherwise=DEFAULT_LIMIT)
+    asked = sampling(fields) | limit(fields, "max_tokens", low=0, otherwise=COMPLETIONS_LIMIT)
     if top is not None:
         asked |= {"logprobs": max(1, top)}
     each = answers(fields, asked)

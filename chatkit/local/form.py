@@ -12,11 +12,10 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from chatkit.api.speech_models import LARGEST_FILE
 from chatkit.local.api_error import ApiError
 from chatkit.local.stream import ClientGoneError
 
-LARGEST_FILE = 26_214_400
-"""Bytes, as the API has it."""
 BESIDES = 65_536
 """Bytes for all that stands beside the file; a prompt has a few hundred."""
 MOST_FIELDS = 32

@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chatkit.local.api_error import ApiError, server_fault
 from chatkit.local.stream import ClientGoneError
 
-SERVER = "chatkit-local"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 

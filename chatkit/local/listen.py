@@ -16,9 +16,9 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from chatkit.api.hosts import SERVER
 from chatkit.exceptions import SetupError
 from chatkit.local.api_error import ApiError
-from chatkit.local.gate import SERVER
 
 HEAD_SECONDS = 10.0
 MOST_CONNECTIONS = 512

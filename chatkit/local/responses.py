@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from chatkit.api.parameters import named
 from chatkit.local.ask import IGNORED, Ask, limit, sampling, streaming
 from chatkit.local.chat import refuse_tools
 from chatkit.local.checks import Fields, shown
@@ -12,11 +13,8 @@ from chatkit.local.messages import read_input
 from chatkit.local.piece import Piece, Whole
 from chatkit.local.usage import logprobs, response_usage
 
-KNOWN = frozenset({
-    "model", "input", "instructions", "stream", "stream_options", "temperature", "top_p", "max_output_tokens",
-    "text", "tools", "tool_choice", "truncation", "include", "top_logprobs", "background", "max_tool_calls",
-})  # fmt: skip
-UNSUPPORTED = frozenset({"previous_response_id", "conversation", "prompt", "context_management"})
+KNOWN = named("responses", "takes")
+UNSUPPORTED = named("responses", "refuses")
 LOGPROBS = "message.output_text.logprobs"
 
 

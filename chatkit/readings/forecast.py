@@ -13,11 +13,13 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
+from chatkit.api.hosts import OPENAI, Rules
+from chatkit.api.models import HOSTED_DEFAULT
+from chatkit.api.speech_models import HOSTED_TRANSCRIBE
 from chatkit.captions import calls_caption, dollars, minutes
 from chatkit.chat import Chat
 from chatkit.conversation import Conversation, Message
 from chatkit.endpoint import connect
-from chatkit.endpoint.catalog import HOSTED_DEFAULT
 from chatkit.exceptions import InputError, StoreError
 from chatkit.ledger import estimates, own_price, prices
 from chatkit.ledger.estimates import CostRange, Estimate
@@ -28,7 +30,6 @@ from chatkit.ledger.tokens import Range
 from chatkit.readings import notebook_calls
 from chatkit.readings.notebook_calls import Found
 
-SPEECH_DEFAULT = "gpt-transcribe"
 UNWRITTEN = 300
 """Tokens assumed for a prompt that the code does not write out."""
 LEFT_OUT = "sound whose file is not here, left out"
@@ -108,6 +109,7 @@ class _Way:
     model: str | None
     local: bool
     window: int | None = None
+    rules: Rules | None = None
 
     @classmethod
     def of(cls, what: Any, model: str | None, base_url: str | None) -> "_Way":
@@ -115,11 +117,11 @@ class _Way:
         asked = model or (chat.model if chat else None)
         endpoint = chat.endpoint if chat else None
         if base_url is not None or (model and (endpoint is None or endpoint.local)):
-            return cls(base_url or connect.HOSTED, asked, local=False)  # who names a model asks for its price
+            return cls(base_url or OPENAI, asked, local=False)  # who names a model asks for its price
         endpoint = endpoint or connect.named()
         if endpoint is None:
-            return cls(connect.HOSTED, asked, local=True)
-        return cls(endpoint.base_url, asked or endpoint.model, endpoint.local, endpoint.window)
+            return cls(OPENAI, asked, local=True)
+        return cls(endpoint.base_url, asked or endpoint.model, endpoint.local, endpoint.window, endpoint.rules)
 
     @property
     def sentence(self) -> str:
@@ -130,7 +132,9 @@ class _Way:
     def body(self, body: Mapping[str, Any], typical: int | None = None, more: int = 0) -> Estimate:
         """The estimate for one request, whose prompt has `more` tokens that are not in its body."""
         body = {**body, "model": self.model or body.get("model") or HOSTED_DEFAULT}
-        made = estimates.estimate_body(body, self.url, local=self.local, window=self.window, typical=typical)
+        made = estimates.estimate_body(
+            body, self.url, local=self.local, window=self.window, typical=typical, rules=self.rules
+        )
         if more:
             low, likely, _ = made.prompt
             made = replace(made, prompt=Range(low, likely + more, None))
@@ -138,7 +142,7 @@ class _Way:
 
     def sound(self, seconds: float, model: str | None = None) -> Estimate:
         """The estimate for so much sound."""
-        name = self.model or model or SPEECH_DEFAULT
+        name = self.model or model or HOSTED_TRANSCRIBE
         made = estimates.estimate_audio(seconds, name, f"{self.url}/audio/transcriptions", local=self.local)
         return self._priced(made, name)
 

@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from chatkit.endpoint import speech_models
+from chatkit.api import speech_models
+from chatkit.api.speech_models import SpeechModel, Task
 from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.speech_models import SpeechModel, Task
 from chatkit.exceptions import InputError
-from chatkit.ledger.free import LOCAL_PREFIX
 
 OWN = frozenset({"file", "stream", "response_format", "timestamp_granularities"})
 """What chatkit sets itself, so that it can read what comes back."""
-GPT_ONLY = ("keywords", "languages", "include", "chunking_strategy", "known_speaker_names", "known_speaker_references")
 
 
 @dataclass(frozen=True)
@@ -44,16 +42,15 @@ class Ask:
 
     def model_at(self, endpoint: Endpoint) -> SpeechModel:
         """What is known of the model that is asked there. Raises InputError for what it cannot do."""
-        local = is_ours(endpoint)
-        name = self.model or speech_models.default(self.task, local=local)
-        model = speech_models.find(name, local=local)
+        name = self.model or speech_models.default(self.task, endpoint.rules)
+        model = speech_models.find(name, endpoint.rules)
         asked = {**self.parameters, "words": self.words}
         speech_models.check(model, self.task, datetime.now(UTC).date(), asked)
-        return model
+        return speech_models.fit(model, asked)
 
     def fields(self, model: SpeechModel, *, overlap: bool = False) -> dict[str, Any]:
         """The form beside the file; where parts overlap, the words' times are needed to join them."""
-        form: dict[str, Any] = {"model": self.model or model.name, "response_format": model.format()}
+        form: dict[str, Any] = {"model": self.model or model.name, "response_format": model.response_format}
         if model.times:
             words = self.words or (overlap and model.words)
             form["timestamp_granularities"] = ["segment", "word"] if words else ["segment"]
@@ -64,11 +61,6 @@ class Ask:
         if model.speakers:
             form["chunking_strategy"] = "auto"
         return {**form, **{k: v for k, v in self.parameters.items() if v is not None}}
-
-
-def is_ours(endpoint: Endpoint) -> bool:
-    """Whether a chatkit server listens there, this process's own or another: it answers under any model's name."""
-    return endpoint.local or endpoint.api_key.startswith(LOCAL_PREFIX)
 
 
 def _faults(parameters: Mapping[str, Any]) -> list[str]:

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from chatkit.endpoint import connect, speech_models
+from chatkit.api import speech_models
+from chatkit.api.speech_models import Task
+from chatkit.endpoint import connect
 from chatkit.endpoint.loop import get_loop
-from chatkit.endpoint.speech_models import Task
 from chatkit.exceptions import InputError
 from chatkit.ledger import prices
 from chatkit.speech import source
-from chatkit.speech.asking import is_ours
 from chatkit.speech.looking import look
 from chatkit.speech.source import Source
 
@@ -37,7 +37,7 @@ def estimate_cost(
     A local model is free. Raises InputError for what holds no audio.
     """
     endpoint = connect.endpoint_of(client) if client is not None else connect.resolve()
-    if is_ours(endpoint):
+    if endpoint.rules == "local":
         source.check(audio, rate)
         return Decimal(0)
     name = model or speech_models.default(task)

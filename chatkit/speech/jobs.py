@@ -7,9 +7,9 @@ is a `Transcript`.
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from chatkit.api.speech_models import Task
 from chatkit.endpoint import run
 from chatkit.endpoint.reply import Reply
-from chatkit.endpoint.speech_models import Task
 from chatkit.endpoint.turn import Listener
 from chatkit.exceptions import InputError
 from chatkit.ledger.record import Outcome

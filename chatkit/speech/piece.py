@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chatkit.api.speech_models import SpeechModel, Task
 from chatkit.endpoint.attachment import Attachment
 from chatkit.endpoint.deadlines import Deadlines
 from chatkit.endpoint.engine import Engine
 from chatkit.endpoint.reply import Delta, Reply, Wait
-from chatkit.endpoint.speech_models import SpeechModel, Task
 from chatkit.speech import joining
 from chatkit.speech.joining import Heard
 from chatkit.speech.timed import Missing

@@ -5,8 +5,8 @@ In: pieces with their replies. Out: the transcript.
 
 from collections.abc import Sequence
 
+from chatkit.api.speech_models import SpeechModel
 from chatkit.endpoint.reply import Reply
-from chatkit.endpoint.speech_models import SpeechModel
 from chatkit.ledger.record import Outcome
 from chatkit.speech import joining
 from chatkit.speech.asking import Ask

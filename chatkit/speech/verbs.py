@@ -6,8 +6,8 @@ In: audio in any common form. Out: a `Transcript`.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from chatkit.api.speech_models import Task
 from chatkit.endpoint.reply import Progress
-from chatkit.endpoint.speech_models import Task
 from chatkit.speech import bar, jobs
 from chatkit.speech.transcript import Transcript
 

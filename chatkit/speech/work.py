@@ -11,10 +11,10 @@ from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from chatkit.api.speech_models import SpeechModel
 from chatkit.endpoint import connect, finding
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.reply import Answer, Delta, Progress, Reply, Wait
-from chatkit.endpoint.speech_models import SpeechModel
 from chatkit.endpoint.turn import Item
 from chatkit.exceptions import ChatkitError
 from chatkit.ledger.record import Outcome

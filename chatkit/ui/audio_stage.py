@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from chatkit.api.speech_models import HOSTED_TRANSCRIBE, HOSTED_TRANSLATE, Task
 from chatkit.captions import cost_caption
-from chatkit.endpoint.speech_models import HOSTED_TRANSCRIBE, HOSTED_TRANSLATE, Task
 from chatkit.exceptions import ChatkitError
 from chatkit.ledger.record import NOTHING, Usage
 from chatkit.speech.transcript import Transcript

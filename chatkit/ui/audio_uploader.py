@@ -14,7 +14,7 @@ from uuid import uuid4
 import anywidget
 import traitlets
 
-from chatkit.endpoint.speech_models import Task
+from chatkit.api.speech_models import Task
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.ledger.record import NOTHING
 from chatkit.speech import jobs

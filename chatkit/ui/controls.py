@@ -6,17 +6,18 @@ it; and, the other way, what a person typed into one, checked and set.
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from chatkit.api import models as catalog
+from chatkit.api import parameters
+from chatkit.api.models import Model
+from chatkit.api.parameters import Parameter
 from chatkit.chat import Chat
-from chatkit.endpoint import catalog, parameters
 from chatkit.endpoint.listing import Models
 from chatkit.exceptions import InputError
 
 Options = tuple[tuple[str, str], ...]
 
-EFFORTS: Options = (("", "default"), *((name, name) for name in ("none", "minimal", "low", "medium", "high", "xhigh")))
 FORMATS: Options = (("", "text"), ("json", "JSON"), ("schema", "JSON schema"))
 APIS: Options = (("chat", "Chat Completions"), ("responses", "Responses"))
 TRIMS: Options = (
@@ -41,43 +42,29 @@ def _shown(value: object) -> str:
     return "" if value is None else str(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of the API that has a control: how its text is read."""
-
-    name: str
-    label: str
-    read: Callable[[str], Any]
-    rule: str
-    kind: str = "number"
-    options: Options = ()
-    hint: str = "default"
-
-
-PARAMETERS = (
-    Parameter("temperature", "Temperature", _number, "a number from 0 to 2, such as 0.7"),
-    Parameter("top_p", "Top p", _number, "a number from 0 to 1, such as 0.9"),
-    Parameter("max_completion_tokens", "Max tokens", int, "a whole number of at least 1", hint="no limit"),
-    Parameter("stop", "Stop, one a line", _lines, "at most 4 lines", kind="area", hint="none"),
-    Parameter("seed", "Seed", int, "a whole number", hint="random"),
-    Parameter("n", "Answers (n)", int, "a whole number of at least 1", hint="1"),
-    Parameter("presence_penalty", "Presence penalty", _number, "a number from -2 to 2", hint="0"),
-    Parameter("frequency_penalty", "Frequency penalty", _number, "a number from -2 to 2", hint="0"),
-    Parameter("reasoning_effort", "Reasoning effort", str, "one of the list", kind="select", options=EFFORTS),
-)
-_BY_NAME = {parameter.name: parameter for parameter in PARAMETERS}
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "number": _number,
+    "count": int,
+    "whole": int,
+    "texts": _lines,
+    "effort": str,
+}
+_DRAWN = {"texts": "area", "effort": "select"}
+_BY_NAME = {parameter.name: parameter for parameter in parameters.CONTROLS}
 
 
 def controls(chat: Chat, models: Models, priced_as: str | None) -> list[dict[str, Any]]:
     """The controls, in the order in which they are shown."""
-    own = chat.endpoint.model if chat.endpoint else catalog.HOSTED_DEFAULT
-    names = tuple((name, name) for name in dict.fromkeys((own, *models.names, catalog.HOSTED_DEFAULT)))
+    endpoint, rejected = chat.foreseen, chat.rejected
+    own = endpoint.model if endpoint else "the local model"
+    known = catalog.find(chat.model or own, endpoint.rules if endpoint else "local")
+    names = tuple((n, n) for n in dict.fromkeys((*([own] if endpoint else ()), *models.names, catalog.HOSTED_DEFAULT)))
     found = [
         _control("system", "System prompt", "area", chat.system or "", hint="none", wide=True),
         _control("model", "Model", "list", chat.model or "", options=names, hint=own, note=models.reason),
-        _control("api", "API", "select", chat.api, options=APIS, note=chat.rejected.get("api")),
-        *(_of_parameter(chat, parameter) for parameter in PARAMETERS),
-        *_format_controls(chat),
+        _control("api", "API", "select", chat.api, options=_apis(known, chat.api), note=rejected.get("api")),
+        *(_of_parameter(chat, parameter, known, rejected) for parameter in parameters.CONTROLS),
+        *_format_controls(chat, rejected.get("response_format")),
         *_trim_controls(chat),
         _control("priced_as", "Priced as", "list", priced_as or "", options=names, hint=catalog.HOSTED_DEFAULT),
     ]
@@ -107,28 +94,64 @@ def _control(name: str, label: str, kind: str, value: str, **more: Any) -> dict[
     return {"name": name, "label": label, "kind": kind, "value": value, **more}
 
 
-def _of_parameter(chat: Chat, parameter: Parameter) -> dict[str, Any]:
+def _apis(model: Model, chosen: str) -> Options:
+    return tuple((api, words) for api, words in APIS if model.only_api in (None, api) or api == chosen)
+
+
+def _of_parameter(chat: Chat, parameter: Parameter, model: Model, rejected: Mapping[str, str]) -> dict[str, Any]:
+    name, value = _set_as(chat, parameter)
+    shown = _shown(value)
     return _control(
         parameter.name,
         parameter.label,
-        parameter.kind,
-        _shown(chat.parameters.get(parameter.name)),
-        options=parameter.options,
-        hint=parameter.hint,
-        reason=chat.rejected.get(parameter.name),
+        _DRAWN.get(parameter.kind, "number"),
+        shown,
+        options=_efforts(model, shown) if parameter.kind == "effort" else (),
+        hint=_hint(parameter, model),
+        reason=rejected.get(name),
     )
 
 
+def _set_as(chat: Chat, parameter: Parameter) -> tuple[str, Any]:
+    """Under which name the parameter is set, and its value: some have two names, or stand in another's object."""
+    if parameter.kind == "effort":
+        return parameter.name, parameters.effort_of(chat.parameters)
+    names = (parameter.name, *(parameters.LIMITS if parameter.name in parameters.LIMITS else ()))
+    name = next((name for name in names if chat.parameters.get(name) is not None), parameter.name)
+    return name, chat.parameters.get(name)
+
+
+def _efforts(model: Model, chosen: str) -> Options:
+    """What the model takes, and what code has set, whatever it is."""
+    names = dict.fromkeys((*model.offered_efforts, *([chosen] if chosen else ())))
+    return (("", "default"), *((name, name) for name in names))
+
+
+def _hint(parameter: Parameter, model: Model) -> str:
+    """What holds while nothing is set, as far as it is known who answers."""
+    if parameter.name in parameters.LIMITS and model.longest_answer:
+        return f"{model.longest_answer:,}" if model.rules == "local" else f"at most {model.longest_answer:,}"
+    default = {"local": parameter.local_default, "openai": parameter.default, "own": None}[model.rules]
+    return parameter.hint if default is None or model.why_not(parameter.name, {}) else f"{default:g}"
+
+
 def _set_parameter(chat: Chat, parameter: Parameter, text: str) -> None:
-    if not text:
-        chat.parameters.pop(parameter.name, None)
-        return
-    try:
-        value = parameter.read(text)
-    except ValueError:
-        raise InputError(f"{parameter.label} is {text!r}; it must be {parameter.rule}.") from None
-    parameters.check(chat.model or catalog.HOSTED_DEFAULT, {parameter.name: value})
-    chat.parameters[parameter.name] = value
+    name, _ = _set_as(chat, parameter)
+    if text:
+        try:
+            value = _READ[parameter.kind](text)
+        except ValueError:
+            raise InputError(f"{parameter.label} is {text!r}; it must be {parameter.rule}.") from None
+        endpoint = chat.foreseen
+        rules = endpoint.rules if endpoint else "local"
+        parameters.check(chat.model or catalog.HOSTED_DEFAULT, {parameter.name: value}, rules)
+    for other in (name, parameter.name):
+        chat.parameters.pop(other, None)
+    if parameter.kind == "effort" and isinstance(reasoning := chat.parameters.pop("reasoning", None), Mapping):
+        kept = {key: value for key, value in reasoning.items() if key != "effort"}
+        chat.parameters |= {"reasoning": kept} if kept else {}
+    if text:
+        chat.parameters[parameter.name if name in chat.rejected else name] = value
 
 
 # The response's format: text, any JSON, or JSON by a schema, which has a box of its own.
@@ -144,7 +167,7 @@ def _schema_of(chat: Chat) -> Mapping[str, Any] | None:
     )
 
 
-def _format_controls(chat: Chat) -> list[dict[str, Any]]:
+def _format_controls(chat: Chat, reason: str | None) -> list[dict[str, Any]]:
     schema = _schema_of(chat)
     chosen = chat.parameters.get("response_format")
     kind = "schema" if schema is not None else "json" if chosen not in (None, "text", {"type": "text"}) else ""
@@ -155,7 +178,7 @@ def _format_controls(chat: Chat) -> list[dict[str, Any]]:
             "select",
             kind,
             options=FORMATS,
-            reason=chat.rejected.get("response_format"),
+            reason=reason,
         )
     ]
     if schema is not None:

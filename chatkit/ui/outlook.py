@@ -10,17 +10,16 @@ from chatkit.chat import Chat
 from chatkit.ledger.estimates import estimate_body
 from chatkit.request import Preview
 
-HOSTED = "https://api.openai.com/v1"
-
 
 def outlook(chat: Chat, preview: Preview) -> dict[str, Any] | None:
     """The caption for the next request and the window's fill; None before there is anything to send."""
     if not preview.messages:
         return None
-    endpoint = chat.endpoint
-    local = endpoint is not None and endpoint.local
-    url = endpoint.base_url if endpoint else HOSTED
-    estimate = estimate_body(preview.body, url, local=local, window=preview.window)
+    endpoint = chat.foreseen
+    local = endpoint is None or endpoint.local
+    rules = endpoint.rules if endpoint else "local"
+    url = endpoint.base_url if endpoint else ""
+    estimate = estimate_body(preview.body, url, local=local, window=preview.window, rules=rules)
     likely = estimate.prompt.likely
     return {
         "caption": " ".join([estimate_caption(estimate, local=local), *preview.problems]),

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from chatkit.endpoint import connect, speech_models
-from chatkit.endpoint.speech_models import Task
+from chatkit.api import speech_models
+from chatkit.api.speech_models import Task
+from chatkit.endpoint import connect
 from chatkit.speech import costs
 
 if TYPE_CHECKING:
@@ -30,5 +31,5 @@ def foresee(task: Task, model: str | None, client: "openai.OpenAI | openai.Async
     endpoint = connect.endpoint_of(client) if client is not None else connect.named(model)
     if endpoint is None or endpoint.local:
         return Price("Whisper answers on this machine: no key, no network, no cost.", None, True)
-    asked = model or speech_models.default(task, local=False)
+    asked = model or speech_models.default(task)
     return Price(replace(endpoint, model=asked).sentence, costs.price(60, asked, endpoint.base_url, task), False)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from chatkit.api.models import HOSTED_DEFAULT
 from chatkit.captions import outcome_caption, priced_as_caption, reply_caption, session_caption
 from chatkit.chat import Chat
 from chatkit.conversation import Message
-from chatkit.endpoint.catalog import HOSTED_DEFAULT
 from chatkit.endpoint.listing import Models
 from chatkit.endpoint.reply import Reply
 from chatkit.ledger.estimates import priced_as

@@ -10,9 +10,10 @@ import pytest
 from openai.resources.responses import Responses
 from openai.types.shared import chat_model
 
-from chatkit.endpoint.catalog import HOSTED_DEFAULT, NOT_IN_RESPONSES, find
-from chatkit.endpoint.model_facts import EFFORTS, RESPONSES_ONLY, family
-from chatkit.endpoint.parameters import _EFFORTS as KNOWN_EFFORTS
+from chatkit.api.model_table import SPEECH, TABLE
+from chatkit.api.models import HOSTED_DEFAULT, find
+from chatkit.api.parameters import EFFORTS, NOT_IN_RESPONSES
+from chatkit.ledger import limits
 from chatkit.local.ask import IGNORED
 from chatkit.local.chat import KNOWN
 from chatkit.local.responses import KNOWN as KNOWN_BY_RESPONSES
@@ -35,7 +36,7 @@ def test_the_days_of_shut_down_are_those_of_the_sdk():
 
 
 def test_efforts_are_words_that_the_api_knows():
-    assert {effort for efforts in EFFORTS.values() for effort in efforts.split()} == set(KNOWN_EFFORTS)
+    assert {effort for row in TABLE for effort in (row.efforts or "").split()} == set(EFFORTS)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_an_unknown_model_has_every_control_of_chat_completions():
 
 
 def test_the_local_server_has_every_control_but_reasoning():
-    verdicts = {name: find(HOSTED_DEFAULT).verdict(name, local=True) for name in PANEL}
+    verdicts = {name: find(HOSTED_DEFAULT, "local").verdict(name) for name in PANEL}
     assert {name for name, reason in verdicts.items() if reason} == {"reasoning_effort"}
     assert verdicts["reasoning_effort"] == "The local model does not reason: this changes nothing."
     takes = KNOWN | IGNORED
@@ -110,12 +111,24 @@ def test_what_hangs_on_the_api_is_no_refusal_while_the_api_is_open():
 
 
 def test_a_family_ends_at_a_hyphen():
-    assert family("gpt-5-mini-2025-08-07", EFFORTS) == "gpt-5"
-    assert family("gpt-5.1-codex-max", RESPONSES_ONLY) == "gpt-5.1-codex"
-    assert family("gpt-50", EFFORTS) is None
+    assert find("gpt-5-mini-2025-08-07").efforts == find("gpt-5").efforts == ("minimal", "low", "medium", "high")
+    assert find("gpt-5.1-codex-max").only_api == "responses"
+    assert (find("gpt-50").efforts, find("gpt-50").longest_answer) == (None, None)
 
 
-def test_windows_and_longest_answers_are_known_of_a_model():
-    model = find(HOSTED_DEFAULT)
-    assert (model.window, model.longest_answer) == (1_050_000, 128_000)
-    assert (find("my-own").window, find("my-own").longest_answer) == (None, None)
+def test_a_model_beside_a_family_takes_nothing_over_from_it():
+    for name in ("gpt-5-chat-latest", "gpt-5.4-chat-latest", "gpt-5-search-api"):
+        assert (find(name).efforts, find(name).steers) == (None, True)
+
+
+def test_each_row_stands_once_and_each_model_of_the_sdk_is_of_a_family():
+    names = [row.name for row in (*TABLE, *SPEECH)]
+    assert len(names) == len(set(names))
+    unknown = [name for name in chat_model.ChatModel.__args__ if not any(name.startswith(own) for own in names)]
+    assert unknown == []
+
+
+def test_windows_are_the_price_tables_and_longest_answers_are_the_models():
+    assert (limits.window(HOSTED_DEFAULT), find(HOSTED_DEFAULT).longest_answer) == (1_050_000, 128_000)
+    assert (limits.window("my-own"), find("my-own").longest_answer) == (None, None)
+    assert find(HOSTED_DEFAULT, "own").longest_answer is None

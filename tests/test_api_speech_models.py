@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 from openai.types import AudioModel
 
-from chatkit.endpoint import speech_models
-from chatkit.endpoint.speech_models import KNOWN, LOCAL_MODEL, check, find
+from chatkit.api import speech_models
+from chatkit.api.speech_models import KNOWN, LOCAL_MODEL, check, find
 from chatkit.exceptions import InputError
 from chatkit.speech.asking import Ask
 
@@ -64,13 +64,13 @@ def test_a_translation_takes_no_language():
 
 def test_a_model_that_nobody_knows_is_let_through_and_so_is_any_name_at_the_local_server():
     check(find("whisper-large-v3-turbo"), "translate", AFTER, {"words": True})
-    assert find("gpt-transcribe", local=True) is LOCAL_MODEL
+    assert find("gpt-transcribe", "local") is LOCAL_MODEL
 
 
 def test_the_default_is_what_can_do_the_task():
     assert speech_models.default("transcribe") == "gpt-transcribe"
     assert speech_models.default("translate") == "whisper-1"
-    assert speech_models.default("translate", local=True) == "whisper"
+    assert speech_models.default("translate", "local") == "whisper"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from datetime import date
 
 import pytest
 
-from chatkit.endpoint.catalog import HOSTED_DEFAULT, find
-from chatkit.endpoint.parameters import check
+from chatkit.api.models import HOSTED_DEFAULT, find
+from chatkit.api.parameters import check
 from chatkit.exceptions import InputError
 
 
@@ -82,4 +82,4 @@ def test_a_model_that_does_not_reason_by_default_refuses_sampling_only_when_told
 
 def test_an_unknown_model_is_never_refused():
     model = find("some/local-model")
-    assert (model.ends, model.window, model.refusals({"temperature": 0.2})) == (None, None, [])
+    assert (model.ends, model.longest_answer, model.refusals({"temperature": 0.2})) == (None, None, [])
