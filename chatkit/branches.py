@@ -18,7 +18,12 @@ LONGEST_NAME = 80
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One line of a conversation: its name, its messages, and whether it is the one that goes on."""
+    """One line of a conversation: its name, its messages, and whether it is the one that goes on.
+
+    >>> import chatkit
+    >>> chatkit.Conversation([{"role": "user", "content": "Hi"}]).branches
+    (Branch('main', 1 messages, current),)
+    """
 
     name: str
     messages: Line
@@ -33,6 +38,12 @@ class Variants:
     """What stands at one place after the same messages: the `messages`, oldest branch first, and which is `shown`.
 
     `branches` names for each the branches that hold it.
+
+    >>> import chatkit
+    >>> talk = chatkit.Conversation([{"role": "user", "content": "Hi"}])
+    >>> _ = talk.branch(messages=[{"role": "user", "content": "Good day"}])
+    >>> [message.text for message in talk.variants(0).messages]
+    ['Hi', 'Good day']
     """
 
     messages: Line

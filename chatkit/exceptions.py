@@ -17,19 +17,39 @@ class ChatkitError(Exception):
 
 
 class InputError(ChatkitError, ValueError):
-    """What the caller gave cannot be used; nothing was sent."""
+    """What the caller gave cannot be used; nothing was sent.
+
+    >>> import chatkit
+    >>> try:
+    ...     chatkit.Chat(api="soap")
+    ... except chatkit.InputError as error:
+    ...     print(error)
+    api is 'soap'; it must be 'chat' or 'responses'.
+    """
 
 
 class SetupError(ChatkitError):
-    """Something that must be there first is not: a key, an extra, a model's weights."""
+    """Something that must be there first is not: a key, an extra, a model's weights.
+
+    >>> SetupError("There is no API key.", "Set OPENAI_API_KEY.").way_out
+    'Set OPENAI_API_KEY.'
+    """
 
 
 class StoreError(ChatkitError):
-    """The usage store cannot be read or written as asked."""
+    """The usage store cannot be read or written as asked.
+
+    >>> isinstance(StoreError("usage.sqlite is no store of usage."), ChatkitError)
+    True
+    """
 
 
 class BudgetError(ChatkitError):
-    """The budget does not allow this call; nothing was sent."""
+    """The budget does not allow this call; nothing was sent.
+
+    >>> BudgetError("This session's budget is spent.").kind
+    'budget'
+    """
 
     kind = "budget"
 
@@ -41,6 +61,10 @@ class EndpointError(ChatkitError):
     context_length, bad_request, server, bad_answer, stream, too_long.
     `status`, `code`, `type`, `param` and `request_id` are the API's own, where it sent them;
     `retry_at` is when the endpoint said to come back.
+
+    >>> error = EndpointError("The endpoint has no model 'gpt-9'.", "Choose another.", kind="not_found", status=404)
+    >>> error.kind, error.status
+    ('not_found', 404)
     """
 
     def __init__(

@@ -24,7 +24,12 @@ COLUMNS = ("when", "title", "messages", "model", "branches")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One conversation in the history: what it is called, when it changed last, and the way back to it."""
+    """One conversation in the history: what it is called, when it changed last, and the way back to it.
+
+    >>> import chatkit
+    >>> [kept.title for kept in chatkit.history(search="a word that nobody has used")]
+    []
+    """
 
     entry: Entry
     archive: Archive
@@ -83,7 +88,12 @@ class Kept:
 
 
 class History(Sequence[Kept]):
-    """Conversations that were kept, those changed last first."""
+    """Conversations that were kept, those changed last first.
+
+    >>> import chatkit
+    >>> len(chatkit.history(search="a word that nobody has used"))
+    0
+    """
 
     def __init__(self, entries: Sequence[Kept], file: Path | None, search: str = "") -> None:
         self._entries = tuple(entries)

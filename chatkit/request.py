@@ -33,6 +33,11 @@ class Preview:
     `messages` is what would be sent, in the API's chat form; `left_out` the reason for each message that would not, by
     id; `trimmed` that in a sentence, if a rule left it out. `tokens` is an estimate of the prompt, `window` what the
     model takes (None: unknown). `body` is the whole request for `api`. `problems` are sentences: what is wrong with it.
+
+    >>> import chatkit
+    >>> preview = chatkit.Chat("Be brief.", max_completion_tokens=20).preview("Where is the Louvre?")
+    >>> [message["role"] for message in preview.messages], preview.body["max_completion_tokens"], preview.problems
+    (['system', 'user'], 20, ())
     """
 
     messages: tuple[Mapping[str, Any], ...]

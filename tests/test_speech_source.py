@@ -48,9 +48,9 @@ def test_the_length_is_counted_in_what_can_be_heard():
 
 def test_the_cost_is_that_of_the_seconds_and_nothing_is_sent():
     client = type("Client", (), {"base_url": "https://api.openai.com/v1/", "api_key": "sk-none"})()
-    cost = costs.estimate_cost(wav(np.concatenate([samples()] * 3)), model="whisper-1", client=client)
+    cost = costs.estimate_transcription(wav(np.concatenate([samples()] * 3)), model="whisper-1", client=client)
     assert cost == costs.price(3 * len(samples()) / RATE, "whisper-1", "https://api.openai.com/v1")
-    assert costs.estimate_cost(encoded("mp3"), model="nobody-knows-it", client=client) is None
+    assert costs.estimate_transcription(encoded("mp3"), model="nobody-knows-it", client=client) is None
     assert str(costs.price(60, "gpt-transcribe", "https://api.openai.com/v1")) == "0.0045"
 
 

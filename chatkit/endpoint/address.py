@@ -12,7 +12,11 @@ from chatkit.api.hosts import Rules, rules_at
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where calls go: base URL, key (never shown), the model asked for by default, and who said so."""
+    """Where calls go: base URL, key (never shown), the model asked for by default, and who said so.
+
+    >>> Endpoint("https://api.openai.com/v1", "sk-…", "gpt-6-luna", "key from OPENAI_API_KEY").sentence
+    'gpt-6-luna answers at api.openai.com (key from OPENAI_API_KEY).'
+    """
 
     base_url: str
     api_key: str = field(repr=False)

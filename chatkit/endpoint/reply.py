@@ -13,7 +13,11 @@ from chatkit.ledger.record import Outcome, Usage, UsageRecord, total
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """A piece of an answer as it came: more `text` for the answer number `index`."""
+    """A piece of an answer as it came: more `text` for the answer number `index`; iterate over a `Run` to get them.
+
+    >>> "".join(piece.text for piece in [Delta("Bra"), Delta("zil")] if piece.kind == "text")
+    'Brazil'
+    """
 
     text: str
     index: int = 0
@@ -22,7 +26,11 @@ class Delta:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """The engine waits `seconds` before attempt number `attempt` of at most `limit`, because of `why`."""
+    """The engine waits `seconds` before attempt number `attempt` of at most `limit`, because of `why`.
+
+    >>> Wait(2.0, 2, 3, "too many requests").attempt
+    2
+    """
 
     seconds: float
     attempt: int
@@ -37,6 +45,11 @@ class Progress:
     `phase` is reading (the file is looked through and cut), sending, or listening (the model works).
     `sent` of `size` bytes have gone out, `parts_done` of `parts` have been answered; they hold
     `seconds` of the audio's `duration`, None while that is not known.
+
+    >>> def tell(progress):
+    ...     print(f"{progress.phase}: part {progress.parts_done} of {progress.parts}")
+    >>> tell(Progress("listening", parts_done=1, parts=3))  # chatkit.transcribe(..., progress=tell) calls it so
+    listening: part 1 of 3
     """
 
     phase: Literal["reading", "sending", "listening"]
@@ -50,7 +63,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One choice of a reply: `n=2` gives two."""
+    """One choice of a reply: `n=2` gives two.
+
+    >>> Answer(text="Brazil", finish_reason="stop").text
+    'Brazil'
+    """
 
     index: int = 0
     text: str = ""
@@ -66,9 +83,12 @@ class Reply:
 
     `outcome` is complete, length, filtered, incomplete, cancelled or error; `error` says what ended a
     turn that is not complete. `request` is what was sent (method, url, body; never a key), `raw` the
-    body that came back, byte for byte; `payload` is a transcript's whole object. `latency` and `first_token` are seconds. `records` has one row
-    for each HTTP attempt; `usage` is their sum.
-    `headers` are those of the answer that tell something.
+    body that came back, byte for byte; `payload` is a transcript's whole object. `latency` and `first_token`
+    are seconds. `records` has one row for each HTTP attempt; `usage` is their sum. `headers` are those of the answer that tell something.
+
+    >>> reply = Reply((Answer(text="Brazil", finish_reason="stop"),), "complete", "gpt-6-luna")
+    >>> reply.text, reply.outcome, reply.finish_reason
+    ('Brazil', 'complete', 'stop')
     """
 
     answers: tuple[Answer, ...]

@@ -24,7 +24,11 @@ _USUAL_TIERS = (None, "auto", "default")
 
 
 class CostRange(NamedTuple):
-    """US dollars: at least, most likely, at most (None where there is no bound)."""
+    """US dollars: at least, most likely, at most (None where there is no bound).
+
+    >>> CostRange(Decimal(0), Decimal("0.002"), None).likely
+    Decimal('0.002')
+    """
 
     low: Decimal
     likely: Decimal

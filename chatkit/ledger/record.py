@@ -99,6 +99,10 @@ class UsageRecord:
     where no table was asked. `first_token` is None where no stream brought one. `user`, `lesson` and
     `exercise` are what the notebook says of itself, `details` is JSON of counts beyond those of `usage`,
     `at_most` what a call without a measured cost cannot exceed. No prompt or answer text.
+
+    >>> import chatkit
+    >>> [record.outcome for record in chatkit.UsageStore().records(session="a session that never was")]
+    []
     """
 
     id: str

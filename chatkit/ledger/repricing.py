@@ -33,7 +33,11 @@ _CHANGE = (
 
 @dataclass(frozen=True, slots=True)
 class Repricing:
-    """How many calls were looked at, how many have another price now, and US dollars before and after of those."""
+    """How many calls were looked at, how many have another price now, and US dollars before and after of those.
+
+    >>> Repricing(3, 0, Decimal(0), Decimal(0), 0)
+    3 calls looked at; their prices are as they were.
+    """
 
     looked_at: int
     changed: int

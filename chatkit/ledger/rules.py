@@ -17,7 +17,11 @@ On = Literal["stop", "warn"]
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `amount` US dollars, for each session or each day of the user's clock; beyond it, stop or warn."""
+    """At most `amount` US dollars, for each session or each day of the user's clock; beyond it, stop or warn.
+
+    >>> Limit(Decimal("0.50"), per="day").on
+    'stop'
+    """
 
     amount: Decimal
     per: Per = "session"
@@ -38,6 +42,9 @@ class Spending:
 
     `spent` counts each call that ended: at its measured cost, else at the most that it can have cost.
     `held` is for the requests in flight. `unbounded` calls are in neither: no price is known for them.
+
+    >>> Spending(Decimal("0.20"), held=Decimal("0.05"), in_flight=1).total
+    Decimal('0.25')
     """
 
     spent: Decimal = Decimal(0)

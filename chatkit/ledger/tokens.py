@@ -39,7 +39,11 @@ _O200K = re.compile(r"gpt-(4o|4\.|[5-9]|oss)|o[1-9]\b|chatgpt-")
 
 
 class Range(NamedTuple):
-    """At least, most likely, at most; `high` is None where there is no bound."""
+    """At least, most likely, at most; `high` is None where there is no bound.
+
+    >>> Range(10, 12, None).likely
+    12
+    """
 
     low: int
     likely: int

@@ -41,6 +41,10 @@ class Forecast:
     """What will likely be used and paid, and at most: once, and for `students` together.
 
     `once` and `total` are `Estimate`s; `how` says how it was reckoned, in sentences.
+
+    >>> forecast = estimate("Where is the Louvre?", students=30, max_completion_tokens=100)
+    >>> forecast.once.completion.high, forecast.total.completion.high
+    (100, 3000)
     """
 
     once: Estimate

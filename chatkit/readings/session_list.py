@@ -17,7 +17,13 @@ SHOWN = 50
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session: its name and tags, when its first and last calls began, what it used."""
+    """A session: its name and tags, when its first and last calls began, what it used.
+
+    >>> from chatkit.ledger.record import NOTHING
+    >>> day = datetime(2026, 11, 23)
+    >>> Session("Lesson 1", ("year 9",), day, day, NOTHING).usage.calls
+    0
+    """
 
     name: str
     tags: tuple[str, ...]
@@ -28,7 +34,11 @@ class Session:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SessionList:
-    """Sessions in the order of their first calls; `sessions["Lesson 1"]` is one of them."""
+    """Sessions in the order of their first calls; `sessions["Lesson 1"]` is one of them.
+
+    >>> len(SessionList(()))
+    0
+    """
 
     sessions: Sequence[Session]
 

@@ -30,7 +30,11 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Summary:
-    """What was used, by one thing; iterate over it for the `Line`s."""
+    """What was used, by one thing; iterate over it for the `Line`s.
+
+    >>> len(Summary("model", (), "Usage by model"))
+    0
+    """
 
     by: By
     lines: Sequence[Line]

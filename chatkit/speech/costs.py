@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from chatkit.api import speech_models
+from chatkit.api.hosts import rules_at
 from chatkit.api.speech_models import Task
 from chatkit.endpoint import connect
 from chatkit.endpoint.loop import get_loop
@@ -24,24 +25,37 @@ if TYPE_CHECKING:
     import openai
 
 
-def estimate_cost(
+def estimate_transcription(
     audio: Any,
     *,
     model: str | None = None,
     client: "openai.OpenAI | openai.AsyncOpenAI | None" = None,
+    base_url: str | None = None,
     task: Task = "transcribe",
     rate: int | None = None,
 ) -> Decimal | None:
-    """US dollars that a transcription or translation of this audio would cost; None where the price is not known.
+    """US dollars that a transcription ("translate": a translation) of this audio would cost; None if that is unknown.
 
-    A local model is free. Raises InputError for what holds no audio.
+    `audio` is what `transcribe` takes, which is decoded to measure it, or a number of seconds. `client` or
+    `base_url` says where it would go; without them the rule of `connect()` decides, and the local Whisper costs 0.
+    Nothing is sent, and no server is started. Raises InputError for what holds no audio.
+
+    >>> estimate_transcription(60, model="whisper-1", base_url="https://api.openai.com/v1")
+    Decimal('0.006')
+    >>> estimate_transcription(60, model="their-own", base_url="https://models.example.org/v1") is None
+    True
     """
-    endpoint = connect.endpoint_of(client) if client is not None else connect.resolve()
-    if endpoint.rules == "local":
-        source.check(audio, rate)
+    where = connect.endpoint_of(client) if client is not None else None if base_url else connect.foreseen()
+    rules = rules_at(base_url) if base_url else where.rules if where else "local"
+    seconds = audio if isinstance(audio, int | float) and not isinstance(audio, bool) else None
+    if seconds is not None and not 0 <= seconds < float("inf"):
+        raise InputError(f"audio is {seconds!r}; a length must be seconds, 0 or more.")
+    if rules == "local":
+        if seconds is None:
+            source.check(audio, rate)
         return Decimal(0)
-    name = model or speech_models.default(task)
-    return price(measure(audio, rate=rate), name, endpoint.base_url, task)
+    length = measure(audio, rate=rate) if seconds is None else float(seconds)
+    return price(length, model or speech_models.default(task), base_url or (where.base_url if where else ""), task)
 
 
 def measure(audio: Any, *, rate: int | None = None) -> float:

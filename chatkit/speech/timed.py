@@ -11,7 +11,11 @@ NO_SPEECH = "no speech found"
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A piece of speech with its times in seconds; `speaker` where the model tells them apart."""
+    """A piece of speech with its times in seconds; `speaker` where the model tells them apart.
+
+    >>> Segment(0.0, 1.5, "In Brazil.").end
+    1.5
+    """
 
     start: float
     end: float
@@ -21,7 +25,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word with its times in seconds."""
+    """A word with its times in seconds; `transcribe(..., words=True)` asks for them.
+
+    >>> Word(0.0, 0.4, "In").text
+    'In'
+    """
 
     start: float
     end: float
@@ -30,7 +38,11 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A stretch of the audio, in seconds, that was not transcribed, and why."""
+    """A stretch of the audio, in seconds, that was not transcribed, and why.
+
+    >>> Missing(600.0, 1200.0, "The endpoint did not answer in time.").start
+    600.0
+    """
 
     start: float
     end: float
@@ -39,7 +51,11 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Audio:
-    """Sound to play beside the text, small enough for a notebook."""
+    """Sound to play beside the text, small enough for a notebook.
+
+    >>> Audio(b"fLaC", "audio/flac")
+    Audio(mime='audio/flac')
+    """
 
     data: bytes = field(repr=False)
     mime: str

@@ -40,7 +40,13 @@ SETTINGS = ("verb", "model", "language", "prompt")
 
 
 class Draftable(Protocol):
-    """What a text can be put into: a ChatPanel."""
+    """What a text can be put into: a ChatPanel, or anything else that has `draft`.
+
+    >>> class Box:
+    ...     def draft(self, text):
+    ...         print(text)
+    >>> uploader = AudioUploader(panel=Box())
+    """
 
     def draft(self, text: str) -> None:
         """Put the text into the box, to be read and sent by a person."""

@@ -41,6 +41,9 @@ class AudioFile:
     """Audio that has arrived: a file at `path`, called `name` where it came from; `size` in bytes, `duration` in seconds.
 
     It may be given wherever a path may. It lasts as long as its widget, or until other audio takes its place.
+
+    >>> AudioFile(Path("/tmp/upload-1"), "speech.m4a", 12_345).stem
+    'speech'
     """
 
     path: Path
