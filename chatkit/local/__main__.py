@@ -16,6 +16,7 @@ from secrets import token_urlsafe
 from typing import IO, Any
 
 from chatkit.api.hosts import LOCAL_PREFIX
+from chatkit.api.parameters import LOCAL_LONGEST
 from chatkit.exceptions import SetupError
 from chatkit.local import gguf, index, machine, parent, weights, whisper
 
@@ -54,7 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="chatkit serve",
         description="A small real language model and a Whisper on this machine, behind the OpenAI API. "
         "SmolLM2-135M-Instruct has a window of 8192 tokens, and each request its own; an answer for which no limit is "
-        "asked ends after 512. Whisper base hears files of up to 25 MB and four hours.",
+        f"asked ends after {LOCAL_LONGEST}. Whisper base hears files of up to 25 MB and four hours.",
     )
     parser.add_argument("command", nargs="?", choices=["serve", "fetch"], default="serve", help="default: serve")
     parser.add_argument("--model", help="a GGUF file, or org/repo:file.gguf on the hub; default: SmolLM2-135M-Instruct")

@@ -182,11 +182,61 @@ def test_parameters_reach_the_request_and_a_refused_one_says_why(panel: Panel, e
     drawer.get_by_label("Temperature", exact=True).press("Tab")
     panel.root.locator(".ck-error-text", has_text="it must be a number from 0 to 2").wait_for()
     assert "temperature" not in panel.notebook.python("list(chat.parameters)")
-    drawer.get_by_label("Model", exact=True).fill("gpt-6-luna")
-    drawer.get_by_label("Model", exact=True).press("Tab")
+
+
+def go_to(panel: Panel, base_url: str, key: str = "sk-test", local: bool = False) -> None:
+    """Have the chat's next turn go elsewhere, as far as its settings know."""
+    endpoint = f"replace(chat.endpoint, base_url={base_url!r}, api_key={key!r}, local={local})"
+    panel.notebook.python(f"setattr(chat, 'endpoint', __import__('dataclasses').{endpoint})")
+
+
+def test_settings_say_what_the_model_takes_where_it_is_asked(panel: Panel):
+    panel.ask("so that the endpoint is known")
+    panel.wait_answer("You said: so that the endpoint is known")
+    drawer = panel.drawer("Settings")
+
+    def field(label: str):
+        return drawer.get_by_label(label, exact=True)
+
+    def options() -> list[str]:
+        return field("Reasoning effort").locator("option").all_inner_texts()
+
+    def choose(model: str) -> None:
+        field("Model").fill(model)
+        field("Model").press("Tab")
+        panel.until(lambda: panel.notebook.python("chat.model") == model)
+
+    choose("gpt-4o")
+    assert options() == "default none minimal low medium high xhigh max".split()
+    assert drawer.locator(".ck-refused").count() == 0 and field("Temperature").is_enabled()
+    go_to(panel, "https://api.openai.com/v1")
+    choose("gpt-6-luna")
     drawer.locator(".ck-refused", has_text="Temperature").wait_for()
-    assert drawer.get_by_label("Temperature", exact=True).is_disabled()
+    assert field("Temperature").is_disabled()
     assert "gpt-6-luna" in drawer.locator(".ck-refused", has_text="Temperature").locator(".ck-why").inner_text()
+    assert options() == "default none low medium high xhigh max".split()
+    field("Reasoning effort").select_option("max")
+    panel.until(lambda: panel.notebook.python("chat.parameters.get('reasoning_effort')") == "max")
+    assert field("Reasoning effort").input_value() == "max"
+    assert field("Max tokens").get_attribute("placeholder") == "at most 128,000"
+    shots(panel, "settings-hosted")
+    go_to(panel, "http://127.0.0.1:9/v1", "chatkit-local-x", local=True)
+    choose("any")
+    panel.page.wait_for_selector("input[placeholder='512']")
+    shown = [field(label).get_attribute("placeholder") for label in ("Temperature", "Top p", "Max tokens")]
+    assert shown == ["0.1", "0.9", "512"]
+    shots(panel, "settings-local")
+
+
+def shots(panel: Panel, name: str) -> None:
+    for theme in ("Dark", "Light"):
+        panel.page.evaluate(
+            "async (theme) => { await window.jupyterapp.commands.execute('apputils:change-theme', { theme }) }",
+            f"JupyterLab {theme}",
+        )
+        light = "true" if theme == "Light" else "false"
+        panel.page.wait_for_selector(f"body[data-jp-theme-light={light}]", state="attached")
+        panel.notebook.screenshot(f"{name}-{theme.lower()}", panel.root)
 
 
 def test_models_of_the_endpoint_are_offered(panel: Panel):
