@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+from chatkit.api.speech_models import END_OF_WHISPER, HOSTED_TRANSLATE
 from chatkit.exceptions import InputError
 from chatkit.ledger.record import NOTHING, Outcome, Usage, UsageRecord
 from chatkit.speech import subtitles
@@ -94,7 +95,7 @@ class Transcript:
         if self.text and not self.segments:
             raise InputError(
                 f"There are no times: {self.model or 'the model'} gives text only.",
-                "Ask whisper-1 (until 2027-02-26) or the local Whisper, which give times.",
+                f"Ask {HOSTED_TRANSLATE} (until {END_OF_WHISPER}) or the local Whisper, which give times.",
             )
         return subtitles.cues(self.segments, self.words)
 
