@@ -25,6 +25,7 @@ class Hosted:
     """What was asked, each with its URL and body; `bodies` of requests in JSON."""
 
     requests: list[httpx2.Request] = field(default_factory=list)
+    models: list[dict] = field(default_factory=list)
 
     @property
     def bodies(self) -> list[dict]:
@@ -37,6 +38,8 @@ class Hosted:
     async def answer(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(request)
         await request.aread()
+        if request.url.path.endswith("/models"):
+            return httpx2.Response(200, json={"object": "list", "data": self.models})
         if "/audio/" in request.url.path:
             return httpx2.Response(200, json={"text": "In Brazil."})
         events = RESPONSES if request.url.path.endswith("/responses") else CHUNKS

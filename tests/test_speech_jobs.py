@@ -6,8 +6,10 @@ import threading
 from decimal import Decimal
 from uuid import uuid4
 
+import openai
 import pytest
 from faultserver import GATE, RESET, event, refusal, reply, stream
+from hosted import answering
 from sounds import CLIPS, RATE, Hearing, encode, encoded, samples, silence, tone, wav, whole, word
 
 import chatkit
@@ -304,13 +306,14 @@ def test_a_wav_whose_length_was_never_filled_in_is_whole():
 # refused before anything is sent
 
 
-def test_what_a_model_cannot_do_is_refused_before_anything_is_sent():
-    with Hearing(lambda form: whole()) as endpoint:
-        with pytest.raises(InputError, match="does not translate into English. What can: whisper-1, the local Whisper"):
-            chatkit.translate(encoded("mp3"), model="gpt-transcribe", client=endpoint.client)
-        with pytest.raises(InputError, match="gpt-transcribe gives no times of words"):
-            chatkit.transcribe(encoded("mp3"), words=True, client=endpoint.client)
-    assert endpoint.log == []
+def test_what_a_model_cannot_do_is_refused_before_anything_is_sent(monkeypatch):
+    hosted = answering(monkeypatch)
+    client = openai.OpenAI(base_url="https://api.openai.com/v1", api_key="sk-test-abcdefghijklmnop1234")
+    with pytest.raises(InputError, match="does not translate into English. What can: whisper-1, the local Whisper"):
+        chatkit.translate(encoded("mp3"), model="gpt-transcribe", client=client)
+    with pytest.raises(InputError, match="gpt-transcribe gives no times of words"):
+        chatkit.transcribe(encoded("mp3"), words=True, client=client)
+    assert hosted.requests == []
 
 
 def test_all_faults_of_the_parameters_are_named_at_once():
