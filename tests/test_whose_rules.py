@@ -24,7 +24,9 @@ from chatkit.local import chat as local_chat
 from chatkit.local import completions as local_completions
 from chatkit.local import responses as local_responses
 from chatkit.speech import asking
+from chatkit.ui import controls as ui_controls
 from chatkit.ui.controls import controls, set_control
+from chatkit.ui.outlook import outlook
 
 AT_OPENAI = ("https://api.openai.com/v1", "https://API.OpenAI.com:443/v1/", "https://eu.api.openai.com/v1",
              "https://us.api.openai.com/v1", "https://api.openai.com./v1")  # fmt: skip
@@ -189,6 +191,29 @@ def test_the_local_servers_defaults_are_what_it_takes_what_is_shown_and_what_is_
         assert shown == {"temperature": "0.1", "top_p": "0.9", "max_completion_tokens": "512", "n": "1"}
     for more in ({"local": True}, {"rules": "local"}):
         assert estimate_body(asked, "http://127.0.0.1:9/v1", **more).completion.high == LOCAL_LONGEST == 512
+
+
+def test_an_estimate_is_bounded_by_what_holds_where_it_would_go():
+    highest = {}
+    for name, chat in (("local", local()), ("openai", at(AT_OPENAI[2])), ("own", at(ELSEWHERE[0]))):
+        chat.conversation.add("user", "Hi")
+        highest[name] = chatkit.estimate(chat).once.completion.high
+        assert f"at most {highest[name]:,}" in outlook(chat, chat.preview())["caption"] if highest[name] else True
+    assert highest == {"local": 512, "openai": 128_000, "own": None}
+
+
+def test_a_window_is_openais_where_openai_answers():
+    windows = [at(url, "gpt-4o-mini").preview("Hi").window for url in (AT_OPENAI[0], AT_OPENAI[2], *ELSEWHERE[:3])]
+    assert windows == [128_000, 128_000, None, None, None]
+
+
+def test_settings_say_when_the_chosen_model_ends_where_openai_answers(monkeypatch):
+    monkeypatch.setattr(ui_controls, "datetime", SimpleNamespace(now=lambda zone: datetime(2026, 11, 27, tzinfo=zone)))
+    assert control(at(AT_OPENAI[0], "gpt-4o"), "model")["note"] == "gpt-4o ends on 2027-01-14; gpt-6-luna follows it."
+    gone = control(at(AT_OPENAI[0], "gpt-3.5-turbo"), "model")["note"]
+    assert gone == "gpt-3.5-turbo was shut down on 2026-10-23; gpt-6-luna follows it."
+    for chat in (at(ELSEWHERE[0], "gpt-3.5-turbo"), local(), at(AT_OPENAI[0], "gpt-6-luna")):
+        assert "note" not in control(chat, "model")
 
 
 def test_a_legacy_completion_is_reckoned_to_end_where_it_does():

@@ -6,7 +6,7 @@ longest answers are not in it: they are OpenAI's (api/models.py), and nobody's w
 
 from chatkit.api import models
 from chatkit.api.hosts import OPENAI as OPENAI
-from chatkit.api.hosts import rules_at
+from chatkit.api.hosts import is_openai, rules_at
 from chatkit.ledger import prices
 
 
@@ -16,7 +16,7 @@ def window(model: str, url: str = OPENAI) -> int | None:
     >>> window("gpt-4o-mini"), window("no-such-model")
     (128000, None)
     """
-    return prices.window(model, url)
+    return prices.window(model, OPENAI if is_openai(url) else url)  # the table knows no regions
 
 
 def longest_answer(model: str, url: str = OPENAI) -> int | None:

@@ -6,6 +6,7 @@ it; and, the other way, what a person typed into one, checked and set.
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from chatkit.api import models as catalog
@@ -61,7 +62,9 @@ def controls(chat: Chat, models: Models, priced_as: str | None) -> list[dict[str
     names = tuple((n, n) for n in dict.fromkeys((*([own] if endpoint else ()), *models.names, catalog.HOSTED_DEFAULT)))
     found = [
         _control("system", "System prompt", "area", chat.system or "", hint="none", wide=True),
-        _control("model", "Model", "list", chat.model or "", options=names, hint=own, note=models.reason),
+        _control(
+            "model", "Model", "list", chat.model or "", options=names, hint=own, note=_life(known) or models.reason
+        ),
         _control("api", "API", "select", chat.api, options=_apis(known, chat.api), note=rejected.get("api")),
         *(_of_parameter(chat, parameter, known, rejected) for parameter in parameters.CONTROLS),
         *_format_controls(chat, rejected.get("response_format")),
@@ -92,6 +95,12 @@ def set_control(chat: Chat, name: str, text: str) -> None:
 
 def _control(name: str, label: str, kind: str, value: str, **more: Any) -> dict[str, Any]:
     return {"name": name, "label": label, "kind": kind, "value": value, **more}
+
+
+def _life(model: Model) -> str | None:
+    """What is to be known of the model's end, where it is known to have one."""
+    soon = f"{model.name} ends on {model.ends:%Y-%m-%d}; {model.instead} follows it." if model.ends else None
+    return model.gone(datetime.now(UTC).date()) or soon
 
 
 def _apis(model: Model, chosen: str) -> Options:
