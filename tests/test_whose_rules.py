@@ -237,6 +237,10 @@ def test_defaults_are_shown_where_they_are_known_and_as_default_where_not(url, m
     assert tuple(control(at(url, model), name)["hint"] for name in names) == shown
 
 
+def test_a_default_is_shown_once_the_effort_lets_the_model_take_the_parameter():
+    assert control(at(AT_OPENAI[0], "gpt-6-luna", reasoning_effort="none"), "temperature")["hint"] == "1"
+
+
 def test_the_local_server_is_asked_for_no_more_answers_than_it_gives():
     assert refusals(local(n=17)) == ["n is 17; it must be a whole number from 1 to 16."]
     assert (refusals(local(n=16)), refusals(at(ELSEWHERE[0], n=17))) == ([], [])

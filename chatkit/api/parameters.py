@@ -168,8 +168,10 @@ def find(name: str) -> Parameter:
 
 
 def named(api: str, local: str | None = None) -> frozenset[str]:
-    """The parameters that an API ("chat", "responses", "completions") has by name; of those, what the local server
-    "takes", "ignores" or "refuses"."""
+    """The parameters that an API ("chat", "responses", "completions") has by name.
+
+    With `local`, those of them that the local server "takes", "ignores" or "refuses".
+    """
     return frozenset(row.name for row in TABLE if api in row.apis.split() and local in (None, row.local))
 
 

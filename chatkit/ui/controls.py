@@ -116,7 +116,7 @@ def _of_parameter(chat: Chat, parameter: Parameter, model: Model, rejected: Mapp
         _DRAWN.get(parameter.kind, "number"),
         shown,
         options=_efforts(model, shown) if parameter.kind == "effort" else (),
-        hint=_hint(parameter, model),
+        hint=_hint(parameter, model, name in rejected),
         reason=rejected.get(name),
     )
 
@@ -136,12 +136,12 @@ def _efforts(model: Model, chosen: str) -> Options:
     return (("", "default"), *((name, name) for name in names))
 
 
-def _hint(parameter: Parameter, model: Model) -> str:
+def _hint(parameter: Parameter, model: Model, rejected: bool) -> str:
     """What holds while nothing is set, as far as it is known who answers."""
     if parameter.name in parameters.LIMITS and model.longest_answer:
         return f"{model.longest_answer:,}" if model.rules == "local" else f"at most {model.longest_answer:,}"
     default = {"local": parameter.local_default, "openai": parameter.default, "own": None}[model.rules]
-    return parameter.hint if default is None or model.why_not(parameter.name, {}) else f"{default:g}"
+    return parameter.hint if default is None or rejected else f"{default:g}"
 
 
 def _set_parameter(chat: Chat, parameter: Parameter, text: str) -> None:
