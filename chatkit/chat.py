@@ -59,6 +59,9 @@ class Chat:
     without it the same rule as for `connect()` decides at the first turn. From its first answer on the chat
     is kept in `chatkit.history()`, unless `history` is False or `CHATKIT_HISTORY=off`.
 
+    Where a `.env` names the endpoint, a line says so before the first request: `announce` is called with it, `print`
+    unless it is set otherwise; None is for who shows it in another way.
+
     >>> chat = Chat("Answer in one sentence.", temperature=0)
     >>> chat.conversation.to_api()
     [{'role': 'system', 'content': 'Answer in one sentence.'}]
@@ -86,6 +89,7 @@ class Chat:
         self.pending: str | None = None
         self.usage: Usage = NOTHING
         self.endpoint = connect.endpoint_of(client) if client is not None else None
+        self.announce: Callable[[str], object] | None = print
         self._replies: dict[str, Reply] = {}
         self._answers: tuple[str, ...] = ()
         self._asked: Request | None = None
@@ -406,12 +410,18 @@ class Chat:
             self._check_idle()
             asked = self._request(question, cut)
             asked.check()
+            self._announce()
             self._asked = self._failed = asked
             self.pending = question.text if question else None
             self.run = started = run.start(lambda: self._turn(asked), self._tell)
         for listener in list(self._listeners):
             listener(started)
         return started
+
+    def _announce(self) -> None:
+        """Say where the first request goes if a `.env` says so: it may be of a folder that somebody else made."""
+        if self.endpoint is None and self.announce and (said := connect.announcement(self.model)):
+            self.announce(said)
 
     def _tell(self, reply: Reply) -> None:
         for callback in list(self._on_reply):

@@ -6,6 +6,7 @@ In: audio in any common form. Out: a `Transcript`.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from chatkit.endpoint import connect, speech_models
 from chatkit.endpoint.reply import Progress
 from chatkit.endpoint.speech_models import Task
 from chatkit.speech import bar, jobs
@@ -71,4 +72,8 @@ def translate(
 
 
 def _do(task: Task, audio: Any, progress: bool | Callable[[Progress], object], **arguments: Any) -> Transcript:
+    if arguments["client"] is None:
+        named = arguments["model"] or speech_models.default(task, local=False)
+        if said := connect.announcement(named):
+            print(said)  # a `.env` may be of a folder that somebody else made
     return bar.wait(jobs.start(task, audio, **arguments), progress)

@@ -11,9 +11,12 @@ from typing import Any
 from chatkit.captions import outcome_caption, priced_as_caption, reply_caption, session_caption
 from chatkit.chat import Chat
 from chatkit.conversation import Message
+from chatkit.endpoint import connect
+from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.catalog import HOSTED_DEFAULT
 from chatkit.endpoint.listing import Models
 from chatkit.endpoint.reply import Reply
+from chatkit.exceptions import ChatkitError
 from chatkit.ledger.estimates import priced_as
 from chatkit.ledger.record import Usage
 from chatkit.render.blocks import render
@@ -150,12 +153,19 @@ class Stage:
         return self._chat.endpoint is not None and self._chat.endpoint.local
 
     def _serving(self) -> str:
-        endpoint = self._chat.endpoint
+        endpoint = self._chat.endpoint or self._foreseen()
         if endpoint is None:
             return ""
         # whatever name is asked for, the local server answers with its own model
         asked = endpoint if endpoint.local else replace(endpoint, model=self._chat.model or endpoint.model)
         return asked.sentence
+
+    def _foreseen(self) -> Endpoint | None:
+        """Where the first request will go, as far as it is written anywhere."""
+        try:
+            return connect.named(self._chat.model)
+        except ChatkitError:
+            return None  # the turn will be refused, and say why
 
 
 ANSWER_OUTCOMES = {"length": "length", "content_filter": "filtered"}
