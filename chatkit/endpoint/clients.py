@@ -84,10 +84,8 @@ def _of_one_source(endpoint: Endpoint, options: dict[str, Any]) -> dict[str, Any
 
 
 def _without_ambient(key: str) -> dict[str, Any]:
-    """Headers that undo those of OPENAI_CUSTOM_HEADERS."""
+    """Headers that undo those of OPENAI_CUSTOM_HEADERS; Azure's client sets its own of the key later."""
     ambient = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
     names = [line.partition(":")[0].strip() for line in ambient if ":" in line]
-    undone: dict[str, Any] = {name: openai.omit for name in names if name.lower() not in ("authorization", "api-key")}
-    if key and any(name.lower() == "authorization" for name in names):
-        undone["Authorization"] = f"Bearer {key}"
-    return undone
+    own = f"Bearer {key}" if key else openai.omit
+    return {name: own if name.lower() == "authorization" else openai.omit for name in names}
