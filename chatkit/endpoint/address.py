@@ -98,8 +98,9 @@ def _check_port(parts: SplitResult, source: str) -> None:
     except ValueError:
         fits = False
     if not fits:
-        port = scrub(parts.netloc.rpartition(":")[2])[:20]
-        raise InputError(f"{source} has the port {port!r}; a port is a number from 1 to 65535.", "Correct it.")
+        port = parts.netloc.rpartition(":")[2]
+        shown = f"the port {port!r}" if len(port) <= 6 else "a port that is none"
+        raise InputError(f"{source} has {shown}; a port is a number from 1 to 65535.", "Correct it.")
 
 
 def _shown(url: str) -> str:

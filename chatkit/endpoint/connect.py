@@ -258,10 +258,9 @@ def _is_chatkit_server(url: str) -> bool:
 
     from chatkit.endpoint import route
 
+    way: dict[str, Any] = {"proxy": route.proxy(url), "verify": route.nobody_trusted()}
     try:
-        answer = httpx2.get(
-            f"{url.removesuffix('/v1')}/health", timeout=2.0, trust_env=False, verify=route.nobody_trusted()
-        )
+        answer = httpx2.get(f"{url.removesuffix('/v1')}/health", timeout=2.0, trust_env=False, **way)
     except httpx2.HTTPError:
         return False
     return answer.headers.get("server") == "chatkit-local"
