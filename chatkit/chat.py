@@ -35,6 +35,7 @@ from chatkit.message import HEADS, Message
 from chatkit.render.plain_text import line, tame
 from chatkit.request import Preview, Request
 from chatkit.settings import Settings
+from chatkit.signs import fit_to_print, printable
 from chatkit.worddiff import Diff
 
 if TYPE_CHECKING:
@@ -421,7 +422,7 @@ class Chat:
     def _announce(self) -> None:
         """Say where the first request goes if a `.env` says so: it may be of a folder that somebody else made."""
         if self.endpoint is None and self.announce and (said := connect.announcement(self.model)):
-            self.announce(said)
+            self.announce(printable(said))
 
     def _tell(self, reply: Reply) -> None:
         for callback in list(self._on_reply):
@@ -486,11 +487,12 @@ class Chat:
         fitting = replace(request, settings=asked).select(self.endpoint, self._counts)
         return max(1, len(fitting.trimmed_turns) - trimmed)
 
+    @fit_to_print
     def __repr__(self) -> str:
         return line(f"Chat({len(self.conversation)} messages, model={self.model or 'default'})")
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(repr(self) if cycle else "\n".join([repr(self), *map(_line, self.conversation)]))
+        printer.text(printable(repr(self) if cycle else "\n".join([repr(self), *map(_line, self.conversation)])))
 
     def _repr_html_(self) -> str:
         from chatkit.render.static import conversation_html

@@ -21,6 +21,7 @@ from chatkit.endpoint.redact import AZURE_KEY, clean_url
 from chatkit.endpoint.sources import AZURE, Pair
 from chatkit.exceptions import ChatkitError, InputError, SetupError
 from chatkit.ledger.free import LOCAL_PREFIX
+from chatkit.signs import printable
 
 if TYPE_CHECKING:
     import openai
@@ -66,7 +67,7 @@ def connect(
         base_url=base_url, api_key=api_key, model=model, local=local, tell=None if quiet else print, **options
     )
     if not quiet:
-        print(endpoint.sentence)
+        print(printable(endpoint.sentence))
     return client_for(endpoint, asynchronous, **{k: v for k, v in options.items() if k not in dict(endpoint.azure)})
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chatkit.endpoint import connect, speech_models
 from chatkit.endpoint.reply import Progress
 from chatkit.endpoint.speech_models import Task
+from chatkit.signs import printable
 from chatkit.speech import bar, jobs
 from chatkit.speech.transcript import Transcript
 
@@ -75,5 +76,5 @@ def _do(task: Task, audio: Any, progress: bool | Callable[[Progress], object], *
     if arguments["client"] is None:
         named = arguments["model"] or speech_models.default(task, local=False)
         if said := connect.announcement(named):
-            print(said)  # a `.env` may be of a folder that somebody else made
+            print(printable(said))  # a `.env` may be of a folder that somebody else made
     return bar.wait(jobs.start(task, audio, **arguments), progress)
