@@ -13,8 +13,10 @@ import pytest
 from recording import recording
 
 import chatkit
-from chatkit.endpoint import connect, launch, route
+from chatkit.endpoint import connect, faults, launch, route
+from chatkit.endpoint.deadlines import Deadlines
 from chatkit.exceptions import SetupError
+from chatkit.local import hub
 
 KEY = "sk-test-0123456789abcdef"
 HOSTED = "https://api.openai.com/v1"
@@ -251,6 +253,31 @@ def test_nobody_is_trusted_where_no_certificates_could_be_read(monkeypatch, tmp_
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
     context = route.trust("http://llm.example.org/v1")
     assert (context.verify_mode, context.check_hostname, context.get_ca_certs()) == (ssl.CERT_REQUIRED, True, [])
+
+
+@pytest.mark.parametrize(
+    ("system", "variable", "advice"),
+    [
+        ("Linux", None, "name its file in the environment variable SSL_CERT_FILE"),
+        ("Windows", None, "add its certificate to those of the system"),
+        ("Darwin", None, "add its certificate to those of the system"),
+        ("Windows", "SSL_CERT_FILE", "it must stand where SSL_CERT_FILE points"),
+        ("Linux", "SSL_CERT_DIR", "it must stand where SSL_CERT_DIR points"),
+    ],
+)
+def test_the_way_out_of_a_certificate_that_is_not_trusted_is_that_of_the_system(system, variable, advice, monkeypatch):
+    monkeypatch.setattr(faults.platform, "system", lambda: system)
+    if variable:
+        monkeypatch.setenv(variable, "/etc/own")
+    said, again = faults.no_answer(ssl.SSLCertVerificationError(1, "no"), HOSTED, Deadlines())
+    assert (said.kind, again) == ("tls", False)
+    assert advice in said.way_out
+
+
+def test_the_hub_says_which_variables_its_certificates_come_from(monkeypatch, tmp_path):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    with pytest.raises(OSError, match="no certificates could be read .*see SSL_CERT_FILE"):
+        hub.fetch("org/repo", "a.gguf", tmp_path / "a.gguf", print)
 
 
 def test_a_plain_client_is_still_what_connect_gives(here):
