@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import threading
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import openai
@@ -218,6 +219,20 @@ def test_an_address_that_cannot_be_right_is_refused_wherever_it_stands(url, tmp_
     monkeypatch.setenv("OPENAI_BASE_URL", url)
     with pytest.raises(InputError, match="^OPENAI_BASE_URL (is|has|holds) "):
         connect.connect()
+
+
+@pytest.mark.parametrize("named", ["argument", "environment", "file"])
+def test_no_traceback_shows_a_password_of_an_address(named, tmp_path, monkeypatch):
+    url = "https://me:s3cretpw@host/v1"
+    if named == "environment":
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+    elif named == "file":
+        (tmp_path / ".env").write_text(f"OPENAI_BASE_URL={url}\n")
+    with pytest.raises(InputError, match="holds a user name or password") as caught:
+        connect.connect(base_url=url if named == "argument" else None)
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    told.stack = traceback.StackSummary.from_list([frame for frame in told.stack if "tests" not in frame.filename])
+    assert "s3cretpw" not in "".join(told.format())
 
 
 @pytest.mark.parametrize(

@@ -110,3 +110,14 @@ def test_a_working_folder_that_is_gone_has_no_file(folder, monkeypatch):
     gone.rmdir()
     assert dotenv_file.find() is None
     os.chdir(folder)
+
+
+def test_a_folder_whose_name_moves_the_cursor_is_written_out(folder, monkeypatch, capsys):
+    odd = folder / "a\x1b[2K\rb\u202e"
+    odd.mkdir()
+    (odd / ".env").write_text(TEXT, encoding="utf-8")
+    monkeypatch.chdir(odd)
+    connect.connect()
+    said = capsys.readouterr().out
+    assert said.strip().isprintable()
+    assert r"a\x1b[2K\rb\u202e/.env)" in said

@@ -65,24 +65,34 @@ def checked_url(text: str, source: str) -> str:
     'https://llm.example.org/v1'
     """
     url: str = Key(str(text).strip().strip("\"'").strip())
-    parts = _parts(url)
+    if fault := _fault(url):
+        raise InputError(f"{source} {fault[0]}", fault[1])
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}" + (f"?{parts.query}" if parts.query else "")
+
+
+def _fault(url: str) -> tuple[str, str] | None:
+    """What is wrong, and the way out. Nothing is raised from here, where a password would stand open."""
+    shown, parts = _shown(url), _parts(url)
     if parts is None or parts.scheme not in _PORTS or not parts.hostname or url.split() != [url]:
-        raise InputError(
-            f"{source} is {_shown(url)}; it must start with http:// or https:// and name a host.",
-            "For a server on this machine: http://127.0.0.1:8080/v1",
+        return f"is {shown}; it must start with http:// or https:// and name a host.", (
+            "For a server on this machine: http://127.0.0.1:8080/v1"
         )
     if "@" in parts.netloc:
-        raise InputError(f"{source} holds a user name or password.", "Give the key as api_key instead.")
-    _check_port(parts, source)
+        return "holds a user name or password.", "Give the key as api_key instead."
+    if not _has_port(parts):
+        port = parts.netloc.rpartition(":")[2]
+        told = f"the port {port!r}" if len(port) <= 6 else "a port that is none"
+        return f"has {told}; a port is a number from 1 to 65535.", "Correct it."
     if not url.isprintable():
-        raise InputError(f"{source} is {_shown(url)}; it holds a character that cannot be seen.", "Type it anew.")
+        return f"is {shown}; it holds a character that cannot be seen.", "Type it anew."
     if "#" in url:
-        raise InputError(f"{source} is {_shown(url)}; what follows # is never sent.", "Leave it out.")
+        return f"is {shown}; what follows # is never sent.", "Leave it out."
     path = parts.path.rstrip("/")
     if call := _CALL.search(path):
         base = f"{parts.scheme}://{parts.netloc}{path.removesuffix(call[0])}"
-        raise InputError(f"{source} is the address of one call ({call[0]}).", f"Give what is before it: {base}")
-    return f"{parts.scheme}://{parts.netloc}{path}" + (f"?{parts.query}" if parts.query else "")
+        return f"is the address of one call ({call[0]}).", f"Give what is before it: {base}"
+    return None
 
 
 def _parts(url: str) -> SplitResult | None:
@@ -92,20 +102,18 @@ def _parts(url: str) -> SplitResult | None:
         return None
 
 
-def _check_port(parts: SplitResult, source: str) -> None:
+def _has_port(parts: SplitResult) -> bool:
+    """Whether its port is one, or is left out."""
     try:
-        fits = parts.port != 0
+        return parts.port != 0
     except ValueError:
-        fits = False
-    if not fits:
-        port = parts.netloc.rpartition(":")[2]
-        shown = f"the port {port!r}" if len(port) <= 6 else "a port that is none"
-        raise InputError(f"{source} has {shown}; a port is a number from 1 to 65535.", "Correct it.")
+        return False
 
 
 def _shown(url: str) -> str:
     """The address as an error quotes it: without what stands before an @, and without keys."""
-    return repr(scrub(clean_url(url.rpartition("@")[2]) if _parts(url.rpartition("@")[2]) else "…"))
+    place = url.rpartition("@")[2]
+    return repr(scrub(clean_url(place)) if _parts(place) else "…")
 
 
 def without_query(url: str) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -56,8 +56,10 @@ def connect(
     `openai.AsyncOpenAI`. Arguments that start with `azure_` or an `api_version` give the Azure client.
     All other options go to openai's client. Prints one sentence on what serves, unless `quiet`.
 
-    Raises InputError for a key or URL that cannot be right (before any request), and SetupError where
-    there is neither a key nor a local model.
+    A key goes only to the address that its own source names, OpenAI's where it names none; docs/endpoints.md has
+    the table. Raises InputError for a key or URL that cannot be right, SetupError where address and key are of two
+    sources that do not agree, where a proxy or a file of certificates cannot be used, and where there is neither a
+    key nor a local model; all before any request.
 
     >>> client = connect(base_url="http://127.0.0.1:9/v1", api_key="sk-test", model="some-model")
     some-model answers at 127.0.0.1:9 (arguments).

@@ -34,13 +34,18 @@ def find() -> Path | None:
     return next((path for path in (folder / ".env" for folder in (here, *here.parents)) if os.path.isfile(path)), None)
 
 
+def place(path: Path) -> str:
+    """Where the file lies, to be read by people: a folder's name may be anything, signs that move a cursor too."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
+
+
 def read(path: Path) -> Mapping[str, str]:
     """What the file says. Raises SetupError where it cannot be read as text."""
     from dotenv import dotenv_values
 
     text = _text(path, _bytes(path))
     if "\0" in text:
-        raise SetupError(f"{path} is no text file: it holds NUL bytes.", WAY_OUT)
+        raise SetupError(f"{place(path)} is no text file: it holds NUL bytes.", WAY_OUT)
     said = dotenv_values(stream=StringIO(text), interpolate=False)
     return {name: value for name, value in said.items() if value is not None}
 
@@ -50,9 +55,9 @@ def _bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             raw = file.read(MOST + 1)
     except OSError as error:
-        raise SetupError(f"{path} cannot be read: {error.strerror}.", WAY_OUT) from None
+        raise SetupError(f"{place(path)} cannot be read: {error.strerror}.", WAY_OUT) from None
     if len(raw) > MOST:
-        raise SetupError(f"{path} has more than {MOST:,} bytes: no file of settings.", WAY_OUT)
+        raise SetupError(f"{place(path)} has more than {MOST:,} bytes: no file of settings.", WAY_OUT)
     return raw
 
 
@@ -62,7 +67,7 @@ def _text(path: Path, raw: bytes) -> str:
             return raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise SetupError(f"{path} is no text file in an encoding that is known.", WAY_OUT)
+    raise SetupError(f"{place(path)} is no text file in an encoding that is known.", WAY_OUT)
 
 
 def _encodings(raw: bytes) -> Iterator[str]:

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 import httpx2
 
 from chatkit.endpoint.address import is_loopback
-from chatkit.endpoint.keys import Key
+from chatkit.endpoint.keys import veiled
 from chatkit.exceptions import SetupError
 
 _KINDS = {"http": "http", "https": "https", "socks": "socks5", "socks5": "socks5", "socks5h": "socks5h"}
@@ -28,36 +28,43 @@ def proxy(base_url: str) -> httpx2.Proxy | None:
     parts = urlsplit(base_url)
     if not parts.hostname or is_loopback(base_url):
         return None
-    proxies = urllib.request.getproxies()
-    said = proxies.get(parts.scheme) or proxies.get("all")
+    said = _said(parts.scheme)
     if not said or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
-    return _proxy(Key(said), _setting(said, parts.scheme), parts.hostname)
-
-
-def _proxy(said: str, setting: str, host: str) -> httpx2.Proxy:
-    way_out = f"Correct it, or add {host} to NO_PROXY."
-    scheme, _, rest = said.rpartition("://")
-    kind = _KINDS.get(scheme.lower() or "http")
+    setting, way_out = _setting(said, parts.scheme), f"Correct it, or add {parts.hostname} to NO_PROXY."
+    scheme = (said.rpartition("://")[0] or "http").lower()
+    kind = _KINDS.get(scheme)
     if kind is None:
         raise SetupError(f"{setting} names a proxy of a kind that is not spoken here ({scheme[:20]}).", way_out)
     if kind in _PORTS and importlib.util.find_spec("socksio") is None:
         raise SetupError(
             f"{setting} names a SOCKS proxy, and the package that speaks to such is not installed.",
-            f"Install it with: pip install socksio. Or name an HTTP proxy, or add {host} to NO_PROXY.",
+            f"Install it with: pip install socksio. Or name an HTTP proxy, or add {parts.hostname} to NO_PROXY.",
         )
-    userinfo, _, place = rest.rpartition("@")
+    found = _made(said, kind)
+    if found is None:
+        raise SetupError(f"{setting} names no proxy: a host and a port are needed.", way_out)
+    return found
+
+
+def _said(scheme: str) -> str | None:
+    """The proxy as the variables or the system name it, veiled: there may be a password in it."""
+    proxies = urllib.request.getproxies()
+    return veiled(proxies.get(scheme) or proxies.get("all"))
+
+
+def _made(said: str, kind: str) -> httpx2.Proxy | None:
+    """None for what names no host. Nothing is raised from here, where the password stands open."""
+    userinfo, _, place = said.rpartition("://")[2].rpartition("@")
     try:
         parts = urlsplit(f"//{place.partition('/')[0]}")
         name, port = parts.hostname, parts.port or _PORTS.get(kind)
-        if not name:
-            raise ValueError
-        shown = f"[{name}]" if ":" in name else name
+        shown = f"[{name}]" if name and ":" in name else name
         user, _, password = userinfo.partition(":")
         auth = (unquote(user), unquote(password)) if userinfo else None
-        return httpx2.Proxy(f"{kind}://{shown}" + (f":{port}" if port else ""), auth=auth)
+        return httpx2.Proxy(f"{kind}://{shown}" + (f":{port}" if port else ""), auth=auth) if name else None
     except (ValueError, httpx2.InvalidURL):
-        raise SetupError(f"{setting} names no proxy: a host and a port are needed.", way_out) from None
+        return None
 
 
 def _setting(said: str, scheme: str) -> str:

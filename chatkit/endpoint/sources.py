@@ -117,7 +117,7 @@ def _speaking(given: Source, names: Names) -> list[Source]:
     if path is None:
         return here
     try:
-        return [*here, Source("file", dotenv_file.read(path), str(path))]
+        return [*here, Source("file", dotenv_file.read(path), dotenv_file.place(path))]
     except SetupError:
         if any(source.first(names.keys) for source in here) or is_loopback(_first_url(here, names)):
             return here  # what is there already goes to its own address, whatever the file says
