@@ -11,6 +11,7 @@ from typing import Any
 from chatkit.exceptions import InputError
 from chatkit.lines import Line
 from chatkit.message import Message, repair
+from chatkit.signs import fit_to_print
 
 FIRST = "main"
 LONGEST_NAME = 80
@@ -29,6 +30,7 @@ class Branch:
     messages: Line
     current: bool = False
 
+    @fit_to_print
     def __repr__(self) -> str:
         return f"Branch({self.name!r}, {len(self.messages)} messages{', current' if self.current else ''})"
 

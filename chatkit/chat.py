@@ -36,6 +36,7 @@ from chatkit.message import HEADS, Message
 from chatkit.render.plain_text import line, tame
 from chatkit.request import Preview, Request
 from chatkit.settings import Settings
+from chatkit.signs import fit_to_print, printable
 from chatkit.worddiff import Diff
 
 if TYPE_CHECKING:
@@ -59,6 +60,9 @@ class Chat:
     a number of tokens. `client` says where calls go (one that `connect` made, or any openai client);
     without it the same rule as for `connect()` decides at the first turn. From its first answer on the chat
     is kept in `chatkit.history()`, unless `history` is False or `CHATKIT_HISTORY=off`.
+
+    Where a `.env` names the endpoint, a line says so before the first request: `announce` is called with it, `print`
+    unless it is set otherwise; None is for who shows it in another way.
 
     >>> chat = Chat("Answer in one sentence.", temperature=0)
     >>> chat.conversation.to_api()
@@ -87,6 +91,7 @@ class Chat:
         self.pending: str | None = None
         self.usage: Usage = NOTHING
         self.endpoint = connect.endpoint_of(client) if client is not None else None
+        self.announce: Callable[[str], object] | None = print
         self._replies: dict[str, Reply] = {}
         self._answers: tuple[str, ...] = ()
         self._asked: Request | None = None
@@ -415,12 +420,18 @@ class Chat:
             self._check_idle()
             asked = self._request(question, cut)
             asked.check()
+            self._announce()
             self._asked = self._failed = asked
             self.pending = question.text if question else None
             self.run = started = run.start(lambda: self._turn(asked), self._tell)
         for listener in list(self._listeners):
             listener(started)
         return started
+
+    def _announce(self) -> None:
+        """Say where the first request goes if a `.env` says so: it may be of a folder that somebody else made."""
+        if self.endpoint is None and self.announce and (said := connect.announcement(self.model)):
+            self.announce(printable(said))
 
     def _tell(self, reply: Reply) -> None:
         for callback in list(self._on_reply):
@@ -485,11 +496,12 @@ class Chat:
         fitting = replace(request, settings=asked).select(self.endpoint, self._counts)
         return max(1, len(fitting.trimmed_turns) - trimmed)
 
+    @fit_to_print
     def __repr__(self) -> str:
         return line(f"Chat({len(self.conversation)} messages, model={self.model or 'default'})")
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        printer.text(repr(self) if cycle else "\n".join([repr(self), *map(_line, self.conversation)]))
+        printer.text(printable(repr(self) if cycle else "\n".join([repr(self), *map(_line, self.conversation)])))
 
     def _repr_html_(self) -> str:
         from chatkit.render.static import conversation_html

@@ -1,12 +1,14 @@
-"""The commands about usage: `chatkit usage export`, `chatkit usage merge`, `chatkit db init`.
+"""The commands about usage and endpoints: `chatkit usage export`, `chatkit usage merge`, `chatkit db init`,
+`chatkit models list`.
 
-In: words of a command line. Out: files, rows, a class's roles; what was done, in a sentence.
+In: words of a command line. Out: files, rows, a class's roles, names of models; what was done, in a sentence.
 """
 
 import argparse
 import sys
 from pathlib import Path
 
+from chatkit.endpoint import connect, listing
 from chatkit.exceptions import InputError
 from chatkit.ledger import class_roles, parcel
 from chatkit.ledger.class_roles import Part
@@ -27,6 +29,22 @@ def usage(words: list[str]) -> int:
     merged = parcel.merge(store, options.files)
     print(f"{merged.read} calls read, {merged.new} of them new; {store!r} has {store.total().calls} now.")
     return 0
+
+
+def models() -> int:
+    """`chatkit models list`: where calls would go, and the models that are there; the exit status."""
+    endpoint = connect.resolve(tell=_say)
+    _say(endpoint.sentence)
+    found = listing.models_of(endpoint)
+    for name in found.names:
+        print(name)
+    if found.reason:
+        _say(found.reason)
+    return int(not found.names)
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
 
 
 def database(words: list[str]) -> int:

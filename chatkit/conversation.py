@@ -22,6 +22,7 @@ from chatkit.message import Content as Content
 from chatkit.message import Message as Message
 from chatkit.message import Role as Role
 from chatkit.message import repair as repair
+from chatkit.signs import fit_to_print
 from chatkit.worddiff import Diff
 
 
@@ -301,6 +302,7 @@ class Conversation:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener) if listener in self._listeners else None
 
+    @fit_to_print
     def __repr__(self) -> str:
         with self._lock:
             branches = f", {len(self._lines)} branches" if len(self._lines) > 1 else ""

@@ -15,6 +15,11 @@ class ChatkitError(Exception):
         self.way_out = way_out
         super().__init__(f"{cause} {way_out}".strip())
 
+    def __str__(self) -> str:
+        from chatkit.signs import printable
+
+        return printable(super().__str__())
+
 
 class InputError(ChatkitError, ValueError):
     """What the caller gave cannot be used; nothing was sent.

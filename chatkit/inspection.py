@@ -16,6 +16,7 @@ from chatkit.endpoint.redact import without_keys
 from chatkit.endpoint.reply import Reply
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.sse import BOM, Splitter
+from chatkit.signs import fit_to_print
 
 SHOWN = 20
 """Chunks that a view shows of each end."""
@@ -170,6 +171,7 @@ class Inspection:
         ]
         return tuple((name, without_keys(value)) for name, value in rows if value)
 
+    @fit_to_print
     def __repr__(self) -> str:
         width = max(len(name) for name, _ in self.facts)
         lines = (f"  {name:<{width}}   {' '.join(value.split())}" for name, value in self.facts)

@@ -21,6 +21,7 @@ from chatkit.readings.figures import Kind
 from chatkit.readings.questions import rename_session, sessions, usage
 from chatkit.readings.summary import By
 from chatkit.render.static import conversation_html
+from chatkit.signs import fit_to_print
 
 HELP = """\
 %usage                    what this session used and cost
@@ -98,6 +99,7 @@ class ShownReply:
         self.reply = reply
         self._message = message
 
+    @fit_to_print
     def __repr__(self) -> str:
         return self.reply.text
 

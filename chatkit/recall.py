@@ -18,6 +18,7 @@ from chatkit.keeping import archive, writer
 from chatkit.keeping.archive import Archive, Entry
 from chatkit.keeping.keeper import Keeper
 from chatkit.render.plain_text import AS_IT_IS, line, marked
+from chatkit.signs import fit_to_print
 
 COLUMNS = ("when", "title", "messages", "model", "branches")
 
@@ -83,6 +84,7 @@ class Kept:
         writer.writer.flush()
         return self.archive.document(self.id)
 
+    @fit_to_print
     def __repr__(self) -> str:
         return f"Kept({self.title!r}, {_counted(len(self), 'message')})"
 
@@ -122,6 +124,7 @@ class History(Sequence[Kept]):
         writer.writer.flush()
         return Archive(self._file).delete_all(self._search) if self._file else 0
 
+    @fit_to_print
     def __repr__(self) -> str:
         lines = [self._sentence(), *(f"  {n}  {'  '.join(_row(kept))}" for n, kept in enumerate(self._entries))]
         return "\n".join(lines)

@@ -19,6 +19,7 @@ from chatkit.ledger import tokens
 from chatkit.lines import Line
 from chatkit.message import HEADS, Message
 from chatkit.settings import Settings
+from chatkit.signs import fit_to_print
 
 MUCH = 100_000
 """Tokens of a prompt from which on a person is asked to think twice."""
@@ -49,6 +50,7 @@ class Preview:
     body: Mapping[str, Any]
     problems: tuple[str, ...] = ()
 
+    @fit_to_print
     def __repr__(self) -> str:
         window = f" of {self.window:,}" if self.window else ""
         head = f"Preview({len(self.messages)} messages, about {self.tokens:,} tokens{window}, api={self.api!r})"

@@ -14,6 +14,7 @@ from html import escape
 from typing import Literal
 
 from chatkit.message import Message
+from chatkit.signs import fit_to_print
 
 Kind = Literal["equal", "insert", "delete"]
 Span = tuple[int, int, int, int]
@@ -70,6 +71,7 @@ class Diff:
         """How many rows differ."""
         return sum(row.kind != "equal" for row in self.rows)
 
+    @fit_to_print
     def __repr__(self) -> str:
         noun, verb = ("message", "differs") if len(self.rows) == 1 else ("messages", "differ")
         head = f"Diff({self.left!r}, {self.right!r}): {self.changes} of {len(self.rows)} {noun} {verb}"

@@ -5,12 +5,14 @@ import json
 import subprocess
 import sys
 import threading
+import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import openai
 import pytest
 
-from chatkit.endpoint import clients, connect, launch
+import chatkit
+from chatkit.endpoint import connect, launch
 from chatkit.exceptions import InputError, SetupError
 
 REAL = "sk-real-0123456789abcdef"
@@ -114,13 +116,13 @@ def test_a_key_in_the_environment_serves_the_hosted_api(monkeypatch, capsys):
     assert said == "gpt-6-luna answers at api.openai.com (key from OPENAI_API_KEY).\n"
 
 
-def test_a_dotenv_file_counts_and_the_environment_counts_more(tmp_path, monkeypatch):
+def test_a_dotenv_file_counts_and_is_named_with_its_place(tmp_path, capsys):
     (tmp_path / ".env").write_text(f'OPENAI_API_KEY="{REAL}"\nOPENAI_BASE_URL=https://example.com/v1\n')
     found = connect.resolve()
     assert (found.base_url, found.api_key) == ("https://example.com/v1", REAL)
-    assert found.source == "key from OPENAI_API_KEY in .env"
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-from-the-environment")
-    assert connect.resolve().api_key == "sk-from-the-environment"
+    connect.connect()
+    said = capsys.readouterr().out
+    assert said == f"gpt-6-luna answers at example.com (key from OPENAI_API_KEY in {tmp_path / '.env'}).\n"
 
 
 def test_an_empty_key_in_the_environment_is_none(monkeypatch, local):
@@ -205,16 +207,53 @@ def test_local_with_an_address_or_key_is_refused():
         connect.connect(local=True, api_key=REAL)
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8080/v1", "ftp://host/v1", "http://", "http://a b/", "api.openai.com"])
-def test_an_address_that_cannot_be_right_is_refused(url):
-    with pytest.raises(InputError, match="it must start with http"):
+@pytest.mark.parametrize("url", ["127.0.0.1:8080/v1", "http://host:99999/v1", "https://me:secret@host/v1"])
+def test_an_address_that_cannot_be_right_is_refused_wherever_it_stands(url, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="^base_url "):
         connect.connect(base_url=url, api_key=REAL)
+    with pytest.raises(InputError, match="^azure_endpoint "):
+        connect.connect(azure_endpoint=url, api_key=REAL, api_version="1")
+    (tmp_path / ".env").write_text(f"OPENAI_BASE_URL={url}\nOPENAI_API_KEY={REAL}\n")
+    with pytest.raises(InputError, match=f"^OPENAI_BASE_URL in {tmp_path}/.env "):
+        connect.connect()
+    monkeypatch.setenv("OPENAI_BASE_URL", url)
+    with pytest.raises(InputError, match="^OPENAI_BASE_URL (is|has|holds) "):
+        connect.connect()
 
 
-def test_a_password_in_the_address_is_refused_and_not_shown():
+@pytest.mark.parametrize("named", ["argument", "environment", "file"])
+def test_no_traceback_shows_a_password_of_an_address(named, tmp_path, monkeypatch):
+    url = "https://me:s3cretpw@host/v1"
+    if named == "environment":
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+    elif named == "file":
+        (tmp_path / ".env").write_text(f"OPENAI_BASE_URL={url}\n")
     with pytest.raises(InputError, match="holds a user name or password") as caught:
-        connect.connect(base_url="https://me:secret@host/v1", api_key=REAL)
-    assert "secret" not in str(caught.value)
+        connect.connect(base_url=url if named == "argument" else None)
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    told.stack = traceback.StackSummary.from_list([frame for frame in told.stack if "tests" not in frame.filename])
+    assert "s3cretpw" not in "".join(told.format())
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ("/v1?api-version=2024-10-21", "?api-version=2024-10-21"),
+        ("/v1/?api-version=1&x=%2F", "?api-version=1&x=%2F"),
+        ("/v1/?flag", "?flag="),
+        ("/v1//", ""),
+    ],
+)
+def test_a_query_of_the_address_goes_along_with_every_call(endpoint, given, asked, capsys):
+    url = endpoint.url.removesuffix("/v1") + given
+    client = connect.connect(base_url=f" {url} ", api_key=REAL, model="m")
+    assert "?" not in capsys.readouterr().out
+    ask(client)
+    ask(client.with_options(timeout=5))
+    chatkit.Chat(client=client, model="m").send("Hi")
+    chatkit.Chat(client=openai.OpenAI(base_url=url, api_key=REAL), model="m").send("Hi")
+    posts = [path for method, path, _ in endpoint.seen if method == "POST"]
+    assert posts == [f"/v1/chat/completions{asked}"] * 4
 
 
 def test_azure_by_its_clients_own_arguments():
@@ -240,14 +279,6 @@ def test_an_openai_client_of_ones_own_is_taken_as_it_is(endpoint):
     own = openai.OpenAI(base_url=endpoint.url, api_key=REAL)
     found = connect.endpoint_of(own)
     assert (found.base_url, found.api_key) == (endpoint.url, REAL)
-
-
-def test_the_proxy_variables_count_for_others_and_not_for_this_machine(monkeypatch):
-    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
-    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
-    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
-    assert clients._proxy("https://api.openai.com/v1") == "http://proxy.example:3128"
-    assert clients._proxy("http://127.0.0.1:8080/v1") is None
 
 
 def start(code, monkeypatch):

@@ -6,14 +6,12 @@ for any text, without a key.
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from chatkit.api.hosts import OPENAI
 from chatkit.conversation import Message
-from chatkit.endpoint.address import Endpoint
+from chatkit.endpoint.address import Endpoint, is_loopback
 from chatkit.endpoint.literals import Source, call
 from chatkit.endpoint.redact import KEY, without_keys
-from chatkit.endpoint.snippets import HERE
 
 
 def conversation_code(
@@ -50,11 +48,11 @@ def _connection(endpoint: Endpoint) -> Source | None:
     if endpoint.azure:
         given = {name: value for name, value in endpoint.azure if isinstance(value, str) and name != "api_key"}
         return _connect(without_keys(given))
-    if endpoint.base_url == OPENAI:
+    if endpoint.url == OPENAI:
         return None
     key = Source(f'os.environ["{KEY}"]')
-    here = urlsplit(endpoint.base_url).hostname in HERE
-    return _connect({"base_url": endpoint.base_url} | ({} if here else {"api_key": key}))
+    here = is_loopback(endpoint.base_url)
+    return _connect({"base_url": endpoint.url} | ({} if here else {"api_key": key}))
 
 
 def _connect(arguments: Mapping[str, Any]) -> Source:

@@ -4,13 +4,12 @@ In: an `Endpoint`. Out: a plain `openai.OpenAI` or `openai.AsyncOpenAI`.
 """
 
 import os
-import urllib.request
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import openai
 
+from chatkit.endpoint import route
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.redact import scrub_bytes
 from chatkit.ledger.meter import AsyncMeteredTransport, Meter, MeteredTransport
@@ -27,19 +26,24 @@ def build(
     `shared`, sees to that itself.
     """
     meter = Meter(free=endpoint.local)
-    proxy = _proxy(endpoint.base_url)
+    way: dict[str, Any] = {"proxy": route.proxy(endpoint.base_url), "verify": route.trust(endpoint.base_url)}
     if asynchronous:
-        transport = AsyncMeteredTransport(httpx2.AsyncHTTPTransport(proxy=proxy, limits=LIMITS), meter)
+        transport = AsyncMeteredTransport(httpx2.AsyncHTTPTransport(**way, limits=LIMITS), meter)
         hooks = {} if shared else {"response": [_scrub_afar]}
         options["http_client"] = openai.DefaultAsyncHttpx2Client(transport=transport, event_hooks=hooks)
     else:
-        metered = MeteredTransport(httpx2.HTTPTransport(proxy=proxy, limits=LIMITS), meter)
+        metered = MeteredTransport(httpx2.HTTPTransport(**way, limits=LIMITS), meter)
         options["http_client"] = openai.DefaultHttpx2Client(transport=metered, event_hooks={"response": [_scrub]})
+    options = _of_one_source(endpoint, options)
+    client = _of_openai(endpoint, asynchronous, options)
+    client.organization, client.project = options["organization"], options["project"]
+    return client
+
+
+def _of_openai(endpoint: Endpoint, asynchronous: bool, options: dict[str, Any]) -> openai.OpenAI | openai.AsyncOpenAI:
     if endpoint.azure:
         azure = openai.AsyncAzureOpenAI if asynchronous else openai.AzureOpenAI
         return azure(**dict(endpoint.azure), **options)
-    if endpoint.local:
-        options = _nothing_of_the_users(endpoint) | options
     plain = openai.AsyncOpenAI if asynchronous else openai.OpenAI
     return plain(base_url=endpoint.base_url, api_key=endpoint.api_key, **options)
 
@@ -62,19 +66,26 @@ def _take_keys_out(response: httpx2.Response) -> None:
     response._content = scrub_bytes(response.content, [key for key in keys if key])  # what .text and .json() read
 
 
-def _proxy(base_url: str) -> str | None:
-    # a client that is given a transport ignores the proxy variables, so they are read here
-    address = urlsplit(base_url)
-    if not address.hostname or urllib.request.proxy_bypass(address.hostname):
-        return None
-    proxies = urllib.request.getproxies()
-    return proxies.get(address.scheme) or proxies.get("all")
+def _of_one_source(endpoint: Endpoint, options: dict[str, Any]) -> dict[str, Any]:
+    """The options, and beside them all that openai would else fill in from the environment, which may be another source.
+
+    A header that is left out stays left out in copies of the client (`with_options`), which ask the environment anew.
+    """
+    own = {name: options.get(name) or getattr(endpoint, name) for name in ("organization", "project")}
+    headers: dict[str, Any] = {f"OpenAI-{name.title()}": openai.omit for name, value in own.items() if not value}
+    if not endpoint.ambient:
+        headers |= _without_ambient(endpoint.api_key)
+        own |= {"admin_api_key": options.get("admin_api_key") or ""}
+    if endpoint.local:
+        own |= {"webhook_secret": ""}
+    own["default_headers"] = headers | dict(options.get("default_headers") or {})
+    own["default_query"] = dict(endpoint.query) | dict(options.get("default_query") or {})
+    return options | own
 
 
-def _nothing_of_the_users(endpoint: Endpoint) -> dict[str, Any]:
-    """Options that keep what openai reads from the environment (keys, headers, ids) away from the local server."""
+def _without_ambient(key: str) -> dict[str, Any]:
+    """Headers that undo those of OPENAI_CUSTOM_HEADERS; Azure's client sets its own of the key later."""
     ambient = os.environ.get("OPENAI_CUSTOM_HEADERS", "").split("\n")
-    headers: dict[str, Any] = {line.partition(":")[0].strip(): openai.omit for line in ambient if ":" in line}
-    headers |= {"OpenAI-Organization": openai.omit, "OpenAI-Project": openai.omit}
-    headers["Authorization"] = f"Bearer {endpoint.api_key}"
-    return {"default_headers": headers, "admin_api_key": "", "webhook_secret": ""}
+    names = [line.partition(":")[0].strip() for line in ambient if ":" in line]
+    own = f"Bearer {key}" if key else openai.omit
+    return {name: own if name.lower() == "authorization" else openai.omit for name in names}

@@ -1,24 +1,26 @@
 """Decides where calls go: arguments, then the environment or a `.env`, else the local server.
 
 In: `connect()`'s arguments. Out: an `Endpoint`, and from it a plain openai client on the meter. A key
-is only ever sent to the endpoint that it came with.
+is only ever sent to the address that its own source names (sources.py has the rule).
 """
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
-from chatkit.api.hosts import LOCAL_PREFIX, OPENAI, SERVER
+from chatkit.api.hosts import LOCAL_PREFIX, SERVER
 from chatkit.api.models import HOSTED_DEFAULT
-from chatkit.endpoint import launch
-from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.keys import Key, clean_key, veiled
-from chatkit.endpoint.redact import scrub
+from chatkit.endpoint import launch, sources
+from chatkit.endpoint.address import Endpoint, checked_url, is_loopback, without_query
+from chatkit.endpoint.keys import clean_key, veiled
+from chatkit.endpoint.redact import AZURE_KEY, clean_url
+from chatkit.endpoint.sources import AZURE, Pair
 from chatkit.exceptions import ChatkitError, InputError, SetupError
+from chatkit.signs import printable
 
 if TYPE_CHECKING:
     import openai
@@ -53,8 +55,10 @@ def connect(
     `openai.AsyncOpenAI`. Arguments that start with `azure_` or an `api_version` give the Azure client.
     All other options go to openai's client. Prints one sentence on what serves, unless `quiet`.
 
-    Raises InputError for a key or URL that cannot be right (before any request), and SetupError where
-    there is neither a key nor a local model.
+    A key goes only to the address that its own source names, OpenAI's where it names none; docs/endpoints.md has
+    the table. Raises InputError for a key or URL that cannot be right, SetupError where address and key are of two
+    sources that do not agree, where a proxy or a file of certificates cannot be used, and where there is neither a
+    key nor a local model; all before any request.
 
     >>> client = connect(base_url="http://127.0.0.1:9/v1", api_key="sk-test", model="some-model")
     some-model answers at 127.0.0.1:9 (arguments).
@@ -64,7 +68,7 @@ def connect(
         base_url=base_url, api_key=api_key, model=model, local=local, tell=None if quiet else print, **options
     )
     if not quiet:
-        print(endpoint.sentence)
+        print(printable(endpoint.sentence))
     return client_for(endpoint, asynchronous, **{k: v for k, v in options.items() if k not in dict(endpoint.azure)})
 
 
@@ -85,8 +89,11 @@ def client_for(endpoint: Endpoint, asynchronous: bool, **options: Any) -> "opena
 
 def endpoint_of(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint:
     """The endpoint of a client; of one that chatkit did not build, by its base URL and key."""
-    known = _endpoints.get(client)
-    return known or Endpoint(str(client.base_url).rstrip("/"), client.api_key, HOSTED_DEFAULT, "client")
+    if known := _endpoints.get(client):
+        return known
+    base, query = without_query(str(client.base_url))
+    own = Endpoint(base, client.api_key, HOSTED_DEFAULT, "client", query=query, ambient=True)
+    return replace(own, organization=client.organization, project=client.project)
 
 
 @cache
@@ -110,30 +117,46 @@ def resolve(
 ) -> Endpoint:
     """The endpoint that `connect` would use; `tell` hears of a download's progress."""
     azure = {k: v for k, v in options.items() if k.startswith("azure_") or k == "api_version"}
+    if local and (base_url is not None or api_key is not None):
+        raise InputError(
+            "local=True was given with a base_url or an api_key.",
+            "The local server has its own of both: leave them out.",
+        )
     if azure:
-        return _azure(azure, api_key, base_url, model)
+        return _azure(azure, api_key, base_url, model, options)
     if local:
-        if base_url or api_key:
-            raise InputError(
-                "local=True was given with a base_url or an api_key.",
-                "The local server has its own of both: leave them out.",
-            )
         return _local(model, tell)
-    if base_url or api_key:
-        return _from_arguments(base_url, api_key, model)
-    return _from_environment(model) or _local(model, tell)
+    if base_url is not None and launch.is_ours(str(base_url)) and api_key is None:
+        return _local(model, None)
+    found = _named(base_url, api_key, model, options)
+    if found is None:
+        return _local(model, tell)
+    _check_fits(found.base_url, found.api_key)
+    return found
 
 
 def named(model: str | None = None) -> Endpoint | None:
-    """The endpoint that the environment or a `.env` file names; None where the local server would answer."""
-    return _from_environment(model)
+    """The endpoint that the environment or a `.env` file names; None where the local server would answer.
+
+    Nobody is asked for it. Raises a ChatkitError where calls would be refused.
+    """
+    return _named(None, None, model, {})
 
 
-def foreseen() -> Endpoint | None:
-    """What `named` says, as far as it can be known without asking anybody; None too where a setting cannot be right."""
+def announcement(model: str | None = None) -> str | None:
+    """The sentence that names an endpoint and its `.env`, for whoever is about to send there; None for all others.
+
+    A `.env` may be of a folder that somebody else made, so where it leads is said before the first request.
+    """
+    found = foreseen(model)
+    return found.sentence if found and found.file else None
+
+
+def foreseen(model: str | None = None) -> Endpoint | None:
+    """What `named` says; None too where calls would be refused."""
     try:
-        return _from_environment(None, ask=False)
-    except (ChatkitError, OSError, ValueError):
+        return named(model)
+    except ChatkitError:
         return None  # a turn will say what is wrong with it
 
 
@@ -145,35 +168,41 @@ def refresh(endpoint: Endpoint, tell: Callable[[str], None] | None = None) -> En
     return replace(endpoint, base_url=server.base_url, api_key=server.key)
 
 
-def _from_arguments(base_url: str | None, api_key: str | None, model: str | None) -> Endpoint:
-    settings = _settings()
-    url = _checked_url(base_url, "base_url") if base_url else settings.url
-    if api_key is not None:
-        key = clean_key(api_key, "api_key")
-    elif url == settings.url and settings.key:
-        key = settings.key
-    elif launch.is_ours(url):
-        return _local(model, None)
-    elif _on_this_machine(url):
-        key = NO_KEY
-    else:
-        raise SetupError(
-            f"No api_key was given for {url}; a key in the environment belongs to {settings.url}.",
-            "Give it too: connect(base_url=..., api_key=...).",
-        )
-    _check_fits(url, key)
-    return Endpoint(url, key, model or HOSTED_DEFAULT, "arguments")
+def _named(base_url: str | None, api_key: str | None, model: str | None, options: Mapping[str, Any]) -> Endpoint | None:
+    """The endpoint of the one source that counts; None where no source names one that can be asked."""
+    url = None if base_url is None else checked_url(base_url, "base_url")
+    key = None if api_key is None else clean_key(api_key, "api_key")
+    pair = sources.pair(sources.arguments(url, key), sources.PLAIN)
+    if pair is not None and (pair.key is not None or is_loopback(pair.url)):
+        base, query = without_query(pair.url)
+        of = (base, pair.key or NO_KEY, model or HOSTED_DEFAULT, _words(pair))
+        return Endpoint(*of, query=query, **_along(pair, options))
+    if url is not None:
+        raise _no_key(url, pair, "base_url=..., api_key=...")
+    return None
 
 
-def _from_environment(model: str | None, *, ask: bool = True) -> Endpoint | None:
-    settings = _settings()
-    if not settings.key and not (settings.url_source and _on_this_machine(settings.url)):
-        return None
-    key = settings.key or NO_KEY
-    if ask:
-        _check_fits(settings.url, key)
-    source = settings.key_source if settings.key else settings.url_source
-    return Endpoint(settings.url, key, model or HOSTED_DEFAULT, f"key from {source}" if settings.key else str(source))
+def _words(pair: Pair) -> str:
+    if pair.source.kind == "arguments":
+        return "arguments"
+    return f"key from {pair.source.place_of(pair.named)}" if pair.key else pair.source.place_of(pair.named)
+
+
+def _along(pair: Pair, options: Mapping[str, Any]) -> dict[str, Any]:
+    """What goes along with a key: the caller's own words first, then those of the key's source."""
+    return {
+        "organization": options.get("organization") or pair.source.says("OPENAI_ORG_ID"),
+        "project": options.get("project") or pair.source.says("OPENAI_PROJECT_ID"),
+        "ambient": pair.source.kind == "environment",
+        "file": pair.source.file,
+    }
+
+
+def _no_key(url: str, pair: Pair | None, arguments: str) -> SetupError:
+    others = f"; {pair.passed_over}" if pair and pair.passed_over else ""
+    return SetupError(
+        f"No api_key was given for {clean_url(url)}{others}. Nothing was sent.", f"Give it too: connect({arguments})."
+    )
 
 
 def _local(model: str | None, tell: Callable[[str], None] | None) -> Endpoint:
@@ -182,62 +211,38 @@ def _local(model: str | None, tell: Callable[[str], None] | None) -> Endpoint:
     return Endpoint(server.base_url, server.key, server.model, "local", local=True, window=server.window)
 
 
-def _azure(azure: dict[str, Any], api_key: str | None, base_url: str | None, model: str | None) -> Endpoint:
-    url = str(base_url or azure.get("azure_endpoint") or os.environ.get("AZURE_OPENAI_ENDPOINT", ""))
-    given = {"base_url": _checked_url(base_url, "base_url")} if base_url else {}
+def _azure(
+    azure: dict[str, Any], api_key: str | None, base_url: str | None, model: str | None, options: Mapping[str, Any]
+) -> Endpoint:
+    name = "base_url" if base_url is not None else "azure_endpoint"
+    url = azure.get("azure_endpoint") if base_url is None else base_url
+    given: dict[str, Any] = {} if url is None else {name: checked_url(url, name)}
     if api_key is not None:
         given["api_key"] = clean_key(api_key, "api_key")
-    return Endpoint(
-        url, "", model or azure.get("azure_deployment") or HOSTED_DEFAULT, "Azure", azure=tuple((azure | given).items())
-    )
+    credential = given.get("api_key") or azure.get("azure_ad_token")
+    if credential is None and azure.get("azure_ad_token_provider"):
+        credential = "provided by a function"
+    pair = sources.pair(sources.arguments(given.get(name), credential, AZURE), AZURE)
+    if pair is None:
+        raise SetupError("No azure_endpoint was given.", "Give it: connect(azure_endpoint=..., api_key=...).")
+    if pair.key is None:
+        raise _no_key(pair.url, pair, "azure_endpoint=..., api_version=..., api_key=...")
+    if pair.source.kind != "arguments":
+        given["api_key" if pair.named == AZURE_KEY else "azure_ad_token"] = pair.key
+    base, query = without_query(pair.url)
+    given |= {name: base, "api_version": azure.get("api_version") or _api_version(pair)}
+    words = "Azure" if pair.source.kind == "arguments" else f"Azure, {_words(pair)}"
+    asked = model or azure.get("azure_deployment") or HOSTED_DEFAULT
+    return Endpoint(base, "", asked, words, azure=tuple((azure | given).items()), query=query, **_along(pair, options))
 
 
-@dataclass(frozen=True)
-class _Settings:
-    key: str | None
-    key_source: str | None
-    url: str
-    url_source: str | None
-
-
-def _settings() -> _Settings:
-    """What the environment and a `.env` file say; where both speak, the environment counts."""
-    from dotenv import dotenv_values, find_dotenv
-
-    path = find_dotenv(usecwd=True)
-    file = dotenv_values(path, interpolate=False) if path else {}
-    key, key_source = _setting("OPENAI_API_KEY", file)
-    url, url_source = _setting("OPENAI_BASE_URL", file)
-    return _Settings(
-        clean_key(key, str(key_source)) if key else None,
-        key_source,
-        _checked_url(url, "OPENAI_BASE_URL") if url else OPENAI,
-        url_source,
-    )
-
-
-def _setting(name: str, file: Mapping[str, str | None]) -> tuple[str | None, str | None]:
-    if value := os.environ.get(name, "").strip():
-        return value, name
-    value = (file.get(name) or "").strip()
-    return (value, f"{name} in .env") if value else (None, None)
-
-
-def _checked_url(text: str, source: str) -> str:
-    url: str = Key(str(text).strip().strip("\"'"))
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or url.split() != [url]:
-        raise InputError(
-            f"{source} is {scrub(url.rpartition('@')[2])!r}; it must start with http:// or https:// and name a host.",
-            "For a server on this machine: http://127.0.0.1:8080/v1",
+def _api_version(pair: Pair) -> str:
+    version = pair.source.says("OPENAI_API_VERSION") or os.environ.get("OPENAI_API_VERSION", "").strip()
+    if not version:
+        raise SetupError(
+            "No api_version was given for Azure.", "Give it: connect(azure_endpoint=..., api_version=...)."
         )
-    if parts.username or parts.password:
-        raise InputError(f"{source} holds a user name or password.", "Give the key as api_key instead.")
-    return url.rstrip("/")
-
-
-def _on_this_machine(url: str) -> bool:
-    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+    return version
 
 
 def _check_fits(url: str, key: str) -> None:
@@ -258,8 +263,11 @@ def _check_fits(url: str, key: str) -> None:
 def _is_chatkit_server(url: str) -> bool:
     import httpx2
 
+    from chatkit.endpoint import route
+
+    way: dict[str, Any] = {"proxy": route.proxy(url), "verify": route.nobody_trusted()}
     try:
-        answer = httpx2.get(f"{url.removesuffix('/v1')}/health", timeout=2.0, trust_env=False)
+        answer = httpx2.get(f"{url.removesuffix('/v1')}/health", timeout=2.0, trust_env=False, **way)
     except httpx2.HTTPError:
         return False
     return answer.headers.get("server") == SERVER

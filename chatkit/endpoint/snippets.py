@@ -9,15 +9,15 @@ import re
 from collections.abc import Mapping
 from json import dumps
 from typing import Any
-from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.parse import parse_qsl, quote
 
 from chatkit.api.hosts import OPENAI
 from chatkit.api.parameters import named
 from chatkit.endpoint import launch
+from chatkit.endpoint.address import is_loopback
 from chatkit.endpoint.literals import Source, call
 from chatkit.endpoint.redact import AZURE_KEY, KEY, without_keys
 
-HERE = ("127.0.0.1", "localhost", "::1")
 ARGUMENT = 100_000
 """Bytes that a shell surely takes as one argument (Linux: 131,072)."""
 
@@ -117,7 +117,7 @@ def _client(base: str, query: str, local: bool) -> tuple[str, str]:
         return "from openai import AzureOpenAI", f"{made}  # the key is in {AZURE_KEY}"
     if base == OPENAI and not asked:
         return "from openai import OpenAI", f"OpenAI()  # the key is in {KEY}"
-    key = Source(f'os.environ.get("{KEY}", "none")' if urlsplit(base).hostname in HERE else f'os.environ["{KEY}"]')
+    key = Source(f'os.environ.get("{KEY}", "none")' if is_loopback(base) else f'os.environ["{KEY}"]')
     more = {"default_query": asked} if asked else {}
     return "import os\n\nfrom openai import OpenAI", call(
         "OpenAI", {"base_url": base, "api_key": key, **more}, used=len("client = ")

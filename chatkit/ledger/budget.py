@@ -21,6 +21,7 @@ from chatkit.ledger.rulebook import Rulebook, rulebook_of
 from chatkit.ledger.rules import Limit, On, Per, Rules, Spending
 from chatkit.ledger.session import current_session
 from chatkit.ledger.store import UsageStore, default_store
+from chatkit.signs import fit_to_print
 
 BAR = 20
 """Characters of the bar."""
@@ -71,6 +72,7 @@ class Budget:
         self._rulebook.set_limit(None)
         return self
 
+    @fit_to_print
     def __repr__(self) -> str:
         limit = self.limit
         if limit is None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from chatkit.exceptions import InputError
 from chatkit.ledger.prices import SMALLEST, Count, Price
+from chatkit.signs import fit_to_print
 
 MILLION = 1_000_000
 TABLE = "own price"
@@ -71,6 +72,7 @@ class OwnPrice:
         name = (model or "").lower()
         return name == self.model or name.startswith(f"{self.model}-20")
 
+    @fit_to_print
     def __repr__(self) -> str:
         where = f" at {self.endpoint}" if self.endpoint else ""
         rates = (("in", self.input), ("out", self.output), ("cached", self.cached))

@@ -5,6 +5,7 @@ No token is sent: a model behind a login is downloaded by its user and given by 
 
 import os
 import re
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -25,7 +26,7 @@ def fetch(
     base = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
     url = f"{base}/{repo}/resolve/{revision}/{urllib.parse.quote(file)}"
     redirects = _Redirects()
-    opener = urllib.request.build_opener(redirects)
+    opener = urllib.request.build_opener(redirects, urllib.request.HTTPSHandler(context=_trust()))
     try:
         with opener.open(urllib.request.Request(url, headers={"User-Agent": "chatkit"}), timeout=SECONDS) as answer:
             size = most or int(answer.headers.get("Content-Length") or 0)
@@ -37,6 +38,16 @@ def fetch(
         raise OSError(f"the hub cannot be reached ({getattr(error, 'reason', error)})") from None
     match = SHA256.match(given)
     return match[1] if match else None
+
+
+def _trust() -> ssl.SSLContext:
+    """Those whom httpx2 trusts: the system's store too, which Python alone does not ask on every system."""
+    import httpx2
+
+    try:
+        return httpx2.create_ssl_context()
+    except OSError as error:
+        raise OSError(f"no certificates could be read ({error.strerror}); see SSL_CERT_FILE and SSL_CERT_DIR") from None
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):

@@ -19,6 +19,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from chatkit.render.plain_text import tame
+from chatkit.signs import fit_to_print
 
 PROMPT, CACHED, COMPLETION, REASONING = "#0072B2", "#56B4E9", "#E69F00", "#D55E00"
 MONEY, SECOND, LIMIT = "#009E73", "#CC79A7", "#D55E00"
@@ -56,6 +57,7 @@ class Picture(Figure):
         super().__init__(figsize=(width, height), layout="constrained", facecolor=theme.paper)
         FigureCanvasAgg(self)
 
+    @fit_to_print
     def __repr__(self) -> str:
         titles = [axes.get_title(loc="left") for axes in self.axes]
         return f"Figure({'; '.join(filter(None, titles))})"

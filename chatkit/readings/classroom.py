@@ -18,6 +18,7 @@ from chatkit.ledger.store import UsageStore, default_store
 from chatkit.readings import sheet
 from chatkit.readings.clock import When, instant
 from chatkit.readings.summary import Summary
+from chatkit.signs import fit_to_print
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,6 +102,7 @@ class ClassReport:
         """A line for each student, lesson and exercise, as CSV that is safe in a spreadsheet."""
         return sheet.to_csv((*_PARTS, *_COLUMNS), map(self._cells, self.store.lines(*_PARTS, **self.scope)), path)
 
+    @fit_to_print
     def __repr__(self) -> str:
         return repr(self.summary())
 

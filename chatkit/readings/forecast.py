@@ -29,6 +29,7 @@ from chatkit.ledger.store import default_store
 from chatkit.ledger.tokens import Range
 from chatkit.readings import notebook_calls
 from chatkit.readings.notebook_calls import Found
+from chatkit.signs import fit_to_print
 
 UNWRITTEN = 300
 """Tokens assumed for a prompt that the code does not write out."""
@@ -56,6 +57,7 @@ class Forecast:
         """For all students."""
         return self.once * self.students
 
+    @fit_to_print
     def __repr__(self) -> str:
         lines = [_words(self.once)]
         if self.students > 1:

@@ -18,6 +18,7 @@ from chatkit.readings import figures, sheet
 from chatkit.readings.clock import local_day, local_hour, short_hours
 from chatkit.readings.figures import Kind
 from chatkit.readings.summary import By, Summary
+from chatkit.signs import fit_to_print
 
 if TYPE_CHECKING:
     import pandas
@@ -48,6 +49,7 @@ class UsageReport:
         self._summary = self.summary("model" if scope.get("session") is not None else "session")
         self.total: Usage = sum((line.usage for line in self._summary), NOTHING)
 
+    @fit_to_print
     def __repr__(self) -> str:
         return self._summary.table().text()
 

@@ -11,6 +11,7 @@ from chatkit.captions import calls_caption
 from chatkit.ledger.record import Usage
 from chatkit.readings.summary import CELLS
 from chatkit.readings.table import Table
+from chatkit.signs import fit_to_print
 
 SHOWN = 50
 
@@ -59,6 +60,7 @@ class SessionList:
         """All names."""
         return [session.name for session in self.sessions]
 
+    @fit_to_print
     def __repr__(self) -> str:
         return self.table().text()
 

@@ -13,6 +13,7 @@ from chatkit.ledger.record import Usage
 from chatkit.ledger.scope import Line
 from chatkit.readings import sheet
 from chatkit.readings.table import Table
+from chatkit.signs import fit_to_print
 
 if TYPE_CHECKING:
     import pandas
@@ -50,6 +51,7 @@ class Summary:
         """What was used by the session, model and so on of this name."""
         return next(line.usage for line in self.lines if line.key[0] == name)
 
+    @fit_to_print
     def __repr__(self) -> str:
         return self.table().text()
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 from chatkit.api.speech_models import END_OF_WHISPER, HOSTED_TRANSLATE
 from chatkit.exceptions import InputError
 from chatkit.ledger.record import NOTHING, Outcome, Usage, UsageRecord
+from chatkit.signs import fit_to_print
 from chatkit.speech import subtitles
 from chatkit.speech.timed import NO_SPEECH, Audio, Missing, Segment, Word, clock
 
@@ -102,6 +103,7 @@ class Transcript:
     def __str__(self) -> str:
         return self.text
 
+    @fit_to_print
     def __repr__(self) -> str:
         length = f", {clock(self.duration)}" if self.duration is not None else ""
         said = repr(self.text if len(self.text) <= 60 else f"{self.text[:59]}…") if self.text else NO_SPEECH

@@ -6,8 +6,11 @@ In: audio in any common form. Out: a `Transcript`.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from chatkit.api import speech_models
 from chatkit.api.speech_models import Task
+from chatkit.endpoint import connect
 from chatkit.endpoint.reply import Progress
+from chatkit.signs import printable
 from chatkit.speech import bar, jobs
 from chatkit.speech.transcript import Transcript
 
@@ -71,4 +74,8 @@ def translate(
 
 
 def _do(task: Task, audio: Any, progress: bool | Callable[[Progress], object], **arguments: Any) -> Transcript:
+    if arguments["client"] is None:
+        named = arguments["model"] or speech_models.default(task)
+        if said := connect.announcement(named):
+            print(printable(said))  # a `.env` may be of a folder that somebody else made
     return bar.wait(jobs.start(task, audio, **arguments), progress)

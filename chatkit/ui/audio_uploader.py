@@ -17,6 +17,7 @@ import traitlets
 from chatkit.api.speech_models import Task
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.ledger.record import NOTHING
+from chatkit.signs import fit_to_print
 from chatkit.speech import jobs
 from chatkit.speech.transcript import Transcript
 from chatkit.ui import cells, control, flush, pages
@@ -174,6 +175,7 @@ class AudioUploader(anywidget.AnyWidget):
                 self.send(told)
             return again
 
+    @fit_to_print
     def __repr__(self) -> str:
         return f"AudioUploader({self._stage.audio.name if self._stage.audio else 'no audio'})"
 

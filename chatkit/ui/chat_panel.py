@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, overload
 from uuid import uuid4
 
@@ -74,7 +75,7 @@ class ChatPanel(anywidget.AnyWidget):
         self._beside = Beside(self.chat, FALLBACK, talk=save_transcript)
         self._closed = False
         self._callbacks: list[Callable[[Reply], object]] = []
-        self._unlisten: list[Callable[[], None]] = []
+        self._unlisten: list[Callable[[], object]] = []
         super().__init__(name=uuid4().hex)
         self.on_msg(lambda _, content, __: self.receive(content))
         control.admit(self.name, self)
@@ -255,8 +256,10 @@ class ChatPanel(anywidget.AnyWidget):
     # --- what the chat tells
 
     def _attend(self) -> None:
-        """Follow the chat."""
+        """Follow the chat; where it asks is said in the panel, not by a printed line."""
+        announce, self.chat.announce = self.chat.announce, None
         self._unlisten = [
+            partial(setattr, self.chat, "announce", announce),
             self.chat.conversation.listen(self._change),
             self.chat.listen(self._follow),
             self.chat.on_reply(self._tell),

@@ -150,7 +150,7 @@ class Stage:
         return self._chat.endpoint is not None and self._chat.endpoint.local
 
     def _serving(self) -> str:
-        endpoint = self._chat.endpoint
+        endpoint = self._chat.foreseen
         if endpoint is None:
             return ""
         # whatever name is asked for, the local server answers with its own model

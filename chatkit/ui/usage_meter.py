@@ -21,6 +21,7 @@ from chatkit.ledger import session as sessions
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import UsageStore, default_store
 from chatkit.readings.live import state
+from chatkit.signs import fit_to_print
 from chatkit.ui import cells, control, flush, pages
 
 HERE = Path(__file__).parent
@@ -131,6 +132,7 @@ class UsageMeter(anywidget.AnyWidget):
         self.layout.close()
         super().close()
 
+    @fit_to_print
     def __repr__(self) -> str:
         scope = self._scope()
         calls = calls_caption(self._store.total(**scope).calls)
