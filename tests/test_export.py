@@ -36,7 +36,7 @@ def test_markdown_shows_an_answer_laid_out_and_everything_else_as_it_is():
     ("text", "wanted"),
     [
         ("a <b> `<b>`", "> a &lt;b> `<b>`"),
-        ("![x](https://a.example/b.png)", "> [image: x](https://a.example/b.png)"),
+        ("![x](https://a.example/b.png)", "> [image: x](https://a.example/b.png) (a.example)"),
         ("```html\n<b>![x](y)\n```\n<b>", "> ```html\n> <b>![x](y)\n> ```\n> &lt;b>"),
         ("~~~\n<b>", "> ~~~\n> <b>"),
         ("1 < 2 and 3<4", "> 1 < 2 and 3<4"),

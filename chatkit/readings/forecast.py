@@ -16,6 +16,7 @@ from typing import Any
 from chatkit.captions import calls_caption, dollars, minutes
 from chatkit.chat import Chat
 from chatkit.conversation import Conversation, Message
+from chatkit.display import displayed
 from chatkit.endpoint import connect
 from chatkit.endpoint.catalog import HOSTED_DEFAULT
 from chatkit.exceptions import InputError, StoreError
@@ -59,7 +60,7 @@ class Forecast:
 
     def _repr_html_(self) -> str:
         first, *rest = repr(self).splitlines()
-        return f"<div><strong>{escape(first)}</strong>{''.join(f'<br>{escape(line)}' for line in rest)}</div>"
+        return displayed(f"<strong>{escape(first)}</strong>{''.join(f'<br>{escape(line)}' for line in rest)}")
 
 
 def estimate(
