@@ -26,6 +26,7 @@ FLOORS = {
 }  # fmt: skip
 SAME_FLOOR = {
     "endpoint": {"ledger"},
+    "answers": {"captions"},
     "chat": {"answers", "captions", "context", "inspection", "keeping", "request", "settings"},
     "request": {"context", "settings"},
     "settings": {"context"},
