@@ -21,9 +21,7 @@ _CODE = re.compile(
 )
 _TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 _INFO = re.compile(r"(?P<fence>[ >]*(?P<mark>[`~])(?P=mark){2,})(?P<info>[^\n]*)")
-_LINK = re.compile(
-    r"(?<![\\!])\[(?P<words>(?:[^\[\]\\]|\\.){0,1000})\]\((?:<(?P<pointed>[^<>\n]*)>|(?P<bare>[^\s()<>]*))(?=[\s)])[^()\n]*\)"
-)
+_LINK = re.compile(r"(?<![\\!])\[(?P<words>(?:[^\[\]\\]|\\.){0,1000})\]\((?P<address>[^\s()]*)(?=[\s)])[^()\n]*\)")
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9@][A-Za-z0-9.@-]*")
 # What a panel takes for a formula: no space inside of single dollars, no digit beside them.
 _FORMULA = re.compile(
@@ -142,11 +140,10 @@ def _harmless(text: str, *, dollars: bool) -> str:
 
 def _told(link: re.Match[str]) -> str:
     """A link followed by where it leads, as in a panel; one that leads nowhere is no link."""
-    address = link["pointed"] if link["pointed"] is not None else link["bare"]
-    host = host_of(address)
+    host = host_of(link["address"])
     if not host or not _PLAIN_HOST.fullmatch(host):
         return f"\\{link[0]}"
-    return link[0] if link["words"] in (address, host) else f"{link[0]} ({host})"
+    return link[0] if link["words"] in (link["address"], host) else f"{link[0]} ({host})"
 
 
 def _formulas(text: str, *, dollars: bool) -> str:
