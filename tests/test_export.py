@@ -100,6 +100,9 @@ def test_a_dollar_is_a_dollar_where_a_panel_finds_no_formula(text, wanted):
     ("text", "wanted"),
     [
         ("[the bank](https://a.example/x)", "> [the bank](https://a.example/x) (a.example)"),
+        ("[A (b)](https://a.example/A_(b))", "> [A (b)](https://a.example/A_(b)) (a.example)"),
+        ("so it is [[1]](https://a.example)", "> so it is [[1]](https://a.example) (a.example)"),
+        ("[the bank][1]\n\n[1]: https://a.example", "> [the bank][1]\n>\n> \\[1]: https://a.example"),
         ("[a.example](https://a.example/x)", "> [a.example](https://a.example/x)"),
         ("<https://a.example/x>", "> &lt;https://a.example/x>"),
         ("[x](<https://a.example>)", "> \\[x](&lt;https://a.example>)"),
@@ -118,8 +121,8 @@ def test_a_link_says_where_it_leads(text, wanted):
 @pytest.mark.parametrize(
     "text",
     [
-        "[the bank][1]\n\n[1]: https://a.example",
-        "[a [b] c](https://a.example)",
+        "[the bank][1]\n\n- [1]: https://a.example",
+        "[a [b [c]] d](https://a.example)",
         "- `$5\n- $6` $7",
         "- x ``` <b>\n  ```python title\n",
     ],

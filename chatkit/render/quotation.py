@@ -21,7 +21,11 @@ _CODE = re.compile(
 )
 _TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 _INFO = re.compile(r"(?P<fence>[ >]*(?P<mark>[`~])(?P=mark){2,})(?P<info>[^\n]*)")
-_LINK = re.compile(r"(?<![\\!])\[(?P<words>(?:[^\[\]\\]|\\.){0,1000})\]\((?P<address>[^\s()]*)(?=[\s)])[^()\n]*\)")
+_LINK = re.compile(
+    r"(?<![\\!])\[(?P<words>(?:[^\[\]\\]|\\.|\[[^\[\]\\]{0,100}\](?!\()){0,1000})\]"
+    r"\((?P<address>(?:[^\s()]|\([^\s()]*\))*)(?=[\s)])[^()\n]*\)"
+)
+_DEFINITION = re.compile(r"^([ >]*)\[(?=[^\]\n]{1,1000}\]:)", re.M)
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9@][A-Za-z0-9.@-]*")
 # What a panel takes for a formula: no space inside of single dollars, no digit beside them.
 _FORMULA = re.compile(
@@ -134,7 +138,8 @@ def _named(code: str) -> str:
 
 
 def _harmless(text: str, *, dollars: bool) -> str:
-    lamed = _LINK.sub(_told, _TAG.sub("&lt;", text).replace("![", "[image: "))
+    lamed = _DEFINITION.sub(r"\1\\[", _TAG.sub("&lt;", text).replace("![", "[image: "))
+    lamed = _LINK.sub(_told, lamed)
     return _formulas(lamed, dollars=dollars)
 
 
