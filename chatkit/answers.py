@@ -1,11 +1,15 @@
 """Floor 2: what came back, as messages of a conversation.
 
-In: a `Reply`. Out: a message for each of its answers that is worth keeping, with how that answer ended.
+In: a `Reply`. Out: a message for each of its answers that is worth keeping, with how that answer ended; and all of
+them as a notebook shows them.
 """
 
 from dataclasses import replace
+from html import escape
 from typing import Any
 
+from chatkit.captions import reply_caption
+from chatkit.display import displayed, shown
 from chatkit.endpoint.reading import FILTERED, LENGTH
 from chatkit.endpoint.reply import Answer, Reply
 from chatkit.message import Message
@@ -20,6 +24,24 @@ def messages(reply: Reply) -> list[Message]:
     """
     said = [answer for answer in reply.answers if answer.text or answer.refusal or answer.tool_calls]
     return [_message(answer, reply) for answer in said or reply.answers[:1] or (Answer(),)]
+
+
+@shown.register
+def reply_html(reply: Reply) -> str:
+    """The answers laid out, what they took, and what ended them if something did."""
+    from chatkit.render.static import conversation_html
+
+    said = messages(reply)
+    thoughts = [answer.reasoning for answer in reply.answers if answer.text or answer.refusal or answer.tool_calls]
+    told = [
+        replace(message, extra={**message.extra, "reasoning": thought} if thought else message.extra)
+        for message, thought in zip(said, thoughts or [""], strict=True)
+    ]
+    ended = f"<p>{escape(str(reply.error))}</p>" if reply.error else ""
+    if not reply.came_back:
+        return displayed(ended or f"<p>{escape(reply.outcome)}</p>")
+    captions = {told[-1].id: reply_caption(reply)}
+    return displayed(f"{conversation_html(told, captions=captions, title='Answer')}{ended}")
 
 
 def _message(answer: Answer, reply: Reply) -> Message:

@@ -4,7 +4,9 @@ In: values of the ledger and endpoint doors. Out: short sentences that a panel, 
 """
 
 from decimal import Decimal
+from html import escape
 
+from chatkit.display import displayed, shown
 from chatkit.endpoint.reply import Reply, Wait
 from chatkit.ledger.estimates import Estimate
 from chatkit.ledger.record import Usage
@@ -49,6 +51,16 @@ def session_caption(usage: Usage, *, local: bool = False) -> str:
     if usage.audio_seconds and usage.total_tokens is None:
         del parts[1]
     return " · ".join(parts)
+
+
+@shown.register
+def usage_html(usage: Usage) -> str:
+    """What was used, as a notebook shows it.
+
+    >>> usage_html(Usage(10, 5, cost=Decimal("0.00012"), known="measured")).partition(">")[2]
+    '1 call · 10 tokens in, 5 out · cost 0.00012 USD</div>'
+    """
+    return displayed(escape(session_caption(usage) or "no calls yet"))
 
 
 def tokens_caption(usage: Usage) -> str:

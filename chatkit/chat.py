@@ -33,6 +33,7 @@ from chatkit.keeping import keeper
 from chatkit.ledger.record import NOTHING, Usage
 from chatkit.lines import Line
 from chatkit.message import HEADS, Message
+from chatkit.parts import heading, said
 from chatkit.render.plain_text import line, tame
 from chatkit.request import Preview, Request
 from chatkit.settings import Settings
@@ -526,5 +527,6 @@ def _draft(text: str | None) -> Message | None:
 
 
 def _line(message: Message) -> str:
-    mark = f" ({message.outcome})" if message.outcome not in (None, "complete") else ""
-    return tame(f"  {message.role}{mark}: {message.text}")
+    head = heading(message)
+    aside = f" ({line(head.aside)})" if head.aside else ""
+    return tame(f"  {head.role}{aside}: {said(message)}")

@@ -11,16 +11,13 @@ from typing import get_args
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from chatkit.captions import reply_caption
 from chatkit.chat import Chat
-from chatkit.conversation import Message
 from chatkit.endpoint.reply import Reply
 from chatkit.exceptions import InputError
 from chatkit.ledger.session import current_session
 from chatkit.readings.figures import Kind
 from chatkit.readings.questions import rename_session, sessions, usage
 from chatkit.readings.summary import By
-from chatkit.render.static import conversation_html
 from chatkit.signs import fit_to_print
 
 HELP = """\
@@ -76,7 +73,7 @@ class ChatkitMagics(Magics):
         """Send the cell's text to a model; `%%chat NAME` goes on with the Chat of that name, or begins one."""
         chat = self._chat(line.strip())
         reply = chat.send(cell.strip())
-        return ShownReply(reply, chat.conversation.messages[-1])
+        return ShownReply(reply)
 
     def _chat(self, name: str) -> Chat:
         if not name:
@@ -95,17 +92,15 @@ class ChatkitMagics(Magics):
 class ShownReply:
     """An answer under its cell: the text, and what it took."""
 
-    def __init__(self, reply: Reply, message: Message) -> None:
+    def __init__(self, reply: Reply) -> None:
         self.reply = reply
-        self._message = message
 
     @fit_to_print
     def __repr__(self) -> str:
         return self.reply.text
 
-    def _repr_html_(self) -> str:
-        captions = {self._message.id: reply_caption(self.reply)}
-        return conversation_html([self._message], captions=captions, title="Answer")
+    def _repr_html_(self) -> str | None:
+        return self.reply._repr_html_()
 
 
 def load(shell: InteractiveShell) -> None:

@@ -13,11 +13,12 @@ from typing import Any, overload
 from chatkit import conversation_file
 from chatkit.chat import Chat
 from chatkit.conversation import Conversation, Message
+from chatkit.display import displayed
 from chatkit.exceptions import InputError
 from chatkit.keeping import archive, writer
 from chatkit.keeping.archive import Archive, Entry
 from chatkit.keeping.keeper import Keeper
-from chatkit.render.plain_text import AS_IT_IS, line, marked
+from chatkit.render.plain_text import line, marked
 from chatkit.signs import fit_to_print
 
 COLUMNS = ("when", "title", "messages", "model", "branches")
@@ -136,7 +137,7 @@ class History(Sequence[Kept]):
         head = "".join(f'<th scope="col">{name}</th>' for name in ("", *COLUMNS))
         rows = "".join(_table_row(number, kept) for number, kept in enumerate(self._entries))
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
-        return f'<div class="{AS_IT_IS}"><p>{escape(self._sentence())}</p>{table}</div>'
+        return displayed(f"<p>{escape(self._sentence())}</p>{table}")
 
     def _sentence(self) -> str:
         if self._file is None:

@@ -13,7 +13,9 @@ from difflib import SequenceMatcher
 from html import escape
 from typing import Literal
 
+from chatkit.display import displayed
 from chatkit.message import Message
+from chatkit.parts import said
 from chatkit.signs import fit_to_print
 
 Kind = Literal["equal", "insert", "delete"]
@@ -85,10 +87,9 @@ class Diff:
             f'<td dir="auto" style="{cell}">{_side(row, row.right, "delete")}</td></tr>'
             for row in self.rows
         )
-        return (
-            '<table class="ck-diff mathjax_ignore" style="width:100%;table-layout:fixed;border-collapse:collapse;color:inherit;font:inherit">'
-            f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        )
+        look = "width:100%;table-layout:fixed;border-collapse:collapse;color:inherit;font:inherit"
+        table = f'<table class="ck-diff" style="{look}"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+        return displayed(table)
 
 
 class Budget:
@@ -205,10 +206,10 @@ def _row(left: Message | None, right: Message | None, budget: Budget) -> Row:
         only = left or right
         assert only is not None
         kind: Literal["insert", "delete"] = "delete" if right is None else "insert"
-        return Row(kind, left, right, (Segment(kind, only.text),))
+        return Row(kind, left, right, (Segment(kind, said(only)),))
     if _key(left) == _key(right):
-        return Row("equal", left, right, (Segment("equal", left.text),))
-    return Row("changed", left, right, words(left.text, right.text, budget))
+        return Row("equal", left, right, (Segment("equal", said(left)),))
+    return Row("changed", left, right, words(said(left), said(right), budget))
 
 
 def _pairs(left: Sequence[Message], right: Sequence[Message]) -> Iterator[tuple[Message | None, Message | None]]:
@@ -241,7 +242,7 @@ def _opcodes(a: Sequence[object], b: Sequence[object]) -> list[tuple[str, int, i
 
 def _key(message: Message) -> tuple[str, str, bool, str]:
     plain = isinstance(message.content, str) and not message.extra
-    return message.role, message.text, message.enabled, "" if plain else repr(message.to_api())
+    return message.role, said(message), message.enabled, "" if plain else repr(message.to_api())
 
 
 def _line(row: Row) -> str:

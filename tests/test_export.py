@@ -8,7 +8,8 @@ from chatkit.conversation import Conversation, Message
 from chatkit.endpoint import connect
 from chatkit.endpoint.address import Endpoint
 from chatkit.exceptions import InputError
-from chatkit.render.document import fenced, quoted, to_markdown
+from chatkit.render.document import literal, to_markdown
+from chatkit.render.quotation import fenced, quoted
 from chatkit.render.static import page
 from chatkit.render.transcript import transcript
 
@@ -36,7 +37,7 @@ def test_markdown_shows_an_answer_laid_out_and_everything_else_as_it_is():
     ("text", "wanted"),
     [
         ("a <b> `<b>`", "> a &lt;b> `<b>`"),
-        ("![x](https://a.example/b.png)", "> [image: x](https://a.example/b.png)"),
+        ("![x](https://a.example/b.png)", "> [image: x](https://a.example/b.png) (a.example)"),
         ("```html\n<b>![x](y)\n```\n<b>", "> ```html\n> <b>![x](y)\n> ```\n> &lt;b>"),
         ("~~~\n<b>", "> ~~~\n> <b>"),
         ("1 < 2 and 3<4", "> 1 < 2 and 3<4"),
@@ -55,6 +56,93 @@ def test_an_answer_in_which_html_would_still_act_or_that_takes_long_is_fenced():
     assert quoted(listed) == fenced(listed)
     assert quoted("[" * 11_000) == fenced("[" * 11_000)
     assert fenced("a\n`````\nb") == "``````text\na\n`````\nb\n``````"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('```"><img src=https://trip.example/x>\nx\n```', "> ```\n> x\n> ```"),
+        ("~~~ <script>\nx\n~~~", "> ~~~\n> x\n> ~~~"),
+        ("```mermaid\nx\n```", "> ```\n> x\n> ```"),
+        ("```math\nx\n```", "> ```\n> x\n> ```"),
+        ('``` Python title="a"\nx\n```', "> ```python\n> x\n> ```"),
+        ("> ````c++ x\n> y\n> ````", "> > ````c++\n> > y\n> > ````"),
+    ],
+)
+def test_a_fence_names_a_language_that_is_one_or_nothing(text, wanted):
+    assert quoted(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("It costs $5.", "> It costs $5."),
+        ("$5 a month, or $10 a year", "> `$`5 a month, or `$`10 a year"),
+        ("\\$5 or \\$10", "> `$`5 or `$`10"),
+        ("$x^2$ and $$ y $$", "> $x^2$ and $$ y $$"),
+        ("$$\nx\n$$", "> $$ x $$"),
+        ("$x$ for $5", "> $x$ for `$`5"),
+        ("`$5` or `$6`", "> `$5` or `$6`"),
+        (r"$\href{https://a.example}{the bank}$", r"> `$`\href{https://a.example}{the bank}`$`"),
+        (r"$\style{background:url(https://a.example)}{x}$", r"> `$`\style{background:url(https://a.example)}{x}`$`"),
+        (r"$\def\x{y}$", r"> `$`\def\x{y}`$`"),
+        ("${a$ and }$", "> `$`{a`$` and }`$`"),
+        (r"\begin{align}x\end{align}", r"> `\begin`{align}x`\end`{align}"),
+        (r"\ref{a} \eqref{b} \beginning", r"> `\ref`{a} `\eqref`{b} \beginning"),
+        (r"\\(a\\) and \\[b\\]", r"> `\`(a`\`) and `\`[b`\`]"),
+    ],
+)
+def test_a_dollar_is_a_dollar_where_a_panel_finds_no_formula(text, wanted):
+    assert quoted(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("[the bank](https://a.example/x)", "> [the bank](https://a.example/x) (a.example)"),
+        ("[A (b)](https://a.example/A_(b))", "> [A (b)](https://a.example/A_(b)) (a.example)"),
+        ("so it is [[1]](https://a.example)", "> so it is [[1]](https://a.example) (a.example)"),
+        ("[the bank][1]\n\n[1]: https://a.example", "> [the bank][1]\n>\n> \\[1]: https://a.example"),
+        ("[a.example](https://a.example/x)", "> [a.example](https://a.example/x)"),
+        ("<https://a.example/x>", "> &lt;https://a.example/x>"),
+        ("[x](<https://a.example>)", "> \\[x](&lt;https://a.example>)"),
+        (
+            "[![i](https://a.example)](https://b.example)",
+            "> [[image: i](https://a.example) (a.example)](https://b.example)",
+        ),
+        ("[x](javascript:1) [y](/lab?reset)", "> \\[x](javascript:1) \\[y](/lab?reset)"),
+        ("[https://good.example](https://a.example)", "> [https://good.example](https://a.example) (a.example)"),
+    ],
+)
+def test_a_link_says_where_it_leads(text, wanted):
+    assert quoted(text) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[the bank][1]\n\n- [1]: https://a.example",
+        "[a [b [c]] d](https://a.example)",
+        "- `$5\n- $6` $7",
+        "- x ``` <b>\n  ```python title\n",
+    ],
+)
+def test_what_cannot_be_made_to_say_so_is_fenced_as_it_is(text):
+    assert quoted(text) == fenced(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Lesson at $5 and $6", "`Lesson at $5 and $6`"),
+        (r"\(x\) `y`", r"`` \(x\) `y` ``"),
+        (r"\begin{a}``", r"``` \begin{a}`` ```"),
+        ("$", "`$`"),
+        ("a_b [c](d)", r"a\_b \[c\]\(d\)"),
+    ],
+)
+def test_a_name_with_a_dollar_or_a_backslash_is_code(text, wanted):
+    assert literal(text) == wanted
 
 
 def test_a_page_stands_alone_and_says_what_was_not_sent():

@@ -17,8 +17,8 @@ import chatkit
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "chatkit"
 FLOORS = {
-    "conversation": 0, "conversation_file": 0, "branches": 0, "lines": 0, "worddiff": 0, "message": 0, "exceptions": 0,
-    "signs": 0,
+    "conversation": 0, "conversation_file": 0, "display": 0, "parts": 0, "branches": 0, "lines": 0, "worddiff": 0, "message": 0,
+    "exceptions": 0, "signs": 0,
     "api": 1, "ledger": 1, "endpoint": 1, "render": 1,
     "captions": 2, "keeping": 2, "chat": 2, "inspection": 2, "request": 2, "settings": 2, "context": 2, "answers": 2,
     "speech": 2, "compare": 2, "recall": 3, "plots": 3, "readings": 3,
@@ -28,7 +28,7 @@ FLOORS = {
 SAME_FLOOR = {
     "ledger": {"api"},
     "endpoint": {"ledger", "api"},
-    "render": set(),
+    "answers": {"captions"},
     "chat": {"answers", "captions", "context", "inspection", "keeping", "request", "settings"},
     "request": {"context", "settings"},
     "settings": {"context"},

@@ -298,11 +298,11 @@ def test_a_conversation_becomes_clean_html():
     assert html.startswith(f"<style>{STYLE}</style>")
     assert html.removeprefix(f"<style>{STYLE}</style>") == (
         '<section class="ck-conversation mathjax_ignore tex2jax_ignore" aria-label="A &quot;talk&quot;">'
-        '<article class="ck-message ck-system"><header class="ck-role">system</header>'
+        '<article class="ck-message ck-role-system"><header class="ck-role">system</header>'
         '<div class="ck-text" dir="auto"><pre class="ck-plain">Be &lt;b&gt;brief&lt;/b&gt;.</pre></div></article>'
-        '<article class="ck-message ck-user ck-off"><header class="ck-role">user · not sent</header>'
+        '<article class="ck-message ck-role-user ck-off"><header class="ck-role">user · not sent</header>'
         '<div class="ck-text" dir="auto"><pre class="ck-plain">*Where?*</pre></div></article>'
-        '<article class="ck-message ck-assistant"><header class="ck-role">assistant · cancelled</header>'
+        '<article class="ck-message ck-role-assistant"><header class="ck-role">assistant · cancelled</header>'
         '<div class="ck-text" dir="auto"><p>In <em>Brazil</em></p>\n</div>'
         '<footer class="ck-caption">7 + 2 tokens</footer></article></section>'
     )

@@ -7,8 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from chatkit.display import shown
 from chatkit.exceptions import ChatkitError
 from chatkit.ledger.record import Outcome, Usage, UsageRecord, total
+from chatkit.signs import fit_to_print
+
+SHOWN = 60
+"""Letters of an answer in a reply's repr."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +91,8 @@ class Reply:
     body that came back, byte for byte; `payload` is a transcript's whole object. `latency` and `first_token`
     are seconds. `records` has one row for each HTTP attempt; `usage` is their sum. `headers` are those of the answer that tell something.
 
-    >>> reply = Reply((Answer(text="Brazil", finish_reason="stop"),), "complete", "gpt-6-luna")
-    >>> reply.text, reply.outcome, reply.finish_reason
-    ('Brazil', 'complete', 'stop')
+    >>> Reply((Answer(text="In Brazil.", finish_reason="stop"),), "complete", "gpt-6-luna")
+    Reply('In Brazil.', outcome='complete', model='gpt-6-luna', finish_reason='stop')
     """
 
     answers: tuple[Answer, ...]
@@ -127,3 +131,22 @@ class Reply:
     def usage(self) -> Usage:
         """What all attempts of the turn used together."""
         return total(self.records)
+
+    @fit_to_print
+    def __repr__(self) -> str:
+        first = self.answers[0] if self.answers else Answer()
+        said = repr(first.text if len(first.text) <= SHOWN else f"{first.text[: SHOWN - 1]}…")
+        facts = {
+            "outcome": self.outcome,
+            "model": self.model,
+            "finish_reason": self.finish_reason,
+            "refusal": first.refusal,
+            "tool_calls": len(first.tool_calls),
+            "answers": len(self.answers) if len(self.answers) > 1 else None,
+            "error": str(self.error) if self.error else None,
+            "usage": self.usage if self.records else None,
+        }
+        return f"Reply({', '.join([said, *(f'{name}={value!r}' for name, value in facts.items() if value)])})"
+
+    def _repr_html_(self) -> str | None:
+        return shown(self)

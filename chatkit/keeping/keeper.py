@@ -13,6 +13,7 @@ from chatkit.conversation import Conversation
 from chatkit.exceptions import ChatkitError
 from chatkit.keeping import archive, writer
 from chatkit.keeping.archive import Archive, DeletedError, Entry, OvertakenError
+from chatkit.parts import said
 from chatkit.render.plain_text import line
 
 TITLE = 60
@@ -95,7 +96,7 @@ def title(conversation: Conversation) -> str:
 
 def _words(conversation: Conversation) -> str:
     messages = {id(message): message for branch in conversation.branches for message in branch.messages}
-    return "\n".join(message.text for message in messages.values())
+    return "\n".join(map(said, messages.values()))
 
 
 def _warn(error: ChatkitError) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any
 
+from chatkit.display import displayed
 from chatkit.exceptions import BudgetError, InputError, StoreError
 from chatkit.ledger import bounds
 from chatkit.ledger.asking import Asked
@@ -84,11 +85,11 @@ class Budget:
     def _repr_html_(self) -> str:
         limit = self.limit
         if limit is None:
-            return html.escape(repr(self))
+            return displayed(html.escape(repr(self)))
         gone = self.spending
         used = float(min(gone.total, limit.amount))
         meter = f'<progress max="{limit.amount:f}" value="{used:.12f}" aria-label="Budget used" style="width:16em"></progress>'
-        return f"<div>{meter} {html.escape(_words(limit, gone))}</div>"
+        return displayed(f"{meter} {html.escape(_words(limit, gone))}")
 
 
 def budget(amount: Money | None = None, *, per: Per = "session", on: On = "stop") -> Budget:

@@ -8,7 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
+
+from chatkit.display import shown
+from chatkit.signs import fit_to_print
 
 Known = Literal["measured", "estimated", "unknown"]
 Outcome = Literal["complete", "length", "filtered", "incomplete", "cancelled", "error"]
@@ -81,9 +84,12 @@ class Usage:
     def __radd__(self, other: object) -> "Usage":
         return self if other == 0 else NotImplemented
 
+    @fit_to_print
     def __repr__(self) -> str:
-        values = [(field.name, getattr(self, field.name), field.default) for field in fields(self)]
-        return f"Usage({', '.join(f'{name}={value!r}' for name, value, default in values if value != default)})"
+        return f"Usage({_told(self, *(field.name for field in fields(self)))})"
+
+    def _repr_html_(self) -> str | None:
+        return shown(self)
 
 
 NOTHING = Usage(0, 0, cost=Decimal(0), known="measured", calls=0)
@@ -127,6 +133,17 @@ class UsageRecord:
     exercise: str = ""
     details: str | None = None
     at_most: Decimal | None = None
+
+    @fit_to_print
+    def __repr__(self) -> str:
+        told = _told(self, "session", "path", "host", "model", "outcome", "status", "error_code", "latency", "usage")
+        return f"UsageRecord('{self.at:%Y-%m-%d %H:%M:%S} UTC', {told})"
+
+
+def _told(value: Any, *names: str) -> str:
+    """The fields of these names that say more than their default does."""
+    told = [(field.name, getattr(value, field.name), field.default) for field in fields(value) if field.name in names]
+    return ", ".join(f"{name}={said!r}" for name, said, default in told if said not in (default, None))
 
 
 def total(records: Iterable[UsageRecord]) -> Usage:

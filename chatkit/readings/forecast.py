@@ -19,6 +19,7 @@ from chatkit.api.speech_models import HOSTED_TRANSCRIBE
 from chatkit.captions import calls_caption, dollars, minutes
 from chatkit.chat import Chat
 from chatkit.conversation import Conversation, Message
+from chatkit.display import displayed
 from chatkit.endpoint import connect
 from chatkit.exceptions import InputError, StoreError
 from chatkit.ledger import estimates, own_price, prices
@@ -66,7 +67,7 @@ class Forecast:
 
     def _repr_html_(self) -> str:
         first, *rest = repr(self).splitlines()
-        return f"<div><strong>{escape(first)}</strong>{''.join(f'<br>{escape(line)}' for line in rest)}</div>"
+        return displayed(f"<strong>{escape(first)}</strong>{''.join(f'<br>{escape(line)}' for line in rest)}")
 
 
 def estimate(

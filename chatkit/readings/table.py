@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from chatkit.display import displayed
 from chatkit.render.plain_text import marked, tame
 
 WIDTH = 48
@@ -55,11 +56,10 @@ class Table:
         foot = f"<tfoot><tr>{_row(self.foot)}</tr></tfoot>" if self.foot else ""
         notes = "".join(f"<p>{_cell(note)}</p>" for note in self.notes)
         if not self.rows:
-            return f'<style>{STYLE}</style><div class="ck-usage"><p>{_cell(self.title)}</p>{notes}</div>'
-        return (
-            f'<style>{STYLE}</style><div class="ck-usage"><table><caption>{_cell(self.title)}</caption>'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}</table>{notes}</div>"
-        )
+            return displayed(f"<p>{_cell(self.title)}</p>{notes}", "ck-usage", style=STYLE)
+        rows = f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody>{foot}"
+        table = f"<table><caption>{_cell(self.title)}</caption>{rows}</table>"
+        return displayed(f"{table}{notes}", "ck-usage", style=STYLE)
 
 
 def _row(row: Sequence[str]) -> str:

@@ -6,18 +6,13 @@ that it shows as it is.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from chatkit.conversation import Message
-from chatkit.render.blocks import is_quick
-from chatkit.render.markdown import acts
-from chatkit.render.plain_text import line, tame
-from chatkit.render.static import state_of
+from chatkit.parts import heading, parts
+from chatkit.render.plain_text import line
+from chatkit.render.quotation import fenced, quoted
 
-_CODE = re.compile(
-    r"^[ >]*(```|~~~).*?(?:^[ >]*\1|\Z)|(?<![\\`])(`+)(?!`)(?:(?!\n[ >]*\n).)+?(?<!`)\2(?!`)", re.S | re.M
-)
-_TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~$&:@])")
 
 
@@ -44,74 +39,38 @@ def to_markdown(
     > In *Brazil*.
     <BLANKLINE>
     """
-    parts = [f"# {literal(title)}", *_messages(messages, captions or {})]
+    blocks = [f"# {literal(title)}", *_messages(messages, captions or {})]
     for name, others in (branches or {}).items():
-        parts += [f"## Branch {literal(name)}", *_messages(others, captions or {})]
-    return "\n\n".join(parts) + "\n"
+        blocks += [f"## Branch {literal(name)}", *_messages(others, captions or {})]
+    return "\n\n".join(blocks) + "\n"
 
 
 def literal(text: str) -> str:
-    """One line of text in which nothing is Markdown.
+    """One line of text in which nothing is Markdown; as code where a reader would find a formula in it.
 
-    >>> literal("<b> *x* [y](z)")
-    '\\\\<b\\\\> \\\\*x\\\\* \\\\[y\\\\]\\\\(z\\\\)'
+    >>> literal("<b> *x* [y](z)"), literal("Lesson at $5 and $6")
+    ('\\\\<b\\\\> \\\\*x\\\\* \\\\[y\\\\]\\\\(z\\\\)', '`Lesson at $5 and $6`')
     """
-    return _SPECIAL.sub(r"\\\1", line(text))
+    told = line(text)
+    return _as_code(told) if "$" in told or "\\" in told else _SPECIAL.sub(r"\\\1", told)
 
 
-def quoted(text: str) -> str:
-    """Markdown that stays within a quotation, whatever it opens; HTML in it is text, an image is a link.
-
-    >>> print(quoted("a <b> `<b>` ![c](https://d.example)\\n\\n```\\n<b> x"))
-    > a &lt;b> `<b>` [image: c](https://d.example)
-    >
-    > ```
-    > <b> x
-
-    Where a reader could still find HTML or an image in it, or would take long to see, the text is fenced.
-    """
-    lamed = _lamed("\n".join(_lines(text)))
-    rows = "\n".join(f"> {row}".rstrip() for row in lamed.split("\n"))
-    return fenced(text) if not is_quick(lamed) or acts(rows) else rows
-
-
-def _lamed(text: str) -> str:
-    """The text with what is outside of code made harmless."""
-    parts, end = [], 0
-    for code in _CODE.finditer(text):
-        parts += [_harmless(text[end : code.start()]), code[0]]
-        end = code.end()
-    return "".join([*parts, _harmless(text[end:])])
-
-
-def _harmless(text: str) -> str:
-    return _TAG.sub("&lt;", text).replace("![", "[image: ")
-
-
-def fenced(text: str) -> str:
-    """Text as it is, behind a fence that is longer than any in it.
-
-    >>> print(fenced("```"))
-    ````text
-    ```
-    ````
-    """
-    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
-    fence = "`" * (longest + 1)
-    return "\n".join([f"{fence}text", *_lines(text), fence])
-
-
-def _lines(text: str) -> list[str]:
-    return tame(text).split("\n")
+def _as_code(text: str) -> str:
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    mark = "`" * (longest + 1)
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{mark}{space}{text}{space}{mark}"
 
 
 def _messages(messages: Iterable[Message], captions: Mapping[str, str]) -> list[str]:
-    parts = []
-    for message in messages:
-        state = state_of(message)
-        parts.append(f"**{message.role}**" + (f" · {literal(state)}" if state else ""))
-        if message.text:
-            parts.append((quoted if message.role == "assistant" else fenced)(message.text))
-        if caption := captions.get(message.id, ""):
-            parts.append(f"*{literal(caption)}*")
-    return parts
+    return [block for message in messages for block in _blocks(message, captions.get(message.id, ""))]
+
+
+def _blocks(message: Message, caption: str) -> Iterator[str]:
+    head = heading(message)
+    yield f"**{head.role}**" + (f" · {literal(head.aside)}" if head.aside else "")
+    for part in parts(message):
+        is_answer = part.kind == "text" and message.role == "assistant"
+        yield (quoted if is_answer else fenced)(part.words)
+    if caption:
+        yield f"*{literal(caption)}*"

@@ -72,18 +72,12 @@ def parse(source: str, notes: MutableMapping[str, Any]) -> list[Token]:
     return _MARKDOWN.parse(source, notes)
 
 
-def acts(source: str) -> bool:
-    """Whether a reader that lets HTML pass would find HTML or an image in this Markdown.
-
-    >>> acts("`<b>` and ![x](y)"), acts("`<b>`")
-    (True, False)
-    """
+def lax(source: str) -> list[Token] | None:
+    """The tokens of a reader that lets HTML pass; None where the text is nested too deep for one."""
     try:
-        tokens = _LAX.parse(source)
+        return _LAX.parse(source)
     except RecursionError:
-        return True
-    inner = [child for token in tokens for child in token.children or ()]
-    return any(token.type in ("html_block", "html_inline", "image") for token in (*tokens, *inner))
+        return None
 
 
 def clean(tokens: list[Token], notes: MutableMapping[str, Any]) -> str:
@@ -153,19 +147,19 @@ def _image(tokens: list[Token], index: int, *_: object) -> str:
     token = tokens[index]
     words = f"image: {token.content}" if token.content else "image"
     address = str(token.attrs.get("src", ""))
-    host = _host(address)
+    host = host_of(address)
     return _anchor(address) + escape(words) + _anchor_end(host) if host else escape(f"[{words}]")
 
 
 def _link_open(tokens: list[Token], index: int, *_: object) -> str:
     address = str(tokens[index].attrs.get("href", ""))
-    return _anchor(address) if _host(address) else ""
+    return _anchor(address) if host_of(address) else ""
 
 
 def _link_close(tokens: list[Token], index: int, *_: object) -> str:
     start = next(i for i in range(index, -1, -1) if tokens[i].type == "link_open")
     address = str(tokens[start].attrs.get("href", ""))
-    host = _host(address)
+    host = host_of(address)
     words = "".join(token.content for token in tokens[start:index])
     return (_anchor_end("" if words in (address, host) else host)) if host else ""
 
@@ -178,7 +172,7 @@ def _anchor_end(host: str) -> str:
     return f'</a> <span class="ck-host">({escape(host)})</span>' if host else "</a>"
 
 
-def _host(address: str) -> str:
+def host_of(address: str) -> str:
     """Where a link leads, in words; empty if it is not one to click on."""
     try:
         parts = urlsplit(address)

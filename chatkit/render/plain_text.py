@@ -12,9 +12,6 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufeff]")
 _TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _HIDDEN = re.compile("[\u061c\u180e\u200b-\u200f\u2060-\u2064\U000e0000-\U000e007f]")
 
-AS_IT_IS = "mathjax_ignore tex2jax_ignore"
-"""Classes of HTML in which a notebook's own front end shall find no mathematics: dollars are dollars there."""
-
 
 def plain(text: str) -> str:
     """The text as it is, line by line, with nothing in it that acts.

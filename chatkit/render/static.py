@@ -4,13 +4,15 @@ In: messages, and for some a caption by their id (what they took). Out: HTML tha
 and needs no kernel.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from html import escape
 from pathlib import Path
 
 from chatkit.conversation import Message
+from chatkit.display import displayed
+from chatkit.parts import heading, parts
 from chatkit.render.blocks import render
-from chatkit.render.plain_text import AS_IT_IS, line, plain
+from chatkit.render.plain_text import line, plain
 
 HERE = Path(__file__).parent
 STYLE = (HERE / "render.css").read_text(encoding="utf-8")
@@ -21,7 +23,7 @@ def conversation_html(
     messages: Iterable[Message], *, captions: Mapping[str, str] | None = None, title: str = "Conversation"
 ) -> str:
     """A conversation as clean, static HTML; `captions` has a line under a message (by its id), such as its usage."""
-    return f"<style>{STYLE}</style>{_section(messages, captions or {}, title)}"
+    return _section(messages, captions or {}, title, style=STYLE)
 
 
 def page(
@@ -47,32 +49,34 @@ def page(
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f'<meta name="referrer" content="no-referrer">\n<title>{name}</title>\n<style>{style}</style>\n</head>\n'
-        f"<body><main><h1>{name}</h1>{body}</main></body>\n</html>\n"
+        f"<body>{displayed(f'<h1>{name}</h1>{body}', tag='main')}</body>\n</html>\n"
     )
 
 
-def state_of(message: Message) -> str:
-    """What is to be said beside a message's role: not sent, or how an answer ended if not well.
+def message_html(
+    message: Message, *, answer: Callable[[str], str] = render, typed: Callable[[str], str] = plain
+) -> str:
+    """What a message holds, part by part: `answer` lays out the words of a model, `typed` all else as it is.
 
-    >>> state_of(Message("assistant", "In Bra", outcome="cancelled", enabled=False))
-    'not sent · cancelled'
+    >>> message_html(Message("tool", "1 < 2", extra={"tool_call_id": "call_1"}))
+    '<pre class="ck-plain">1 &lt; 2</pre>'
     """
-    sent = "" if message.enabled else "not sent"
-    ended = message.outcome if message.outcome not in (None, "complete") else ""
-    return line(" · ".join(filter(None, [sent, ended])))
+    said = answer if message.role == "assistant" else typed
+    return "".join((said if part.kind == "text" else typed)(part.words) for part in parts(message))
 
 
-def _section(messages: Iterable[Message], captions: Mapping[str, str], title: str) -> str:
-    shown = "".join(_message_html(message, captions.get(message.id, "")) for message in messages)
-    return f'<section class="ck-conversation {AS_IT_IS}" aria-label="{escape(title, quote=True)}">{shown}</section>'
+def _section(messages: Iterable[Message], captions: Mapping[str, str], title: str, style: str = "") -> str:
+    shown = "".join(_article(message, captions.get(message.id, "")) for message in messages)
+    return displayed(shown, "ck-conversation", tag="section", label=title, style=style)
 
 
-def _message_html(message: Message, caption: str) -> str:
-    head = escape(" · ".join(filter(None, [message.role, state_of(message)])))
-    body = render(message.text) if message.role == "assistant" else plain(message.text)
+def _article(message: Message, caption: str) -> str:
+    head = heading(message)
+    words = escape(line(" · ".join(filter(None, [head.role, head.aside]))))
     foot = f'<footer class="ck-caption">{escape(caption)}</footer>' if caption else ""
     dim = "" if message.enabled else " ck-off"
+    body = message_html(message) or plain("")
     return (
-        f'<article class="ck-message ck-{message.role}{dim}"><header class="ck-role">{head}'
+        f'<article class="ck-message ck-role-{message.role}{dim}"><header class="ck-role">{words}'
         f'</header><div class="ck-text" dir="auto">{body}</div>{foot}</article>'
     )

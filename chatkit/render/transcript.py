@@ -10,10 +10,12 @@ from html import escape
 from typing import Any
 
 from chatkit.conversation import Message
+from chatkit.display import displayed
+from chatkit.parts import heading, said
 from chatkit.render.blocks import blocks
 from chatkit.render.document import to_markdown
-from chatkit.render.plain_text import AS_IT_IS, line, marked, tame
-from chatkit.render.static import state_of
+from chatkit.render.plain_text import line, marked, tame
+from chatkit.render.static import message_html
 
 CLASS = "ck-saved"
 SWAP = f"""
@@ -29,7 +31,7 @@ def saved(sentence: str) -> dict[str, str]:
     >>> saved("Run this cell.")["text/plain"]
     'Run this cell.'
     """
-    html = f'<style>{SWAP}</style><p class="{CLASS} {AS_IT_IS}">{escape(sentence)}</p>'
+    html = displayed(escape(sentence), CLASS, tag="p", style=SWAP)
     return {"text/html": html, "text/plain": sentence}
 
 
@@ -42,32 +44,30 @@ def transcript(
     A talk
     user: Where?
     """
-    said = tuple(messages)
-    body = "<hr>".join(_message(message, (captions or {}).get(message.id, "")) for message in said)
-    html = f'<style>{SWAP}</style><div class="{CLASS} {AS_IT_IS}"><p><strong>{escape(line(title))}</strong></p><hr>{body}</div>'
-    text = "\n".join([line(title), *(f"{_head(message)}: {tame(message.text)}" for message in said)])
+    told = tuple(messages)
+    body = "<hr>".join(_message(message, (captions or {}).get(message.id, "")) for message in told)
+    html = displayed(f"<p><strong>{escape(line(title))}</strong></p><hr>{body}", CLASS, style=SWAP)
+    text = "\n".join([line(title), *(f"{_head(message)}: {tame(said(message))}" for message in told)])
     return {
         "text/html": html,
-        "text/markdown": to_markdown(said, captions=captions, title=title),
+        "text/markdown": to_markdown(told, captions=captions, title=title),
         "text/plain": text,
     }
 
 
 def _message(message: Message, caption: str) -> str:
     foot = f"<p><small>{escape(caption)}</small></p>" if caption else ""
-    return f'<p><em>{escape(_head(message))}</em></p><div dir="auto">{_body(message)}</div>{foot}'
+    return f'<p><em>{escape(_head(message))}</em></p><div dir="auto">{message_html(message, answer=_laid_out, typed=_as_typed)}</div>{foot}'
 
 
 def _head(message: Message) -> str:
-    state = state_of(message)
-    return f"{message.role} ({state})" if state else message.role
+    head = heading(message)
+    return line(f"{head.role} ({head.aside})" if head.aside else head.role)
 
 
-def _body(message: Message) -> str:
-    if message.role != "assistant":
-        return _as_typed(message.text)
+def _laid_out(answer: str) -> str:
     notes: dict[str, Any] = {"math": "source"}
-    return "".join(block.html for block in blocks(message.text, notes))
+    return "".join(block.html for block in blocks(answer, notes))
 
 
 def _as_typed(text: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from chatkit.display import displayed
 from chatkit.render.plain_text import marked, tame
 from chatkit.speech.timed import NO_SPEECH, Audio, Missing, Segment, clock
 
@@ -38,7 +39,7 @@ def html(
     body = f'<ol class="ck-segments">{rows}</ol>' if rows else f'<p class="ck-said" dir="auto">{said}</p>'
     below = "".join(f'<p class="ck-note">{_safe(note)}</p>' for note in notes if note != NO_SPEECH)
     head = f'<p class="ck-facts">{" · ".join(map(_safe, facts))}</p>{_player(audio) if audio else ""}'
-    return f'<style>{STYLE}</style><div class="ck-transcript">{head}{body}{below}</div>'
+    return displayed(f"{head}{body}{below}", "ck-transcript", style=STYLE)
 
 
 def _player(audio: Audio) -> str:

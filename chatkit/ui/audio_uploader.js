@@ -320,7 +320,7 @@ function build(name, on) {
   const spoken = make("div", { className: "ck-spoken", "aria-live": "polite" });
   const root = make(
     "section",
-    { className: "ck-widget ck-uploader", "aria-label": "Audio", "data-lm-suppress-shortcuts": "true", "data-ck-name": name },
+    { className: "ck-widget ck-uploader mathjax_ignore tex2jax_ignore", "aria-label": "Audio", "data-lm-suppress-shortcuts": "true", "data-ck-name": name },
     file, drop, head, player, listen, fetching, strip, up, rest, task, job, notice, error, result,
     make("div", { className: "ck-foot" }, settings, make("div", { className: "ck-info" }, endpoint, session)),
     spoken,

@@ -34,7 +34,7 @@ function build(name, talk, drawers) {
   const spoken = make("div", { className: "ck-spoken", "aria-live": "polite" });
   const root = make(
     "section",
-    { className: "ck-widget ck-panel", "aria-label": "Chat", "data-lm-suppress-shortcuts": "true", "data-ck-name": name },
+    { className: "ck-widget ck-panel mathjax_ignore tex2jax_ignore", "aria-label": "Chat", "data-lm-suppress-shortcuts": "true", "data-ck-name": name },
     talk,
     notice,
     error,

@@ -16,8 +16,10 @@ from chatkit.endpoint.listing import Models
 from chatkit.endpoint.reply import Reply
 from chatkit.ledger.estimates import priced_as
 from chatkit.ledger.record import Usage
+from chatkit.parts import heading
 from chatkit.render.blocks import render
-from chatkit.render.plain_text import plain
+from chatkit.render.plain_text import line, plain
+from chatkit.render.static import message_html
 from chatkit.ui import controls, outlook
 from chatkit.ui.feed import Scene
 from chatkit.ui.turn import RunningTurn
@@ -87,6 +89,8 @@ class Stage:
             "caption": self._caption(reply) if reply and message.outcome else "",
             "answered": reply is not None,
         }
+        if of := line(heading(message).of):
+            entry["of"] = of
         if variants is not None:
             entry["variants"] = [variants.shown + 1, len(variants)]
         if last and message.role == "assistant" and message.outcome in UNFINISHED:
@@ -119,9 +123,7 @@ class Stage:
         return had[1]
 
     def _laid_out(self, message: Message) -> str:
-        if message.role != "assistant" or not message.text:
-            return plain(message.text or _other_words(message))
-        return self._answer_html(message.text)
+        return message_html(message, answer=self._answer_html) or plain("")
 
     def _answer_html(self, text: str) -> str:
         return self.laid_out.get(text) or render(text)
@@ -159,10 +161,3 @@ class Stage:
 
 
 ANSWER_OUTCOMES = {"length": "length", "content_filter": "filtered"}
-
-
-def _other_words(message: Message) -> str:
-    """What an answer without text says instead: a refusal, the tools that it calls."""
-    calls = [call.get("function", {}) for call in message.extra.get("tool_calls", ()) if isinstance(call, Mapping)]
-    named = [f"calls {call.get('name', 'a tool')}({call.get('arguments', '')})" for call in calls]
-    return "\n".join([str(message.extra.get("refusal") or ""), *named]).strip()

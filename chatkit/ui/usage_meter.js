@@ -77,7 +77,7 @@ function build() {
   const plots = make("div", { className: "ck-plots" }, tokens.figure, money.figure);
   const root = make(
     "section",
-    { className: "ck-meter", "aria-label": "Usage" },
+    { className: "ck-meter mathjax_ignore tex2jax_ignore", "aria-label": "Usage" },
     make("div", { className: "ck-head" }, title, make("label", { className: "ck-switch" }, everywhere, "All my notebooks")),
     problem,
     counters,

@@ -17,7 +17,7 @@ class Panel:
         self.nth = nth
         self.root = self.page.locator(".ck-panel").nth(nth)
         self.box = self.root.get_by_label("Your message")
-        self.answers = self.root.locator(".ck-assistant .ck-body")
+        self.answers = self.root.locator(".ck-role-assistant .ck-body")
 
     @property
     def notebook(self) -> Notebook:
@@ -74,7 +74,7 @@ class Panel:
         """Wait until the last answer on the page is exactly this text."""
         self.page.wait_for_function(
             """([n, text]) => {
-                const found = document.querySelectorAll('.ck-panel')[n]?.querySelectorAll('.ck-assistant .ck-body');
+                const found = document.querySelectorAll('.ck-panel')[n]?.querySelectorAll('.ck-role-assistant .ck-body');
                 return found?.length && found[found.length - 1].textContent.trim() === text;
             }""",
             arg=[self.nth, text],
@@ -84,7 +84,7 @@ class Panel:
         """Wait until an answer that counts has come to a number."""
         self.page.wait_for_function(
             """([n, count]) => {
-                const found = document.querySelectorAll('.ck-panel')[n]?.querySelectorAll('.ck-live.ck-assistant .ck-body');
+                const found = document.querySelectorAll('.ck-panel')[n]?.querySelectorAll('.ck-live.ck-role-assistant .ck-body');
                 return found?.length && found[found.length - 1].textContent.trim().split(/\\s+/).length >= count;
             }""",
             arg=[self.nth, count],

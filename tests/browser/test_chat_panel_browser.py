@@ -267,12 +267,12 @@ def test_settings_reach_the_request(panel: Panel, endpoint: ScriptedEndpoint):
 
 def test_hostile_text_runs_nothing_and_asks_nobody(panel: Panel):
     panel.ask("<img src=x onerror='window.hit=1'> ![x](https://attacker.invalid/?q=1) [go](javascript:window.hit=1)")
-    panel.root.locator(".ck-assistant .ck-host").wait_for()
+    panel.root.locator(".ck-role-assistant .ck-host").wait_for()
     panel.wait_idle()
     assert panel.root.locator("img, script, iframe, form").count() == 0
-    assert panel.root.locator(".ck-assistant a").evaluate_all("links => links.map(a => [a.href, a.rel, a.target])") == [
-        ["https://attacker.invalid/?q=1", "noopener noreferrer", "_blank"]
-    ]
+    assert panel.root.locator(".ck-role-assistant a").evaluate_all(
+        "links => links.map(a => [a.href, a.rel, a.target])"
+    ) == [["https://attacker.invalid/?q=1", "noopener noreferrer", "_blank"]]
     assert panel.page.evaluate("window.hit") is None
 
 
@@ -317,7 +317,7 @@ def test_the_panel_is_shown_in_both_themes_and_in_320_pixels(panel: Panel, theme
     panel.page.wait_for_selector(f"body[data-jp-theme-light={wanted}]", state="attached")
     panel.ask("rich")
     panel.wait_idle()
-    panel.root.locator(".ck-assistant .ck-caption").wait_for()
+    panel.root.locator(".ck-role-assistant .ck-caption").wait_for()
     panel.notebook.screenshot(f"panel-{theme.lower()}", panel.root)
     ink, paper = panel.root.evaluate("node => [getComputedStyle(node).color, getComputedStyle(node).backgroundColor]")
     assert _brightness(ink) < _brightness(paper) if theme == "Light" else _brightness(ink) > _brightness(paper)

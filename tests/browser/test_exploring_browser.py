@@ -378,7 +378,7 @@ def test_an_answer_cut_by_its_limit_can_go_on(panel: Panel, endpoint: ScriptedEn
     panel.root.get_by_role("button", name="Continue").wait_for()
     assert "cut off at the token limit" in panel.message(1).locator(".ck-state").inner_text()
     panel.root.get_by_role("button", name="Continue").click()
-    panel.page.wait_for_function("document.querySelectorAll('.ck-assistant .ck-caption').length === 2")
+    panel.page.wait_for_function("document.querySelectorAll('.ck-role-assistant .ck-caption').length === 2")
     assert panel.notebook.python("chat.conversation[-1].role") == "assistant"
 
 

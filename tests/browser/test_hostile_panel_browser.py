@@ -192,7 +192,7 @@ def test_payloads_in_names_errors_branches_history_and_what_is_opened(
     settings = panel.drawer("Settings")
     settings.get_by_label("System prompt").fill(attack)
     settings.get_by_label("System prompt").press("Tab")
-    panel.root.locator(".ck-system").wait_for()
+    panel.root.locator(".ck-role-system").wait_for()
     settings.get_by_label("Model", exact=True).fill(f"<b>{attack}")
     settings.get_by_label("Model", exact=True).press("Tab")
     panel.root.locator(".ck-error-text", has_text="a model's name").wait_for()

@@ -28,7 +28,7 @@ def test_a_panel_without_its_kernel_leaves_text_and_no_error(notebook: Notebook,
     notebook.run(0)
     notebook.run(1)
     notebook.page.locator(".ck-panel[data-phase=idle]").nth(1).wait_for()
-    notebook.page.locator(".ck-assistant").first.wait_for()
+    notebook.page.locator(".ck-role-assistant").first.wait_for()
     assert notebook.page.locator(".ck-saved").evaluate_all("nodes => nodes.map(node => node.offsetHeight)") == [0, 0]
     notebook.command("docmanager:save")
     notebook.shut_down()
@@ -97,4 +97,4 @@ def test_the_front_end_makes_no_links_of_dollars_in_what_is_shown_as_it_is(noteb
     notebook.page.locator(".control mjx-container").wait_for()  # it has come by all three outputs
     assert notebook.page.locator("mjx-container").count() == 1
     assert notebook.page.locator(".jp-OutputArea a").count() == 0
-    assert "\\href{https://evil.example}" in notebook.page.locator(".ck-user .ck-plain").inner_text()
+    assert "\\href{https://evil.example}" in notebook.page.locator(".ck-role-user .ck-plain").inner_text()

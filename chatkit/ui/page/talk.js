@@ -2,7 +2,7 @@
 /**
  * The talk: messages, the answer that streams, and what can be done to each message.
  *
- * @typedef {{id: string, role: string, html?: string, streamed?: boolean, state: string, off: boolean, caption: string,
+ * @typedef {{id: string, role: string, html?: string, streamed?: boolean, state: string, off: boolean, caption: string, of?: string,
  *   variants?: [number, number] | null, answered?: boolean, unfinished?: boolean, choices?: [number, string, string][]}} Entry
  * @typedef {{run: string, blocks: [number, number, number, string][], question?: string, start?: boolean}} LivePatch
  * @typedef {{html: string[], nodes: HTMLElement[], body: HTMLElement}} LiveAnswer
@@ -228,11 +228,12 @@ function talkOf(desk) {
     if (entry.choices) text = choices(entry);
     else if (!body) putText(text, entry.html ?? "");
     const head = make("div", { className: "ck-head" }, make("span", { className: "ck-role" }, role));
+    if (entry.of) head.append(make("span", { className: "ck-of" }, entry.of));
     if (entry.state) head.append(make("span", { className: "ck-state" }, entry.state));
     head.append(...variants(entry), tools(entry));
     const shown = make(
       "article",
-      { className: `ck-message ck-${entry.role}${entry.off ? " ck-off" : ""}`, "aria-label": role, tabIndex: -1, "data-message": entry.id },
+      { className: `ck-message ck-role-${entry.role}${entry.off ? " ck-off" : ""}`, "aria-label": role, tabIndex: -1, "data-message": entry.id },
       head,
       text,
     );
@@ -264,8 +265,8 @@ function talkOf(desk) {
     dropLive();
     const columns = make("div", { className: "ck-live-answers" });
     const head = make("div", { className: "ck-head" }, make("span", { className: "ck-role" }, "Answer"));
-    const shown = make("article", { className: "ck-message ck-assistant ck-live", "aria-label": "Answer" }, head, columns);
-    const question = patch.question ? make("article", { className: "ck-message ck-user ck-live", "aria-label": "You" }, make("div", { className: "ck-head" }, make("span", { className: "ck-role" }, "You")), make("div", { className: "ck-text ck-body", dir: "auto" })) : null;
+    const shown = make("article", { className: "ck-message ck-role-assistant ck-live", "aria-label": "Answer" }, head, columns);
+    const question = patch.question ? make("article", { className: "ck-message ck-role-user ck-live", "aria-label": "You" }, make("div", { className: "ck-head" }, make("span", { className: "ck-role" }, "You")), make("div", { className: "ck-text ck-body", dir: "auto" })) : null;
     if (question) {
       putText(question.lastChild, patch.question ?? "");
       node.append(question);
@@ -384,7 +385,7 @@ function talkOf(desk) {
     lock,
     running: () => live?.run ?? "",
     editLast() {
-      const mine = messages().filter((shown) => shown.matches(".ck-user")).at(-1);
+      const mine = messages().filter((shown) => shown.matches(".ck-role-user")).at(-1);
       /** @type {HTMLElement | null | undefined} */ (mine?.querySelector('.ck-tools [aria-label="Edit"]'))?.click();
       return Boolean(mine);
     },
