@@ -78,7 +78,8 @@ def write(path: str | os.PathLike[str], text: str) -> Path:
     target = Path(path)
     draft = target.with_name(f".{target.name}.{new_id()}")
     try:
-        draft.write_text(text, encoding="utf-8")
+        with draft.open("x", encoding="utf-8") as file:
+            file.write(text)
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
@@ -87,6 +88,8 @@ def write(path: str | os.PathLike[str], text: str) -> Path:
 
 def read(path: str | os.PathLike[str]) -> Kept:
     """Read a file that `write` wrote, or that anybody wrote."""
+    if not Path(path).is_file() and Path(path).exists():  # a pipe would be waited for
+        raise InputError(f"{Path(path).name} is no file.", "Give a file that chatkit saved.")
     with Path(path).open("rb") as file:
         raw = file.read(LARGEST + 1)
     if len(raw) > LARGEST:

@@ -66,6 +66,8 @@ def merge(store: UsageStore, paths: Iterable["str | os.PathLike[str]"]) -> Merge
 
 
 def _records(path: Path) -> Iterator[UsageRecord]:
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{path} is no file.", "Make one: chatkit usage export FILE.")
     try:
         with path.open(encoding="utf-8") as file:
             lines = ((number, line) for number, line in enumerate(iter(lambda: file.readline(LONGEST), ""), 1))

@@ -5,10 +5,8 @@ In: what a person passes. Out: a `Source`. What is no file yet is written into a
 """
 
 import os
-import shutil
 import stat
 import struct
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chatkit.exceptions import InputError
+from chatkit.private_folder import PrivateFolder
 from chatkit.speech.sniffing import HEAD, Kind, sniff
 
 MOST = 4 * 1024**3
@@ -37,7 +36,8 @@ class Source:
 @contextmanager
 def opened(audio: Any, rate: int | None = None, name: str | None = None) -> Iterator[Source]:
     """The audio as a file, for as long as it is needed. Raises InputError for what holds no audio."""
-    folder = Path(tempfile.mkdtemp(prefix="chatkit-audio-"))
+    own = PrivateFolder("audio")
+    folder = own.path
     try:
         path = _path_of(audio)
         if path is None:
@@ -46,7 +46,7 @@ def opened(audio: Any, rate: int | None = None, name: str | None = None) -> Iter
         called = name or (audio.name if isinstance(getattr(audio, "name", None), str) else "")
         yield _source(path, called or (path.name if path.parent != folder else ""), folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        own.close()
 
 
 def check(audio: Any, rate: int | None = None) -> None:

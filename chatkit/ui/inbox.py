@@ -7,32 +7,25 @@ folder is the user's alone and goes with its owner; a file's own name is only ev
 import os
 import re
 import shutil
-import tempfile
 import unicodedata
-import weakref
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from chatkit import private_folder
 from chatkit.exceptions import InputError
+from chatkit.private_folder import PrivateFolder
 from chatkit.speech.sniffing import HEAD, sniff
 from chatkit.ui.audio_captions import size_caption
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 SLICE = 2**20
 """Bytes in one message at most: Jupyter closes the connection over one of 10 MiB."""
 MOST = 1_000_000_000
 """Bytes of one file at most."""
 NAME_KEPT = 120
-PREFIX = "chatkit-uploads-"
 ENDINGS = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "oga", "opus", "wav", "webm", "aac", "mov", "mkv")
 
 
@@ -121,7 +114,7 @@ class Inbox:
     def __init__(self) -> None:
         self.incoming: Incoming | None = None
         self._folder: Path | None = None
-        self._lock: BinaryIO | None = None
+        self._private: PrivateFolder | None = None
         self._numbers = count(1)
 
     def begin(self, told: Mapping[str, Any]) -> Incoming:
@@ -172,40 +165,18 @@ class Inbox:
         if self.incoming is not None:
             self.incoming.close()
             self.incoming = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
-        if self._lock is not None:
-            self._lock.close()
+        if self._private is not None:
+            self._private.close()
+            self._private = self._folder = None
 
     def _place(self, ending: str) -> Path:
         if self._folder is None:
-            _sweep()
-            self._folder, self._lock = _own_folder()
-            # also where the kernel ends without a word to its widgets
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            self._private = PrivateFolder("uploads")
+            self._folder = self._private.path
         return self._folder / f"audio-{next(self._numbers)}.{ending}"
 
     def _room(self) -> int:
-        return shutil.disk_usage(self._folder or tempfile.gettempdir()).free
-
-
-def _own_folder() -> tuple[Path, BinaryIO]:
-    """A new folder, and its lock, which is held as long as this process lives."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    lock = (folder / "new").open("wb")
-    if fcntl:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    (folder / "new").rename(folder / "lock")  # it is there from the moment on at which it is held
-    return folder, lock
-
-
-def _sweep() -> None:
-    """Take away the folders of processes that were killed: nobody holds their locks any more."""
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/lock") if fcntl else ():
-        with suppress(OSError), path.open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path.parent, ignore_errors=True)
+        return shutil.disk_usage(self._folder or private_folder.homes()[0]).free
 
 
 def clean_name(name: str) -> str:
