@@ -15,7 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from chatkit import answers, context, conversation_file
+from chatkit import answers, context, conversation_file, typed
 from chatkit.branches import Branch
 from chatkit.captions import reply_caption
 from chatkit.context import Selection, Trim
@@ -367,7 +367,7 @@ class Chat:
 
         `branches` adds those that are not shown now; JSON has them always. Raises InputError for another ending.
         """
-        return conversation_file.write(path, self.exported(Path(path).name, branches=branches))
+        return conversation_file.write(path, self.exported(typed.path(path).name, branches=branches))
 
     def exported(self, name: str, *, branches: bool = False) -> str:
         """The text that `export` writes to a file of that name."""
@@ -410,7 +410,10 @@ class Chat:
             self.pending = question.text if question else None
             self.run = started = run.start(lambda: self._turn(asked), self._tell)
         for listener in list(self._listeners):
-            listener(started)
+            try:
+                listener(started)
+            except Exception:
+                logger.exception("A listener of a chat failed; the turn goes on.")
         return started
 
     def _tell(self, reply: Reply) -> None:

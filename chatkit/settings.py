@@ -13,6 +13,7 @@ from chatkit.endpoint import bodies, catalog, parameters
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.engine import Api
 from chatkit.exceptions import InputError
+from chatkit.message import mended_all
 
 _JUDGED = tuple(
     dict.fromkeys((*catalog.SAMPLING, *catalog.STEERING, *bodies.CHAT_ONLY, "reasoning_effort", "max_tokens", "api"))
@@ -43,7 +44,8 @@ class Settings:
                 raise InputError(
                     f"{name} is not a parameter of a chat.", "Chat(client=chatkit.connect(...)) says where calls go."
                 )
-        object.__setattr__(self, "parameters", {k: v for k, v in self.parameters.items() if v is not None})
+        given = {k: v for k, v in self.parameters.items() if v is not None}
+        object.__setattr__(self, "parameters", mended_all(given, "parameters"))
 
     def name(self, endpoint: Endpoint | None) -> str:
         """The model's name that is sent."""

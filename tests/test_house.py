@@ -17,7 +17,7 @@ import chatkit
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "chatkit"
 FLOORS = {
-    "conversation": 0, "conversation_file": 0, "branches": 0, "lines": 0, "worddiff": 0, "message": 0, "exceptions": 0,
+    "conversation": 0, "conversation_file": 0, "branches": 0, "lines": 0, "worddiff": 0, "message": 0, "exceptions": 0, "typed": 0,
     "ledger": 1, "endpoint": 1, "render": 1, "private_folder": 1,
     "captions": 2, "keeping": 2, "chat": 2, "inspection": 2, "request": 2, "settings": 2, "context": 2, "answers": 2,
     "speech": 2, "compare": 2, "recall": 3, "plots": 3, "readings": 3,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chatkit import typed
 from chatkit.exceptions import InputError
 from chatkit.private_folder import PrivateFolder
 from chatkit.speech.sniffing import HEAD, Kind, sniff
@@ -65,7 +66,7 @@ def check(audio: Any, rate: int | None = None) -> None:
 def _path_of(audio: Any) -> Path | None:
     if isinstance(audio, str) and "://" in audio[:16]:
         raise InputError("The audio is an address, not a file.", "Download it first, and give the file's path.")
-    return Path(audio).expanduser() if isinstance(audio, str | os.PathLike) else None
+    return typed.path(audio, "The audio's path").expanduser() if isinstance(audio, str | os.PathLike) else None
 
 
 def _size_of(path: Path) -> int:

@@ -215,7 +215,7 @@ def _content(message: Message, text: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"This message is a list of parts, and the text is not JSON: {error}.") from None
 
 

@@ -11,7 +11,7 @@ import unicodedata
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
+from itertools import count as counted
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ class Incoming:
         self.id = str(told.get("upload"))
         self.name = clean_name(str(told.get("name", "")))
         self.recorded = bool(told.get("recorded"))
-        self.size = None if self.recorded else _count(told.get("size"))
+        self.size = None if self.recorded else count(told.get("size"))
         self.origin = (told.get("name"), self.size, told.get("modified"), told.get("head"))
         self.path = path
         self.seconds = 0.0
@@ -115,12 +115,12 @@ class Inbox:
         self.incoming: Incoming | None = None
         self._folder: Path | None = None
         self._private: PrivateFolder | None = None
-        self._numbers = count(1)
+        self._numbers = counted(1)
 
     def begin(self, told: Mapping[str, Any]) -> Incoming:
         """Make ready for a file; one of which a part came before goes on, unless `fresh` is asked for."""
         known = self.incoming
-        size = _count(told.get("size"))
+        size = count(told.get("size"))
         fresh = bool(told.get("fresh"))
         if known is not None and known.id == told.get("upload") and not fresh:
             return known
@@ -201,7 +201,8 @@ def _ending(incoming: Incoming) -> str:
     return (kind.ending if kind else None) or (named if named in ENDINGS else "audio")
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
+    """A whole number of at least 0; 0 for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
 
 
