@@ -19,16 +19,17 @@ HOUSE = ROOT / "chatkit"
 FLOORS = {
     "conversation": 0, "conversation_file": 0, "branches": 0, "lines": 0, "worddiff": 0, "message": 0, "exceptions": 0, "typed": 0,
     "ledger": 1, "endpoint": 1, "render": 1, "private_folder": 1,
-    "captions": 2, "keeping": 2, "chat": 2, "inspection": 2, "request": 2, "settings": 2, "context": 2, "answers": 2,
+    "captions": 2, "keeping": 2, "chat": 2, "inspection": 2, "offered": 2, "request": 2, "settings": 2, "context": 2, "answers": 2,
     "speech": 2, "compare": 2, "recall": 3, "plots": 3, "readings": 3,
     "ui": 4, "magics": 4, "commands": 4,
     "__init__": 5, "__main__": 5,
 }  # fmt: skip
 SAME_FLOOR = {
     "endpoint": {"ledger"},
-    "chat": {"answers", "captions", "context", "inspection", "keeping", "request", "settings"},
+    "chat": {"answers", "captions", "context", "inspection", "keeping", "offered", "request", "settings"},
     "request": {"context", "settings"},
     "settings": {"context"},
+    "offered": {"settings"},
     "readings": {"plots"},
     "magics": {"ui"},
 }

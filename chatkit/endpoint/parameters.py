@@ -24,7 +24,8 @@ _COUNTS = {
     "top_logprobs": (0, 20),
 }
 _EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_OWN = ("model", "messages", "input", "instructions", "stream", "stream_options")
+OWN = ("model", "messages", "input", "instructions", "stream", "stream_options")
+"""What chatkit sets itself."""
 CONNECTION = ("api_key", "base_url", "organization", "project", "default_headers", "extra_headers", "http_client")
 """What says where calls go and with which key; it is no part of a request's body."""
 SCHEMA_WORDS = frozenset({"properties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const", "items", "$schema"})
@@ -52,7 +53,7 @@ def _model_faults(model: object) -> list[str]:
 
 
 def _parameter_faults(parameters: Mapping[str, Any]) -> list[str]:
-    faults = [f"{name} is set by chatkit itself; leave it out" for name in _OWN if name in parameters]
+    faults = [f"{name} is set by chatkit itself; leave it out" for name in OWN if name in parameters]
     faults += [f"{name} is no parameter of a turn; give it to connect()" for name in CONNECTION if name in parameters]
     for name, value in parameters.items():
         if name in _NUMBERS and not _in_range(value, *_NUMBERS[name]):
@@ -89,9 +90,9 @@ def _is_format(value: object) -> bool:
 
 
 def _in_range(value: object, low: float, high: float | None) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return low <= value and (high is None or value <= high)
+    return low <= value <= (math.inf if high is None else high) and value != math.inf
 
 
 def _span(low: int, high: int | None) -> str:

@@ -29,7 +29,7 @@ from chatkit.ui.beside import Beside
 from chatkit.ui.feed import Feed
 from chatkit.ui.requests import Requests, checked
 from chatkit.ui.stage import IDLE, Stage
-from chatkit.ui.trouble import fault_of, trouble, trouble_of
+from chatkit.ui.trouble import fault_of, offer, trouble, trouble_of
 from chatkit.ui.turn import RunningTurn
 
 logger = logging.getLogger(__name__)
@@ -352,7 +352,8 @@ class ChatPanel(anywidget.AnyWidget):
             self._send_step()
 
     def _send_step(self) -> None:
-        self._feed.tell(self._stage.scene(self._turn, self._error, self._draft), self.send)
+        said = self._error or offer(self.chat)
+        self._feed.tell(self._stage.scene(self._turn, said, self._draft), self.send)
 
 
 def _pair(bundle: Any) -> tuple[Any, Any]:

@@ -186,11 +186,15 @@ def clean_name(name: str) -> str:
     ('a b.wav', 'audio')
     """
     last = re.split(r"[/\\]", name.strip())[-1]
-    visible = "".join(" " if c.isspace() else c for c in last if c.isspace() or unicodedata.category(c)[0] not in "CZ")
+    visible = "".join(" " if c.isspace() else c for c in last if c.isspace() or _is_seen(c))
     shown = " ".join(visible.split()).strip(". ") if visible.strip(". ") else ""
     if len(shown) > NAME_KEPT:
         shown = f"{shown[: NAME_KEPT - 13]}…{shown[-12:]}"
     return shown or "audio"
+
+
+def _is_seen(character: str) -> bool:
+    return unicodedata.category(character)[0] not in "CZ" and character != "\ufffd"
 
 
 def _ending(incoming: Incoming) -> str:
