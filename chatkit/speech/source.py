@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chatkit import typed
 from chatkit.exceptions import InputError
 from chatkit.private_folder import PrivateFolder
-from chatkit.speech.sniffing import HEAD, Kind, sniff
+from chatkit.speech.sniffing import HEAD, RATES, Kind, sniff
 
 MOST = 4 * 1024**3
 """Bytes of audio that are taken in."""
@@ -66,7 +65,7 @@ def check(audio: Any, rate: int | None = None) -> None:
 def _path_of(audio: Any) -> Path | None:
     if isinstance(audio, str) and "://" in audio[:16]:
         raise InputError("The audio is an address, not a file.", "Download it first, and give the file's path.")
-    return typed.path(audio, "The audio's path").expanduser() if isinstance(audio, str | os.PathLike) else None
+    return Path(audio).expanduser() if isinstance(audio, str | os.PathLike) else None
 
 
 def _size_of(path: Path) -> int:
@@ -136,7 +135,7 @@ def _copy(audio: Any, file: Any) -> None:
 def _check_array(audio: Any, rate: int | None) -> int:
     if rate is None:
         raise InputError("An array needs its rate.", "Give it too, such as rate=16000 (samples a second).")
-    if not isinstance(rate, int) or not 1000 <= rate <= 768_000:
+    if not isinstance(rate, int) or not RATES[0] <= rate <= RATES[1]:
         raise InputError(f"rate is {rate!r}; it must be a whole number of samples a second.", "16000 is common.")
     shape, kind = getattr(audio, "shape", ()), getattr(getattr(audio, "dtype", None), "kind", "")
     if len(shape) not in (1, 2) or kind not in "fiu" or not kind or min(shape, default=0) == 0:
