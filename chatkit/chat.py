@@ -24,6 +24,7 @@ from chatkit.conversation import Conversation
 from chatkit.conversation_file import Kept
 from chatkit.endpoint import connect, finding, run
 from chatkit.endpoint.engine import Api, Engine
+from chatkit.endpoint.keys import veiled_all
 from chatkit.endpoint.redact import MARK, SECRET
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
@@ -77,6 +78,7 @@ class Chat:
         history: bool = True,
         **parameters: Any,
     ) -> None:
+        parameters = veiled_all(parameters)
         Settings(parameters=parameters)  # refuses a key, which must not be kept in any attribute
         self.conversation = conversation if isinstance(conversation, Conversation) else Conversation(conversation or ())
         self.model = model

@@ -16,7 +16,7 @@ def mended(text: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         text = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
-    return text.replace("\0", "\ufffd")
+    return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
 class ChatkitError(Exception):

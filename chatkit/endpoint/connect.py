@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 from chatkit.endpoint import launch
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.catalog import HOSTED_DEFAULT
-from chatkit.endpoint.keys import Key, clean_key, veiled
+from chatkit.endpoint.keys import Key, clean_key, veiled, veiled_all
 from chatkit.endpoint.redact import scrub
 from chatkit.exceptions import InputError, SetupError
 from chatkit.ledger.free import LOCAL_PREFIX
@@ -60,7 +60,7 @@ def connect(
     >>> client = connect(base_url="http://127.0.0.1:9/v1", api_key="sk-test", model="some-model")
     some-model answers at 127.0.0.1:9 (arguments).
     """
-    base_url, api_key = veiled(base_url), veiled(api_key)
+    base_url, api_key, options = veiled(base_url), veiled(api_key), veiled_all(options)
     endpoint = resolve(
         base_url=base_url, api_key=api_key, model=model, local=local, tell=None if quiet else print, **options
     )
@@ -87,7 +87,7 @@ def client_for(endpoint: Endpoint, asynchronous: bool, **options: Any) -> "opena
 def endpoint_of(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint:
     """The endpoint of a client; of one that chatkit did not build, by its base URL and key."""
     known = _endpoints.get(client)
-    return known or Endpoint(str(client.base_url).rstrip("/"), client.api_key, HOSTED_DEFAULT, "client")
+    return known or Endpoint(str(client.base_url).rstrip("/"), veiled(client.api_key), HOSTED_DEFAULT, "client")
 
 
 @cache
@@ -197,7 +197,7 @@ def _settings() -> _Settings:
     from dotenv import dotenv_values, find_dotenv
 
     path = find_dotenv(usecwd=True)
-    file = dotenv_values(path, interpolate=False) if path else {}
+    file = {name: veiled(text) for name, text in dotenv_values(path, interpolate=False).items()} if path else {}
     key, key_source = _setting("OPENAI_API_KEY", file)
     url, url_source = _setting("OPENAI_BASE_URL", file)
     return _Settings(
@@ -209,9 +209,9 @@ def _settings() -> _Settings:
 
 
 def _setting(name: str, file: Mapping[str, str | None]) -> tuple[str | None, str | None]:
-    if value := os.environ.get(name, "").strip():
+    if value := veiled(os.environ.get(name, "").strip()):
         return value, name
-    value = (file.get(name) or "").strip()
+    value = veiled((file.get(name) or "").strip())
     return (value, f"{name} in .env") if value else (None, None)
 
 

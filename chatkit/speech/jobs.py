@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatkit import typed
 from chatkit.endpoint import run
+from chatkit.endpoint.keys import veiled_all
 from chatkit.endpoint.reply import Reply
 from chatkit.endpoint.speech_models import Task
 from chatkit.endpoint.turn import Listener
@@ -118,6 +119,7 @@ def start(
     The arguments are those of `chatkit.transcribe`. Raises InputError, before anything is sent, for what
     cannot be audio, for parameters that cannot be sent, and for what the model cannot do.
     """
+    parameters = veiled_all(parameters)
     if task not in ("transcribe", "translate"):
         raise InputError(f"The task is {task!r}.", "It is 'transcribe' or 'translate'.")
     given = {k: v for k, v in parameters.items() if v is not None}

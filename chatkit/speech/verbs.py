@@ -6,6 +6,7 @@ In: audio in any common form. Out: a `Transcript`.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from chatkit.endpoint.keys import veiled_all
 from chatkit.endpoint.reply import Progress
 from chatkit.endpoint.speech_models import Task
 from chatkit.speech import bar, jobs
@@ -45,6 +46,7 @@ def transcribe(
     Raises InputError for what holds no audio and for what the model cannot do, before anything is sent;
     EndpointError where nothing came back. An interrupt cancels.
     """
+    parameters = veiled_all(parameters)
     given = {"language": language, "prompt": prompt, "temperature": temperature, **parameters}
     return _do("transcribe", audio, progress, model=model, client=client, words=words, rate=rate, name=name, **given)
 
@@ -66,6 +68,7 @@ def translate(
 
     Of the hosted models only whisper-1 translates, until 2027-02-26; the local Whisper goes on to.
     """
+    parameters = veiled_all(parameters)
     given = {"prompt": prompt, "temperature": temperature, **parameters}
     return _do("translate", audio, progress, model=model, client=client, words=words, rate=rate, name=name, **given)
 

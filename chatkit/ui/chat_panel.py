@@ -19,6 +19,7 @@ from traitlets import Unicode
 
 from chatkit.chat import Chat
 from chatkit.endpoint import listing
+from chatkit.endpoint.keys import veiled_all
 from chatkit.endpoint.reply import Reply
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
@@ -59,6 +60,7 @@ class ChatPanel(anywidget.AnyWidget):
     name = Unicode(help="What the panel is called on the control comm.").tag(sync=True)
 
     def __init__(self, chat: Chat | None = None, *, save_transcript: bool = False, **chat_arguments: Any) -> None:
+        chat_arguments = veiled_all(chat_arguments)
         if chat is not None and chat_arguments:
             raise InputError(
                 f"ChatPanel got a chat and also {', '.join(sorted(chat_arguments))}.", "Set them on the chat instead."
