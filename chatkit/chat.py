@@ -8,6 +8,7 @@ import asyncio
 import logging
 import os
 import threading
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import takewhile
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from chatkit import answers, context, conversation_file
+from chatkit import answers, context, conversation_file, offered, typed
 from chatkit.branches import Branch
 from chatkit.captions import reply_caption
 from chatkit.context import Selection, Trim
@@ -24,6 +25,7 @@ from chatkit.conversation_file import Kept
 from chatkit.endpoint import connect, finding, run
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.engine import Api, Engine
+from chatkit.endpoint.keys import veiled_all
 from chatkit.endpoint.redact import MARK, SECRET
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
@@ -82,6 +84,7 @@ class Chat:
         history: bool = True,
         **parameters: Any,
     ) -> None:
+        parameters = veiled_all(parameters)
         Settings(parameters=parameters)  # refuses a key, which must not be kept in any attribute
         self.conversation = conversation if isinstance(conversation, Conversation) else Conversation(conversation or ())
         self.model = model
@@ -93,6 +96,7 @@ class Chat:
         self.usage: Usage = NOTHING
         self.endpoint = connect.endpoint_of(client) if client is not None else None
         self.announce: Callable[[str], object] | None = print
+        self._set_aside: dict[str, Any] = {}
         self._replies: dict[str, Reply] = {}
         self._answers: tuple[str, ...] = ()
         self._asked: Request | None = None
@@ -356,18 +360,33 @@ class Chat:
         *,
         client: "openai.OpenAI | openai.AsyncOpenAI | None" = None,
         history: bool = True,
+        trust: bool = False,
     ) -> "Chat":
-        """A chat from a file that `save` wrote; raises InputError for any other file."""
-        return cls.from_kept(conversation_file.read(path), client=client, history=history)
+        """A chat from a file that `save` wrote; raises InputError for any other file.
+
+        Settings that only shape an answer (temperature, seed, a schema, …) come along. What costs more or reaches out
+        (several answers, tools, a web search, a dearer model, what is not known) is named in a warning and set aside
+        (`set_aside`), until `accept` takes it; `trust` takes all of it at once, of a file that you wrote yourself.
+        """
+        chat = cls.from_kept(conversation_file.read(path), client=client, history=history, trust=trust)
+        if chat.set_aside:
+            warnings.warn(f"{offered.sentence(chat.set_aside)} To take it: chat.accept().", stacklevel=2)
+        return chat
 
     @classmethod
     def from_kept(
-        cls, kept: Kept, *, client: "openai.OpenAI | openai.AsyncOpenAI | None" = None, history: bool = True
+        cls,
+        kept: Kept,
+        *,
+        client: "openai.OpenAI | openai.AsyncOpenAI | None" = None,
+        history: bool = True,
+        trust: bool = False,
     ) -> "Chat":
-        """A chat from what a file, or a text (`conversation_file.parse`), holds."""
-        asked = Settings.from_kept(kept.settings)
+        """A chat from what a file, or a text (`conversation_file.parse`), holds; see `load`."""
+        settings = Settings.from_kept(kept.settings)
+        asked, aside = (settings, {}) if trust else offered.parted(settings)
         talk = Conversation.from_kept(kept)
-        return cls(
+        chat = cls(
             model=asked.model,
             client=client,
             conversation=talk,
@@ -376,13 +395,32 @@ class Chat:
             history=history,
             **asked.parameters,
         )
+        chat._set_aside = aside
+        return chat
+
+    @property
+    def set_aside(self) -> Mapping[str, Any]:
+        """What the file that this chat was loaded from sets beside, and nobody has taken yet, by name."""
+        return MappingProxyType(self._set_aside)
+
+    def accept(self) -> Mapping[str, Any]:
+        """Take what the file sets and `set_aside` names; gives back what was taken."""
+        taken = self.decline()
+        self.model = taken.get("model", self.model)
+        self.parameters |= {name: value for name, value in taken.items() if name != "model"}
+        return taken
+
+    def decline(self) -> Mapping[str, Any]:
+        """Leave out for good what `set_aside` names; gives back what was left out."""
+        gone, self._set_aside = self._set_aside, {}
+        return gone
 
     def export(self, path: str | os.PathLike[str], *, branches: bool = False) -> Path:
         """Write the conversation to a file for people: .md, .html (stands alone, fetches nothing) or .json.
 
         `branches` adds those that are not shown now; JSON has them always. Raises InputError for another ending.
         """
-        return conversation_file.write(path, self.exported(Path(path).name, branches=branches))
+        return conversation_file.write(path, self.exported(typed.path(path).name, branches=branches))
 
     def exported(self, name: str, *, branches: bool = False) -> str:
         """The text that `export` writes to a file of that name."""
@@ -426,7 +464,10 @@ class Chat:
             self.pending = question.text if question else None
             self.run = started = run.start(lambda: self._turn(asked), self._tell)
         for listener in list(self._listeners):
-            listener(started)
+            try:
+                listener(started)
+            except Exception:
+                logger.exception("A listener of a chat failed; the turn goes on.")
         return started
 
     def _announce(self) -> None:

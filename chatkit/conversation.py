@@ -4,6 +4,7 @@ In: what a person, a model or a file says. Out: the API's list of messages (`to_
 read and change it: a reader gets a snapshot, and one lock orders the changes.
 """
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,6 +25,8 @@ from chatkit.message import Role as Role
 from chatkit.message import repair as repair
 from chatkit.signs import fit_to_print
 from chatkit.worddiff import Diff
+
+logger = logging.getLogger(__name__)
 
 
 class Conversation:
@@ -368,4 +371,7 @@ class Conversation:
             self._forks = None
         # not under the lock: a listener may wait for one that a reader of this conversation holds
         for listener in list(self._listeners):
-            listener()
+            try:
+                listener()
+            except Exception:
+                logger.exception("A listener of a conversation failed; the conversation has changed all the same.")

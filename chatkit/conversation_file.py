@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from chatkit import typed
 from chatkit.branches import FIRST, check_name
 from chatkit.exceptions import InputError
 from chatkit.lines import Line
@@ -75,10 +76,11 @@ def parse(text: str) -> Kept:
 
 def write(path: str | os.PathLike[str], text: str) -> Path:
     """Write a file, whole or not at all."""
-    target = Path(path)
+    target = typed.path(path)
     draft = target.with_name(f".{target.name}.{new_id()}")
     try:
-        draft.write_text(text, encoding="utf-8")
+        with draft.open("x", encoding="utf-8") as file:
+            file.write(text)
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
@@ -87,14 +89,17 @@ def write(path: str | os.PathLike[str], text: str) -> Path:
 
 def read(path: str | os.PathLike[str]) -> Kept:
     """Read a file that `write` wrote, or that anybody wrote."""
-    with Path(path).open("rb") as file:
+    place = typed.path(path)
+    if not place.is_file() and place.exists():  # a pipe would be waited for
+        raise InputError(f"{place.name} is no file.", "Give a file that chatkit saved.")
+    with place.open("rb") as file:
         raw = file.read(LARGEST + 1)
     if len(raw) > LARGEST:
-        raise InputError(f"{Path(path).name} has more than {LARGEST // 2**20} MB; no conversation has.")
+        raise InputError(f"{place.name} has more than {LARGEST // 2**20} MB; no conversation has.")
     try:
         return parse(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise InputError(f"{Path(path).name} is not a text file.", "Give a file that chatkit saved.") from None
+        raise InputError(f"{place.name} is not a text file.", "Give a file that chatkit saved.") from None
 
 
 def _decode(text: str) -> Any:

@@ -1,6 +1,22 @@
-"""Floor 0: what can go wrong, in words. Each error says the cause and the way out, never a key."""
+"""Floor 0: what can go wrong, in words. Each error says the cause and the way out, never a key.
+
+In: words, which may quote anybody. Out: errors whose text can be written out anywhere.
+"""
 
 from datetime import datetime
+
+
+def mended(text: str) -> str:
+    """The text with \\ufffd for each half character and NUL, which UTF-8, JSON or a database refuse; as long as before.
+
+    >>> mended("a\\x00b"), mended("half " + chr(0xD83D))
+    ('a\\ufffdb', 'half \\ufffd')
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        text = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
+    return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
 class ChatkitError(Exception):
@@ -11,9 +27,10 @@ class ChatkitError(Exception):
     """
 
     def __init__(self, cause: str, way_out: str = "") -> None:
-        self.cause = cause
-        self.way_out = way_out
-        super().__init__(f"{cause} {way_out}".strip())
+        # it may quote anybody, and an error whose text cannot be written out would not be seen at all
+        self.cause = mended(cause)
+        self.way_out = mended(way_out)
+        super().__init__(f"{self.cause} {self.way_out}".strip())
 
     def __str__(self) -> str:
         from chatkit.signs import printable
@@ -88,8 +105,7 @@ class EndpointError(ChatkitError):
         super().__init__(cause, way_out)
         self.kind = kind
         self.status = status
-        self.code = code
-        self.type = type
-        self.param = param
-        self.request_id = request_id
+        self.code, self.type, self.param, self.request_id = (
+            mended(said) if isinstance(said, str) else said for said in (code, type, param, request_id)
+        )
         self.retry_at = retry_at

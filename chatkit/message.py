@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 from uuid import uuid4
 
-from chatkit.exceptions import InputError
+from chatkit.exceptions import InputError, mended
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Content = str | tuple[Mapping[str, Any], ...]
@@ -38,12 +38,12 @@ def repair(text: str) -> tuple[str, str | None]:
     >>> repair("a\\x00b")
     ('a\\ufffdb', '1 character that cannot be sent was replaced by \\ufffd.')
     """
-    mended = _mended_text(text)
-    if mended == text:
+    clean = mended(text)
+    if clean == text:
         return text, None
-    changed = sum(a != b for a, b in zip(text, mended, strict=True))
+    changed = sum(a != b for a, b in zip(text, clean, strict=True))
     noun = "character that cannot be sent was" if changed == 1 else "characters that cannot be sent were"
-    return mended, f"{changed} {noun} replaced by \ufffd."
+    return clean, f"{changed} {noun} replaced by \ufffd."
 
 
 def reveal(text: str) -> str:
@@ -84,7 +84,7 @@ class Message:
     def __post_init__(self) -> None:
         if self.role not in ROLES:
             raise InputError(f"role is {self.role!r}; it must be one of {', '.join(ROLES)}.")
-        object.__setattr__(self, "extra", MappingProxyType(_mended(dict(self.extra), "the message's other fields")))
+        object.__setattr__(self, "extra", MappingProxyType(mended_all(dict(self.extra), "the message's other fields")))
         if isinstance(self.content, str):
             text, note = repair(self.content)
             object.__setattr__(self, "content", text)
@@ -129,29 +129,21 @@ def _parts(content: object, role: str, extra: Mapping[str, Any]) -> Content | No
     if content is None and role == "assistant" and extra:
         return None
     if isinstance(content, list | tuple) and content and all(isinstance(part, Mapping) for part in content):
-        return tuple(MappingProxyType(_mended(dict(part), "content")) for part in content)
+        return tuple(MappingProxyType(mended_all(dict(part), "content")) for part in content)
     raise InputError(
         f"content is {type(content).__name__}; it must be text or a list of the API's parts.",
         "Bytes are made text by .decode().",
     )
 
 
-def _mended_text(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
-    return text.replace("\0", "\ufffd")
-
-
-def _mended(value: Any, what: str, level: int = 0) -> Any:
-    """A copy whose texts can be sent."""
+def mended_all(value: Any, what: str, level: int = 0) -> Any:
+    """A copy whose texts can be sent; `what` it is, in the error for what is nested too deeply."""
     if isinstance(value, str):
-        return _mended_text(value)
+        return mended(value)
     if isinstance(value, Mapping | list | tuple) and level > DEEPEST:
         raise InputError(f"{what} is nested deeper than {DEEPEST} levels.")
     if isinstance(value, Mapping):
-        return {_mended(k, what, level + 1): _mended(v, what, level + 1) for k, v in value.items()}
+        return {mended_all(k, what, level + 1): mended_all(v, what, level + 1) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_mended(item, what, level + 1) for item in value]
+        return [mended_all(item, what, level + 1) for item in value]
     return value

@@ -72,7 +72,7 @@ class Kept:
     def open(self) -> Chat:
         """A chat that goes on from here, and goes on being kept in the same place."""
         document, version = self._document()
-        chat = Chat.from_kept(conversation_file.parse(document), history=False)
+        chat = Chat.from_kept(conversation_file.parse(document), history=False, trust=True)
         chat.keeper = Keeper(chat, self.id, version)
         return chat
 

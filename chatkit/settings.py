@@ -13,8 +13,12 @@ from chatkit.context import Trim, check_trim
 from chatkit.endpoint import bodies
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.engine import Api
-from chatkit.exceptions import InputError
+from chatkit.exceptions import InputError, mended
 from chatkit.ledger import limits
+from chatkit.message import mended_all
+
+NO_PARAMETERS = frozenset((*parameters.OWN, "self", "system", "client", "conversation", "api", "trim", "history"))
+"""What chatkit sets itself, in its own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,10 @@ class Settings:
                 raise InputError(
                     f"{name} is not a parameter of a chat.", "Chat(client=chatkit.connect(...)) says where calls go."
                 )
-        object.__setattr__(self, "parameters", {k: v for k, v in self.parameters.items() if v is not None})
+        if isinstance(self.model, str):
+            object.__setattr__(self, "model", mended(self.model))
+        given = {k: v for k, v in self.parameters.items() if v is not None}
+        object.__setattr__(self, "parameters", mended_all(given, "parameters"))
 
     def name(self, endpoint: Endpoint | None) -> str:
         """The model's name that is sent."""
@@ -89,6 +96,11 @@ class Settings:
             raise InputError(f"settings.model is {own['model']!r:.60}; it must be text.")
         if not isinstance(own.get("parameters", {}), dict):
             raise InputError("settings.parameters must be an object.")
+        for name in own.get("parameters", {}):
+            if name in NO_PARAMETERS:
+                raise InputError(
+                    f"settings.parameters has {name!r}, which is no parameter of the API.", "Take it out of the file."
+                )
         try:
             return cls(**own)
         except InputError as error:

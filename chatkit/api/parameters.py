@@ -142,7 +142,8 @@ TABLE: tuple[Parameter, ...] = (
 )  # fmt: skip
 
 _BY_NAME = {row.name: row for row in TABLE}
-_OWN = ("model", "messages", "input", "instructions", "stream", "stream_options")
+OWN = ("model", "messages", "input", "instructions", "stream", "stream_options")
+"""What chatkit sets itself."""
 
 LIMITS = tuple(row.name for row in TABLE if "max_output_tokens" in (row.name, row.responses))
 """The names by which an answer's length is limited; they mean the same."""
@@ -212,7 +213,7 @@ def _model_faults(model: object) -> list[str]:
 
 
 def _parameter_faults(given: Mapping[str, Any], rules: Rules | None) -> list[str]:
-    found = [f"{name} is set by chatkit itself; leave it out" for name in _OWN if name in given]
+    found = [f"{name} is set by chatkit itself; leave it out" for name in OWN if name in given]
     found += [f"{name} is no parameter of a turn; give it to connect()" for name in CONNECTION if name in given]
     found += [f"{name} {fault}" for name, value in given.items() if (fault := find(name).fault(value, rules))]
     if len(limits := [name for name in LIMITS if name in given]) > 1:

@@ -16,7 +16,7 @@ from chatkit.api.hosts import LOCAL_PREFIX, SERVER
 from chatkit.api.models import HOSTED_DEFAULT
 from chatkit.endpoint import launch, sources
 from chatkit.endpoint.address import Endpoint, checked_url, is_loopback, without_query
-from chatkit.endpoint.keys import clean_key, veiled
+from chatkit.endpoint.keys import clean_key, veiled, veiled_all
 from chatkit.endpoint.redact import AZURE_KEY, clean_url
 from chatkit.endpoint.sources import AZURE, Pair
 from chatkit.exceptions import ChatkitError, InputError, SetupError
@@ -63,7 +63,7 @@ def connect(
     >>> client = connect(base_url="http://127.0.0.1:9/v1", api_key="sk-test", model="some-model")
     some-model answers at 127.0.0.1:9 (arguments).
     """
-    base_url, api_key = veiled(base_url), veiled(api_key)
+    base_url, api_key, options = veiled(base_url), veiled(api_key), veiled_all(options)
     endpoint = resolve(
         base_url=base_url, api_key=api_key, model=model, local=local, tell=None if quiet else print, **options
     )
@@ -92,7 +92,7 @@ def endpoint_of(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint:
     if known := _endpoints.get(client):
         return known
     base, query = without_query(str(client.base_url))
-    own = Endpoint(base, client.api_key, HOSTED_DEFAULT, "client", query=query, ambient=True)
+    own = Endpoint(base, veiled(client.api_key), HOSTED_DEFAULT, "client", query=query, ambient=True)
     return replace(own, organization=client.organization, project=client.project)
 
 

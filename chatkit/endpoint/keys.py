@@ -5,7 +5,8 @@ a header; where keys are. No part of a key is ever in an error.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from chatkit.exceptions import InputError
 
@@ -34,6 +35,11 @@ _TYPED = re.compile(  # bounded everywhere: a line of a million spaces must not 
     )(?P<key>{_WORD}{{20,}})(?=["'\s]|\Z)""",
     re.VERBOSE | re.MULTILINE | re.IGNORECASE,
 )
+_SECRET = re.compile(
+    r"api[-_]?key|secret|passw|credential|auth|bearer|headers?$|\Atoken\Z|(ad|access)[-_]token|_url\Z|\A(organization|project)\Z",
+    re.I,
+)
+"""Names of arguments that hold a key, or may hold one."""
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
 _QUOTES = "\"'`“”‘’"
 
@@ -51,9 +57,39 @@ class Key(str):
         return "'[key]'"
 
 
-def veiled(text: str | None) -> str | None:
+class KeyBytes(bytes):
+    """A key that was given as bytes, which does not show itself either."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "b'[key]'"
+
+
+def veiled(value: Any) -> Any:
     """What was given as a key, or holds one, so that it does not show itself; anything but text stays as it is."""
-    return Key(text) if isinstance(text, str) else text
+    return Key(value) if isinstance(value, str) else KeyBytes(value) if isinstance(value, bytes) else value
+
+
+def veiled_all(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by name, in which what is a key, or by its name may be one, does not show itself.
+
+    Whoever takes arguments of any name does this first: a traceback with variables shows them all.
+
+    >>> veiled_all({"api_key": "abc", "default_headers": {"x": "abc"}, "stop": "abc"})
+    {'api_key': '[key]', 'default_headers': {'x': '[key]'}, 'stop': 'abc'}
+    """
+    return {name: _veiled_deep(value, bool(_SECRET.search(str(name)))) for name, value in given.items()}
+
+
+def _veiled_deep(value: Any, secret: bool) -> Any:
+    if isinstance(value, dict):
+        return {k: _veiled_deep(v, secret or bool(_SECRET.search(str(k)))) for k, v in value.items()}
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return type(value)(_veiled_deep(item, secret) for item in value)
+    if secret or (isinstance(value, str) and any(find_keys(value))):
+        return veiled(value)
+    return value
 
 
 def clean_key(text: str, source: str) -> str:
@@ -63,7 +99,8 @@ def clean_key(text: str, source: str) -> str:
     'sk-abc'
     """
     if not isinstance(text, str):
-        raise InputError(f"{source} is {type(text).__name__}; a key is text.")
+        kind = "bytes" if isinstance(text, bytes) else type(text).__name__
+        raise InputError(f"{source} is {kind}; a key is text.")
     text = Key(text.translate(_INVISIBLE).strip().strip(_QUOTES).strip())
     key = Key(re.sub(r"\A(Authorization:\s*)?Bearer\s+", "", text, flags=re.I).strip().strip(_QUOTES).strip())
     if fault := _fault(key):

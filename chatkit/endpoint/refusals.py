@@ -180,7 +180,8 @@ def _rate_limit(case: _Case) -> tuple[str, str]:
 
 
 def _quota(case: _Case) -> tuple[str, str]:
-    cause = f"The account has no credit left, or has reached its spending limit ({case.refusal.code}).{case.words}"
+    named = f" ({case.refusal.code})" if case.refusal.code else ""
+    cause = f"The account has no credit left, or has reached its spending limit{named}.{case.words}"
     return cause, "Trying again does not help: add credit or raise the limit in the endpoint's billing settings."
 
 

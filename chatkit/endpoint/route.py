@@ -50,7 +50,8 @@ def proxy(base_url: str) -> httpx2.Proxy | None:
 def _said(scheme: str) -> str | None:
     """The proxy as the variables or the system name it, veiled: there may be a password in it."""
     proxies = urllib.request.getproxies()
-    return veiled(proxies.get(scheme) or proxies.get("all"))
+    said: str | None = veiled(proxies.get(scheme) or proxies.get("all"))
+    return said
 
 
 def _made(said: str, kind: str) -> httpx2.Proxy | None:

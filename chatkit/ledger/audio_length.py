@@ -14,6 +14,12 @@ HEAD = 65_536
 MOST_BOXES = 64
 LONGEST = 1e7
 """Seconds, four months: a head that says more says nothing."""
+THINNEST = 50
+"""Bytes that a second of sound takes at least, silence too: nor does a head that says more than its bytes can hold."""
+PLAIN = (1, 3, 0xFFFE)
+"""Kinds of WAV whose samples stand there as they are: their size says how many bytes a second has, whatever is told."""
+RATES = (1_000, 768_000)
+"""Samples a second of what is sound."""
 
 Bitrates = tuple[int, ...]
 _MPEG1: Bitrates = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -47,7 +53,7 @@ def _seconds(file: IO[bytes]) -> float | None:
         length = _reader(data.at(0, 12))(data)
     except (struct.error, ValueError, ZeroDivisionError, IndexError):
         return None
-    return length if length is not None and 0 <= length < LONGEST else None
+    return length if length is not None and 0 <= length < min(LONGEST, 1 + data.size / THINNEST) else None
 
 
 def _reader(head: bytes) -> "Callable[[_Bytes], float | None]":
@@ -74,7 +80,9 @@ def _wav(data: _Bytes) -> float | None:
         name, size = struct.unpack("<4sI", data.at(offset, 8))
         offset += 8
         if name == b"fmt ":
-            rate = struct.unpack("<I", data.at(offset + 8, 4))[0]
+            kind, _, samples, rate, frame = struct.unpack("<HHIIH", data.at(offset, 14))
+            _check(samples)
+            rate = samples * frame if kind in PLAIN else rate
         if name == b"data":
             # a program that does not know the length yet writes the greatest there is
             return float(min(size, data.size - offset) / rate)
@@ -82,9 +90,15 @@ def _wav(data: _Bytes) -> float | None:
     return None
 
 
+def _check(rate: int) -> None:
+    if not RATES[0] <= rate <= RATES[1]:
+        raise ValueError(f"{rate} samples a second")
+
+
 def _flac(data: _Bytes) -> float | None:
     packed = int.from_bytes(data.at(18, 8), "big")
     rate, samples = packed >> 44, packed & (2**36 - 1)
+    _check(rate)
     return samples / rate if samples else None
 
 
@@ -97,7 +111,9 @@ def _ogg(data: _Bytes) -> float | None:
     if body[:8] == b"OpusHead":
         return float(count - struct.unpack("<H", body[10:12])[0]) / 48_000
     if body[:7] == b"\x01vorbis":
-        return float(count / struct.unpack("<I", body[12:16])[0])
+        rate = struct.unpack("<I", body[12:16])[0]
+        _check(rate)
+        return float(count / rate)
     return None
 
 

@@ -3,11 +3,11 @@
 In: names, from a person. Out: changed rows in the store, each change in one transaction.
 """
 
+from chatkit import typed
 from chatkit.exceptions import InputError, StoreError
 from chatkit.ledger import rollup
 from chatkit.ledger import session as sessions
 from chatkit.ledger.place import LockedError
-from chatkit.ledger.rows import text
 from chatkit.ledger.store import BACKGROUND, UsageStore
 
 WIPING = 5.0
@@ -16,7 +16,7 @@ WIPING = 5.0
 
 def rename(store: UsageStore, old: str, new: str) -> None:
     """Call a session `new`, its calls in the store and those that this process is still to make."""
-    name = text(new.strip()) or ""
+    old, name = typed.name(old, "session"), typed.name(new, "session").strip()
     if not name:
         raise InputError("A session's name cannot be empty.", 'Try "Lesson 1".')
     if name == old:
@@ -37,11 +37,12 @@ def rename(store: UsageStore, old: str, new: str) -> None:
 
 def tag(store: UsageStore, session: str, tags: tuple[str, ...]) -> None:
     """Give a session these tags, in place of those it had."""
+    session = typed.name(session, "session")
+    words = dict.fromkeys(typed.name(word, "tag").strip() for word in tags)
     with store.transaction(BACKGROUND) as run:
-        run("DELETE FROM chatkit_tags WHERE session = :session", session=text(session))
-        for word in dict.fromkeys(text(word.strip()) for word in tags):
-            if word:
-                run("INSERT INTO chatkit_tags (session, tag) VALUES (:session, :tag)", session=text(session), tag=word)
+        run("DELETE FROM chatkit_tags WHERE session = :session", session=session)
+        for word in filter(None, words):
+            run("INSERT INTO chatkit_tags (session, tag) VALUES (:session, :tag)", session=session, tag=word)
 
 
 def tags(store: UsageStore) -> dict[str, tuple[str, ...]]:
@@ -58,6 +59,7 @@ def delete(store: UsageStore, session: str) -> int:
     In a file no byte of them is left, nor in its log: `StoreError` where another program keeps that from being
     done now. A server keeps what it deleted until its own next clean-up, and as long as its backups.
     """
+    session = typed.name(session, "session")
     store.flush()
     with store.transaction(BACKGROUND) as run:
         counted = run("SELECT SUM(calls) FROM chatkit_rollup WHERE session = :name", name=session)[0][0]

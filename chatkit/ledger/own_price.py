@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from urllib.parse import urlsplit
 
+from chatkit import typed
 from chatkit.exceptions import InputError
 from chatkit.ledger.prices import SMALLEST, Count, Price
 from chatkit.signs import fit_to_print
@@ -123,7 +124,11 @@ def host_of(endpoint: str | None) -> str | None:
     """
     if endpoint is None:
         return None
-    host = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}").netloc.rpartition("@")[2].lower()
+    endpoint = typed.name(endpoint, "endpoint")
+    try:
+        host = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}").netloc.rpartition("@")[2].lower()
+    except ValueError:
+        host = ""
     if not host or host != host.strip() or " " in host:
         raise InputError(f"endpoint is {endpoint!r}; it must be a host or a URL, such as 'http://127.0.0.1:11434/v1'.")
     return host

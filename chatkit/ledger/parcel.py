@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple, Unpack, get_args
 
+from chatkit import typed
 from chatkit.exceptions import InputError
 from chatkit.ledger.record import Known, Outcome, UsageRecord
 from chatkit.ledger.rows import LARGEST, NAMES, moment, to_record, to_row
@@ -42,6 +43,7 @@ class Merged(NamedTuple):
 
 def export(store: UsageStore, path: "str | os.PathLike[str]", **scope: Unpack[Scope]) -> int:
     """Write the calls of the scope into a new file; gives how many. A file that is there is not overwritten."""
+    path = typed.path(path)
     records = store.records(**scope)
     try:
         with open(path, "x", encoding="utf-8") as file:
@@ -56,7 +58,7 @@ def export(store: UsageStore, path: "str | os.PathLike[str]", **scope: Unpack[Sc
 def merge(store: UsageStore, paths: Iterable["str | os.PathLike[str]"]) -> Merged:
     """Take the calls of these files in; a file that is not right is refused before any of its rows is."""
     before, read = store.total().calls, 0
-    for path in map(Path, paths):
+    for path in map(typed.path, paths):
         records = list(_records(path))
         read += len(records)
         for start in range(0, len(records), BATCH):
@@ -66,6 +68,8 @@ def merge(store: UsageStore, paths: Iterable["str | os.PathLike[str]"]) -> Merge
 
 
 def _records(path: Path) -> Iterator[UsageRecord]:
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        raise InputError(f"{path} is no file.", "Make one: chatkit usage export FILE.")
     try:
         with path.open(encoding="utf-8") as file:
             lines = ((number, line) for number, line in enumerate(iter(lambda: file.readline(LONGEST), ""), 1))

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from chatkit import typed
 from chatkit.exceptions import InputError, StoreError
 
 NETWORK = frozenset(
@@ -91,7 +92,7 @@ def place(url_or_path: "str | os.PathLike[str] | None" = None) -> Place:
     name = given.partition("://")[2].removeprefix("/") if "://" in given else given
     if not name or name.startswith((":memory:", "file:")):
         raise InputError(f"The usage store cannot be {given!r}: it is a file or a server.", "Give a path or a URL.")
-    file = Path(name).expanduser().absolute()
+    file = typed.path(name, "The usage store").expanduser().absolute()
     return Place(f"sqlite:///{file}", file)
 
 

@@ -6,6 +6,7 @@ puts before the price table from then on. Rows that are written already keep the
 
 from datetime import UTC, datetime
 
+from chatkit import typed
 from chatkit.exceptions import InputError
 from chatkit.ledger.own_price import Money, OwnPrice, host_of, money
 from chatkit.ledger.rulebook import rulebook_of
@@ -53,4 +54,4 @@ def remove_price(model: str | None = None, *, endpoint: str | None = None) -> tu
 
 
 def _name(model: str | None) -> str | None:
-    return model.strip().lower() if model else None
+    return typed.name(model, "model").strip().lower() if model else None

@@ -13,6 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
+from chatkit import typed
+from chatkit.exceptions import mended
+
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Booking:
@@ -46,7 +49,7 @@ def current_session() -> str:
 
 def current_user() -> str:
     """Who calls: what `session(user=...)` says, else `CHATKIT_USER`, else nobody."""
-    return booking().user or os.environ.get("CHATKIT_USER", "")
+    return booking().user or mended(os.environ.get("CHATKIT_USER", ""))
 
 
 @contextmanager
@@ -58,12 +61,13 @@ def session(name: str, *, lesson: str = "", exercise: str = "", user: str = "") 
     'Lesson 1'
     """
     outer = booking()
+    name = typed.name(name, "session")
     inner = replace(
         outer,
         session=name,
-        lesson=lesson or outer.lesson,
-        exercise=exercise or outer.exercise,
-        user=user or outer.user,
+        lesson=typed.name(lesson, "lesson") or outer.lesson,
+        exercise=typed.name(exercise, "exercise") or outer.exercise,
+        user=typed.name(user, "user") or outer.user,
     )
     _open.add(inner)
     token = _current.set(inner)

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from chatkit import typed
 from chatkit.ledger.record import NOTHING, Known, Usage
 from chatkit.ledger.rollup import KEYS, SPAN, SUMS
 from chatkit.ledger.rows import dollars, moment
@@ -100,7 +101,7 @@ def matching(scope: Scope) -> tuple[str, dict[str, Any]]:
 
 def _matching(scope: Scope) -> tuple[list[str], dict[str, Any]]:
     given = {name: scope.get(name) for name in _TEXT}
-    chosen = {name: value for name, value in given.items() if value is not None}
+    chosen = {name: typed.name(value, name) for name, value in given.items() if value is not None}
     return [_TEXT[name] for name in chosen], chosen
 
 

@@ -16,6 +16,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from chatkit.local.api_error import ApiError, server_fault
 from chatkit.local.stream import ClientGoneError
 
+KNOWN = "chatkit.known"
+"""What a request's scope holds once its key was the right one."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -87,20 +89,28 @@ class Gate:
             raise
 
     def _check(self, scope: Scope, headers: Headers) -> None:
-        if headers.get("host", "") not in self.hosts:
+        # of two headers of one name each reader may heed another
+        host, origin = headers.getlist("host"), headers.getlist("origin")
+        if len(host) != 1 or host[0] not in self.hosts:
             raise ApiError(403, "This Host is not one of the local server's names.", code="host_not_allowed")
-        origin = headers.get("origin")
-        if origin is not None and (not origin.startswith("http://") or origin[7:] not in self.hosts):
+        if len(origin) > 1 or not all(self._is_own(page) for page in origin):
             raise ApiError(403, "The local server answers no web page (Origin).", code="origin_not_allowed")
-        if scope["path"] != "/health" and not self._is_key(headers.get("authorization", "")):
+        known = self._is_key(headers.getlist("authorization"))
+        scope[KNOWN] = known
+        if scope["path"] != "/health" and not known:
             raise ApiError(
                 401,
                 "No or wrong API key. Send the key that the local server was started with as 'Authorization: Bearer'.",
                 code="invalid_api_key",
             )
 
-    def _is_key(self, authorization: str) -> bool:
-        scheme, _, given = authorization.partition(" ")
+    def _is_own(self, origin: str) -> bool:
+        return origin.startswith("http://") and origin[7:] in self.hosts
+
+    def _is_key(self, authorization: list[str]) -> bool:
+        if len(authorization) != 1:
+            return False
+        scheme, _, given = authorization[0].partition(" ")
         same = hmac.compare_digest(given.encode("latin-1"), self.key)
         return same and scheme.lower() == "bearer"
 

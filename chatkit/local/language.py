@@ -11,7 +11,6 @@ import json
 import secrets
 import signal
 import sys
-import tempfile
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,6 +20,7 @@ from typing import Any
 
 import xllamacpp
 
+from chatkit import private_folder
 from chatkit.exceptions import SetupError
 from chatkit.local.api_error import ApiError, server_fault
 from chatkit.local.ask import Ask
@@ -33,6 +33,7 @@ BATCH = 64
 """Tokens of prompt read at a time. A stop waits for up to two batches of 0.35 s on one slow processor; at 32 a
 prompt costs half as much again, at 128 and more it costs 7 % less."""
 
+SOCKET = "engine.sock"
 FINISHES = {"stop": "stop", "length": "length"}
 
 Put = Callable[[str], bool]
@@ -238,13 +239,17 @@ def _parameters(weights: Path, alias: str, window: int, slots: int, threads: int
 def _private_address() -> Iterator[str]:
     """Where llama.cpp's own server, which cannot be switched off, listens: a socket that is gone at once.
 
-    Windows has no such socket in llama.cpp's HTTP library; there it is a loopback port behind a random key.
+    Windows has no such socket in llama.cpp's HTTP library, and elsewhere each folder's path may be too long for one;
+    there it is a loopback port behind a random key.
     """
-    if sys.platform == "win32":
+    folder = None if sys.platform == "win32" else private_folder.for_a_socket(SOCKET)
+    if folder is None:
         yield "127.0.0.1"
         return
-    with tempfile.TemporaryDirectory(prefix="chatkit-") as folder:
-        yield f"{folder}/engine.sock"
+    try:
+        yield str(folder.path / SOCKET)
+    finally:
+        folder.close()
 
 
 def _take_signals_back() -> None:

@@ -1,12 +1,14 @@
 """Annexe: the socket and the HTTP protocol under the front. In: host, port, app. Out: a served app, deadlines kept.
 
-uvicorn waits for ever for the head of a request; here a head must come in time, and connections are counted.
+uvicorn waits for ever for the head of a request; here a head must come in time, and connections are counted: those
+that have shown no key have a share of their own, in which the one that waits longest makes room for a new one.
 """
 
 import asyncio
 import contextlib
 import errno
 import logging
+import re
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -19,9 +21,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from chatkit.api.hosts import SERVER
 from chatkit.exceptions import SetupError
 from chatkit.local.api_error import ApiError
+from chatkit.local.gate import KNOWN
 
 HEAD_SECONDS = 10.0
 MOST_CONNECTIONS = 512
+MOST_STRANGERS = 128
+"""Connections of those that have not shown the key yet."""
+_BARE_LINE_END = re.compile(rb"(?<!\r)\n")
+_HEADS_END = re.compile(rb"\n\r?\n")
 GRACE_SECONDS = 1
 """Given to answers under way when the server is told to end."""
 
@@ -48,16 +55,51 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 class Protocol(H11Protocol):
-    """HTTP/1.1 whose request heads must come within HEAD_SECONDS."""
+    """HTTP/1.1 whose request heads must come within HEAD_SECONDS, in lines that end as HTTP's do."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _came = 0.0
+    _known = _leaving = False
 
     def connection_made(self, transport: Any) -> None:
         """A client has come."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            transport.abort()
+        self._came = self.loop.time()
+        self._make_room()
         self._watch()
+
+    def handle_events(self) -> None:
+        """Read on; a head whose lines end in a bare line feed, which others take for one line, is refused."""
+        if self.conn.their_state is h11.IDLE:
+            head = self.conn.trailing_data[0]
+            end = _HEADS_END.search(head)
+            if _BARE_LINE_END.search(head, 0, end.end() if end else len(head)):
+                self.send_400_response("Invalid HTTP request received: a line ends in a bare line feed.")
+                return
+        super().handle_events()
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether nobody has shown the key on this connection."""
+        self._known = self._known or bool(self.scope and self.scope.get(KNOWN))
+        return not self._known
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request came whole and its answer is not out."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    def _make_room(self) -> None:
+        here = [one for one in self.connections if isinstance(one, Protocol) and not one._leaving]
+        strangers = [one for one in here if one.is_stranger]
+        if len(strangers) > MOST_STRANGERS:
+            min(strangers, key=lambda one: (one.is_answering, one._came))._leave()
+        elif len(here) > MOST_CONNECTIONS:
+            self._leave()
+
+    def _leave(self) -> None:
+        self._leaving = True
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Bytes have come: the clock runs unless they complete a request."""
@@ -85,8 +127,7 @@ class Protocol(H11Protocol):
         self.transport.close()
 
     def _watch(self) -> None:
-        answering = self.cycle is not None and not self.cycle.response_complete
-        if answering or self.timeout_keep_alive_task is not None:
+        if self.is_answering or self.timeout_keep_alive_task is not None:
             self._unwatch()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)

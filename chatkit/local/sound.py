@@ -30,6 +30,8 @@ DECODERS = frozenset({
 LONGEST = 4 * 3600.0
 """Seconds of audio in one request."""
 SHORTEST = 0.1
+RATES = (1_000, 768_000)
+"""Samples a second that any recording has; what a header says beyond is a mistake or a trick."""
 
 av.logging.set_level(av.logging.PANIC)  # what ffmpeg prints of a bad file helps nobody
 
@@ -81,7 +83,10 @@ class Sound:
                 yield None
             for frame in frames or ():
                 assert isinstance(frame, av.AudioFrame)
-                yield from mono.samples(frame)
+                if _is_a_rate(frame.sample_rate):
+                    yield from mono.samples(frame)
+                else:
+                    yield None
         yield from mono.rest()
 
     def _damaged(self, heard: int) -> None:
@@ -148,7 +153,13 @@ def _check(container: InputContainer) -> None:
     context = stream.codec_context
     if context is None or context.codec.name not in DECODERS:
         raise _refusal("The audio in this file is coded in a way that is not taken here.")
+    if context.sample_rate and not _is_a_rate(context.sample_rate):
+        raise _refusal(f"The file's header says {context.sample_rate:,} samples a second, which no recording has.")
     context.thread_count = 1
+
+
+def _is_a_rate(rate: int) -> bool:
+    return RATES[0] <= rate <= RATES[1]
 
 
 def _counted(container: InputContainer) -> float:

@@ -21,6 +21,7 @@ from chatkit.chat import Chat
 from chatkit.conversation import Conversation, Message
 from chatkit.display import displayed
 from chatkit.endpoint import connect
+from chatkit.endpoint.keys import veiled_all
 from chatkit.exceptions import InputError, StoreError
 from chatkit.ledger import estimates, own_price, prices
 from chatkit.ledger.estimates import CostRange, Estimate
@@ -91,6 +92,7 @@ def estimate(
 
     Raises InputError for what is none of these.
     """
+    parameters = veiled_all(parameters)
     if type(students) is not int or students < 1:
         raise InputError(f"students is {students!r}; it must be a whole number of at least 1.")
     way = _Way.of(what, model, base_url)

@@ -3,8 +3,9 @@
 In: sessions, times, models, people. Out: reports and lists; and the names of sessions, changed in the store.
 """
 
-from typing import Literal
+from typing import Literal, cast
 
+from chatkit import typed
 from chatkit.ledger import filing
 from chatkit.ledger import session as sessions_now
 from chatkit.ledger.scope import Scope
@@ -44,12 +45,13 @@ def usage(
         "exercise": exercise,
         "tag": tag,
     }
+    chosen = cast(Scope, {name: typed.name_or_none(value, name) for name, value in chosen.items()})
     chosen |= {"since": instant(since, "since"), "until": instant(until, "until")}
     here = session is True and all(value is None for value in chosen.values())
     title = "Usage of this session" if here else ""
     if here:
         session = sessions_now.current_session()
-    chosen["session"] = None if session is True else session
+    chosen["session"] = None if session is True else typed.name_or_none(session, "session")
     return UsageReport(store or default_store(), chosen, title)
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from chatkit import typed
 from chatkit.exceptions import SetupError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def to_csv(head: Sequence[str], rows: Iterable[Sequence[Any]], path: "str | os.P
         buffer = io.StringIO(newline="")
         _write(buffer, head, rows)
         return buffer.getvalue()
-    with open(path, "w", encoding="utf-8-sig", newline="") as file:
+    with typed.path(path).open("w", encoding="utf-8-sig", newline="") as file:
         _write(file, head, rows)
     return None
 

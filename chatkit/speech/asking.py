@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chatkit.api import speech_models
+from chatkit.api.parameters import CONNECTION
 from chatkit.api.speech_models import SpeechModel, Task
 from chatkit.endpoint.address import Endpoint
 from chatkit.exceptions import InputError
@@ -32,6 +33,11 @@ class Ask:
     def check(self) -> None:
         """Raise an InputError that names every parameter that cannot be sent, and its rule."""
         faults = [f"{name} is set by chatkit; leave it out" for name in sorted(OWN & set(self.parameters))]
+        faults += [
+            f"{name} is no parameter of a transcription; give it to connect()"
+            for name in CONNECTION
+            if name in self.parameters
+        ]
         faults += _faults(self.parameters)
         if self.model is not None and (
             not isinstance(self.model, str) or not re.fullmatch(r"[^\s\x00-\x1f]{1,300}", self.model)

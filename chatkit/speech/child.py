@@ -32,13 +32,15 @@ def main() -> None:
     """Do what the line on stdin says."""
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     asked = json.loads(sys.stdin.readline())
-    from chatkit.speech.decoding import NoAudioError  # av and numpy are loaded before the limits are set
+    from chatkit.speech.decoding import NoAudioError, TooLongError  # av and numpy are loaded before the limits are set
 
     limit()
     try:
         work(asked)
     except NoAudioError as error:
         say(no_audio=str(error))
+    except TooLongError as error:
+        say(too_long=error.seconds)
     except MemoryError:
         say(no_audio="it asks for more memory than any recording needs")
 
@@ -49,7 +51,8 @@ def limit() -> None:
         import resource
     except ImportError:  # Windows: the parent's clock is the limit
         return
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    # a second limit behind it, or the end would be told as one of many: SIGKILL
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS + 5))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE, FILE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if (taken := _data_of_this_process()) is not None:

@@ -14,13 +14,19 @@ from typing import Any
 import av
 import numpy as np
 
+from chatkit.speech.sniffing import RATES
+
 RATE = 16_000
-LONGEST = 48 * 3600
-"""Seconds after which decoding ends, for a stream that has no end."""
+LONGEST = 24 * 3600 + 60
+"""Seconds of audio that are looked through: a day, and a little."""
+THINNEST = 50
+"""Bytes that a second takes at least, silence too: a header that says more seconds than these is not believed."""
 GUESSED = ("mp3", "aac")
 """Streams without a header, of which ffmpeg guesses the length."""
 SHORT = 1.0
 """Seconds by which a file may be shorter than its header says."""
+_PLAIN = (1, 3, 0xFFFE)
+"""Kinds of WAV whose samples stand there as they are."""
 _OPTIONS = {"protocol_whitelist": "none", "format_probesize": "5000000"}
 
 
@@ -30,6 +36,14 @@ FAULTS = (av.error.FFmpegError, ValueError, OverflowError, OSError)
 
 class NoAudioError(Exception):
     """There is nothing to decode; the words say why."""
+
+
+class TooLongError(Exception):
+    """It is longer than `LONGEST`: so many `seconds` by its header, or None where that does not say."""
+
+    def __init__(self, seconds: float | None = None) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
 
 
 @dataclass
@@ -52,7 +66,7 @@ class Decoded:
 
 
 def blocks(path: Path, demuxer: str, seen: Decoded) -> Iterator[Any]:
-    """The samples as int16 blocks. Raises NoAudioError where there is no stream to decode."""
+    """The samples as int16 blocks. Raises NoAudioError where there is no stream to decode, TooLongError by its length."""
     with path.open("rb") as file:  # an open file, not a name: ffmpeg opens nothing by itself
         try:
             container = av.open(file, format=demuxer, options=_OPTIONS, metadata_errors="ignore")
@@ -63,8 +77,21 @@ def blocks(path: Path, demuxer: str, seen: Decoded) -> Iterator[Any]:
             if stream is None or stream.codec_context is None:
                 raise NoAudioError("it has no sound track")
             seen.codec = stream.codec_context.name
+            _check_rate(stream.codec_context.sample_rate)
             seen.promised = _promised_by_riff(path) if demuxer == "wav" else _promised(container, stream)
+            _check_length(path, _promised(container, stream) if demuxer == "wav" else seen.promised)
             yield from _resampled(_frames(container, stream, seen), seen)
+
+
+def _check_rate(rate: int) -> None:
+    """Refuse what no sound is recorded at; 0 is not known yet."""
+    if rate and not RATES[0] <= rate <= RATES[1]:
+        raise NoAudioError(f"its header says {rate:,} samples a second, which no recording has")
+
+
+def _check_length(path: Path, seconds: float | None) -> None:
+    if seconds and LONGEST < seconds <= path.stat().st_size / THINNEST:
+        raise TooLongError(seconds)
 
 
 def _promised(container: Any, stream: Any) -> float | None:
@@ -80,9 +107,11 @@ def _promised_by_riff(path: Path) -> float | None:
     with path.open("rb") as file:
         head = file.read(65_536)
     form, data = head.find(b"fmt "), head.find(b"data")
-    if form < 0 or len(head) < max(form + 20, data + 8):
+    if form < 0 or len(head) < max(form + 22, data + 8):
         return None
-    bytes_a_second, size = unpack_from("<I", head, form + 16)[0], unpack_from("<I", head, data + 4)[0]
+    kind, _, rate, bytes_a_second, frame = unpack_from("<HHIIH", head, form + 8)
+    size = unpack_from("<I", head, data + 4)[0]
+    bytes_a_second = rate * frame if kind in _PLAIN else bytes_a_second
     return size / bytes_a_second if bytes_a_second and size not in (0, 0xFFFFFFFF) else None
 
 
@@ -108,6 +137,10 @@ def _resampled(frames: Iterator[Any], seen: Decoded) -> Iterator[Any]:
     resampler = None
     form: tuple[Any, ...] = ()
     for frame in frames:
+        if seen.samples and not RATES[0] <= frame.sample_rate <= RATES[1]:
+            _note_damage(seen)
+            continue
+        _check_rate(frame.sample_rate)
         now = (frame.format.name, frame.layout.name, frame.sample_rate)
         if now != form:
             if resampler:
@@ -118,7 +151,7 @@ def _resampled(frames: Iterator[Any], seen: Decoded) -> Iterator[Any]:
         assert resampler
         yield from _taken(resampler, frame, seen)
         if seen.seconds > LONGEST:
-            return
+            raise TooLongError
     if resampler:
         yield from _taken(resampler, None, seen)
 

@@ -7,12 +7,15 @@ is a `Transcript`.
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any
 
+from chatkit import typed
 from chatkit.api.speech_models import Task
 from chatkit.endpoint import run
+from chatkit.endpoint.keys import veiled_all
 from chatkit.endpoint.reply import Reply
 from chatkit.endpoint.turn import Listener
 from chatkit.exceptions import InputError
 from chatkit.ledger.record import Outcome
+from chatkit.message import mended_all
 from chatkit.speech import source
 from chatkit.speech.asking import Ask
 from chatkit.speech.transcript import Transcript
@@ -116,9 +119,12 @@ def start(
     The arguments are those of `chatkit.transcribe`. Raises InputError, before anything is sent, for what
     cannot be audio, for parameters that cannot be sent, and for what the model cannot do.
     """
+    parameters = veiled_all(parameters)
     if task not in ("transcribe", "translate"):
         raise InputError(f"The task is {task!r}.", "It is 'transcribe' or 'translate'.")
-    ask = Ask(task, model, words, {k: v for k, v in parameters.items() if v is not None})
+    given = {k: v for k, v in parameters.items() if v is not None}
+    ask = Ask(task, model, words, mended_all(given, "parameters"))
+    name = typed.name_or_none(name, "name")
     ask.check()
     source.check(audio, rate)
     return Job(Work(audio, ask, client, rate, name, limits or Limits()))

@@ -13,10 +13,16 @@ from typing import Any
 
 from chatkit.exceptions import InputError
 from chatkit.speech.child import PREVIEW as PREVIEW
+from chatkit.speech.child import SECONDS
 from chatkit.speech.source import Source, no_audio
+from chatkit.speech.timed import clock
 
 SILENCE = 120.0
 """Seconds without a word after which the child hangs."""
+MOST_HOURS = 24
+CUT = "Cut it into parts, and give them one by one."
+OUT_OF_TIME = 24
+"""The signal that ends a process whose processor time is over (SIGXCPU), on Linux and macOS."""
 _LINE = 1 << 23
 """Bytes of a line: the silences of two days fit."""
 
@@ -42,9 +48,11 @@ async def look(source: Source, **plan: Any) -> AsyncGenerator[dict[str, Any]]:
             said = _read(line)
             if "no_audio" in said:
                 raise no_audio(str(said["no_audio"]))
+            if "too_long" in said:
+                raise _too_long(said["too_long"])
             yield said
         if code := await child.wait():
-            raise no_audio(f"the decoder broke on it ({_how(code)})")
+            raise _ended(code)
     finally:
         if child.returncode is None:
             with suppress(ProcessLookupError):
@@ -71,5 +79,16 @@ def _read(line: bytes) -> dict[str, Any]:
     return said
 
 
-def _how(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+def _too_long(seconds: float | None) -> InputError:
+    told = f"lasts {clock(seconds)}, by its header" if seconds else "is longer than that"
+    return InputError(f"{MOST_HOURS} hours of audio are the most that are taken, and this file {told}.", CUT)
+
+
+def _ended(code: int) -> InputError:
+    """Why the child ended, by its exit code, or by its signal where that is below 0."""
+    if code == -OUT_OF_TIME:
+        return InputError(
+            f"Looking this file through took more than {SECONDS // 60} minutes of processor time, and was given up.",
+            CUT,
+        )
+    return no_audio(f"the decoder broke on it ({f'signal {-code}' if code < 0 else f'exit code {code}'})")

@@ -5,10 +5,8 @@ In: what a person passes. Out: a `Source`. What is no file yet is written into a
 """
 
 import os
-import shutil
 import stat
 import struct
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from chatkit.exceptions import InputError
-from chatkit.speech.sniffing import HEAD, Kind, sniff
+from chatkit.private_folder import PrivateFolder
+from chatkit.speech.sniffing import HEAD, RATES, Kind, sniff
 
 MOST = 4 * 1024**3
 """Bytes of audio that are taken in."""
@@ -37,7 +36,8 @@ class Source:
 @contextmanager
 def opened(audio: Any, rate: int | None = None, name: str | None = None) -> Iterator[Source]:
     """The audio as a file, for as long as it is needed. Raises InputError for what holds no audio."""
-    folder = Path(tempfile.mkdtemp(prefix="chatkit-audio-"))
+    own = PrivateFolder("audio")
+    folder = own.path
     try:
         path = _path_of(audio)
         if path is None:
@@ -46,7 +46,7 @@ def opened(audio: Any, rate: int | None = None, name: str | None = None) -> Iter
         called = name or (audio.name if isinstance(getattr(audio, "name", None), str) else "")
         yield _source(path, called or (path.name if path.parent != folder else ""), folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        own.close()
 
 
 def check(audio: Any, rate: int | None = None) -> None:
@@ -135,7 +135,7 @@ def _copy(audio: Any, file: Any) -> None:
 def _check_array(audio: Any, rate: int | None) -> int:
     if rate is None:
         raise InputError("An array needs its rate.", "Give it too, such as rate=16000 (samples a second).")
-    if not isinstance(rate, int) or not 1000 <= rate <= 768_000:
+    if not isinstance(rate, int) or not RATES[0] <= rate <= RATES[1]:
         raise InputError(f"rate is {rate!r}; it must be a whole number of samples a second.", "16000 is common.")
     shape, kind = getattr(audio, "shape", ()), getattr(getattr(audio, "dtype", None), "kind", "")
     if len(shape) not in (1, 2) or kind not in "fiu" or not kind or min(shape, default=0) == 0:

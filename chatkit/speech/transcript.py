@@ -11,6 +11,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
 
+from chatkit import typed
 from chatkit.api.speech_models import END_OF_WHISPER, HOSTED_TRANSLATE
 from chatkit.exceptions import InputError
 from chatkit.ledger.record import NOTHING, Outcome, Usage, UsageRecord
@@ -84,7 +85,7 @@ class Transcript:
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write a file in the form that its ending names: .txt, .srt, .vtt or .json."""
-        target = Path(path)
+        target = typed.path(path)
         make = {".txt": self.to_text, ".srt": self.to_srt, ".vtt": self.to_vtt, ".json": self.to_json}
         if target.suffix.lower() not in make:
             raise InputError(f"{target.name!r} ends in none of {', '.join(make)}.", "Give it one of these endings.")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chatkit.api import speech_models
 from chatkit.api.speech_models import Task
 from chatkit.endpoint import connect
+from chatkit.endpoint.keys import veiled_all
 from chatkit.endpoint.reply import Progress
 from chatkit.signs import printable
 from chatkit.speech import bar, jobs
@@ -48,6 +49,7 @@ def transcribe(
     Raises InputError for what holds no audio and for what the model cannot do, before anything is sent;
     EndpointError where nothing came back. An interrupt cancels.
     """
+    parameters = veiled_all(parameters)
     given = {"language": language, "prompt": prompt, "temperature": temperature, **parameters}
     return _do("transcribe", audio, progress, model=model, client=client, words=words, rate=rate, name=name, **given)
 
@@ -69,6 +71,7 @@ def translate(
 
     Of the hosted models only whisper-1 translates, until 2027-02-26; the local Whisper goes on to.
     """
+    parameters = veiled_all(parameters)
     given = {"prompt": prompt, "temperature": temperature, **parameters}
     return _do("translate", audio, progress, model=model, client=client, words=words, rate=rate, name=name, **given)
 

@@ -153,6 +153,14 @@ def _set(desk: Desk, content: Content) -> None:
     desk.touch()
 
 
+def _accept(desk: Desk, _: Content) -> None:
+    desk.chat.accept()
+
+
+def _decline(desk: Desk, _: Content) -> None:
+    desk.chat.decline()
+
+
 def _models(desk: Desk, _: Content) -> None:
     desk.ask_models()
 
@@ -196,6 +204,8 @@ ACTS: Mapping[str, Callable[[Desk, Content], None]] = {
     "drop": _drop,
     "drop_oldest": _drop_oldest,
     "set": _set,
+    "accept": _accept,
+    "decline": _decline,
     "models": _models,
     "new": _new,
     "open": _open,
@@ -215,7 +225,7 @@ def _content(message: Message, text: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"This message is a list of parts, and the text is not JSON: {error}.") from None
 
 

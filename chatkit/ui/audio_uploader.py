@@ -29,7 +29,8 @@ from chatkit.ui.inbox import AudioFile, Inbox
 from chatkit.ui.intake import INTAKE, Intake
 from chatkit.ui.lines import edited
 from chatkit.ui.recognition import Recognition
-from chatkit.ui.requests import Requests
+from chatkit.ui.requests import Requests, checked
+from chatkit.ui.trouble import fault_of
 
 if TYPE_CHECKING:
     import openai
@@ -175,6 +176,14 @@ class AudioUploader(anywidget.AnyWidget):
                 self.send(told)
             return again
 
+    def fail(self, fault: Exception) -> None:
+        """Say that the uploader could not be brought up to date."""
+        with self._lock:
+            if self._closed:
+                return
+            before = {"text": self._stage.error} if self._stage.error else None
+            self._feed.tell(self._feed.still(error=fault_of(fault, before)), self.send)
+
     @fit_to_print
     def __repr__(self) -> str:
         return f"AudioUploader({self._stage.audio.name if self._stage.audio else 'no audio'})"
@@ -190,21 +199,23 @@ class AudioUploader(anywidget.AnyWidget):
 
     def receive(self, content: Mapping[str, Any], buffers: Sequence[memoryview] = ()) -> None:
         """Take a view's message, on any thread, once for each request id; submit and return."""
-        kind = str(content.get("type"))
-        act = self._ACTS.get(kind)
-        if self._closed or (act is None and kind not in INTAKE) or not self._requests.is_new(content.get("id")):
-            return
+        asked: Mapping[str, Any] = {}
         try:
+            asked = checked(content)
+            kind = str(asked.get("type"))
+            act = self._ACTS.get(kind)
+            if self._closed or (act is None and kind not in INTAKE) or not self._requests.is_new(asked.get("id")):
+                return
             with self._lock:
-                value = act(self, content) if act else INTAKE[kind](self._intake, content, buffers)
+                value = act(self, asked) if act else INTAKE[kind](self._intake, asked, buffers)
         except ChatkitError as error:
-            self._refuse(content, error)
+            self._refuse(asked, error)
         except OSError as error:
             self._refuse(
-                content, InputError(f"The kernel's disk takes no more: {error.strerror or error}.", "Make room.")
+                asked, InputError(f"The kernel's disk takes no more: {error.strerror or error}.", "Make room.")
             )
         else:
-            self._answer(content, value)
+            self._answer(asked, value)
 
     def _answer(self, content: Mapping[str, Any], value: Any) -> None:
         """What is sound goes beside the message, not in it."""
@@ -274,6 +285,7 @@ class AudioUploader(anywidget.AnyWidget):
             if ended is not self._stage.recognition or self._closed:
                 return
             self._stage.recognition = None
+            self._touch(urgent=True)  # whatever comes of what follows: it is over
             said = ended.job.transcript
             self._stage.usage += sum((record.usage for record in ended.records), NOTHING)
             if said is None or (said.outcome == "cancelled" and not ended.job.text):
@@ -330,8 +342,5 @@ class AudioUploader(anywidget.AnyWidget):
             self.send(message)
 
     def _send_patch(self) -> None:
-        patch = self._feed.advance(
-            self._stage.scene({name: getattr(self, name) for name in SETTINGS}, chat=self.panel is not None)
-        )
-        if patch:
-            self.send(patch)
+        settings = {name: getattr(self, name) for name in SETTINGS}
+        self._feed.tell(self._stage.scene(settings, chat=self.panel is not None), self.send)

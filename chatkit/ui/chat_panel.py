@@ -5,6 +5,7 @@ every view (feed.py), sent in their turn (flush.py). No text of the talk and no 
 saved with a notebook.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +20,7 @@ from traitlets import Unicode
 
 from chatkit.chat import Chat
 from chatkit.endpoint import listing
+from chatkit.endpoint.keys import veiled_all
 from chatkit.endpoint.reply import Reply
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
@@ -27,10 +29,12 @@ from chatkit.ui import cells, control, flush, pages, questions
 from chatkit.ui.acts import ACTS
 from chatkit.ui.beside import Beside
 from chatkit.ui.feed import Feed
-from chatkit.ui.requests import Requests
-from chatkit.ui.stage import Stage
-from chatkit.ui.trouble import trouble, trouble_of
+from chatkit.ui.requests import Requests, checked
+from chatkit.ui.stage import IDLE, Stage
+from chatkit.ui.trouble import fault_of, offer, trouble, trouble_of
 from chatkit.ui.turn import RunningTurn
+
+logger = logging.getLogger(__name__)
 
 FALLBACK = "ChatPanel: run this cell to talk to the model here."
 WATCHED = ("ask", "retry", "rerun", "continue")
@@ -57,6 +61,7 @@ class ChatPanel(anywidget.AnyWidget):
     name = Unicode(help="What the panel is called on the control comm.").tag(sync=True)
 
     def __init__(self, chat: Chat | None = None, *, save_transcript: bool = False, **chat_arguments: Any) -> None:
+        chat_arguments = veiled_all(chat_arguments)
         if chat is not None and chat_arguments:
             raise InputError(
                 f"ChatPanel got a chat and also {', '.join(sorted(chat_arguments))}.", "Set them on the chat instead."
@@ -158,18 +163,20 @@ class ChatPanel(anywidget.AnyWidget):
 
     def receive(self, content: Mapping[str, Any]) -> None:
         """Take a view's message, on any thread, once for each request id; submit and return."""
-        kind = str(content.get("type"))
-        act = self._own_act(kind) or ACTS.get(kind) or questions.QUESTIONS.get(kind)
-        if act is None or self._closed or not self._requests.is_new(content.get("id")):
-            return
-        if kind in WATCHED:
-            self.send({"type": "seen", "id": content.get("id")})
+        asked: Mapping[str, Any] = {}
         try:
-            value = act(self, content)
+            asked = checked(content)
+            kind = str(asked.get("type"))
+            act = self._own_act(kind) or ACTS.get(kind) or questions.QUESTIONS.get(kind)
+            if act is None or self._closed or not self._requests.is_new(asked.get("id")):
+                return
+            if kind in WATCHED:
+                self.send({"type": "seen", "id": asked.get("id")})
+            value = act(self, asked)
         except ChatkitError as error:
-            self._refuse(content, error)
+            self._refuse(asked, error)
         else:
-            self._requests.answer(content, {"value": value})
+            self._requests.answer(asked, {"value": value})
             if kind in ACTS and kind not in WATCHED:
                 self.touch()
 
@@ -276,7 +283,10 @@ class ChatPanel(anywidget.AnyWidget):
 
     def _tell(self, reply: Reply) -> None:
         for callback in list(self._callbacks):
-            callback(reply)
+            try:
+                callback(reply)
+            except Exception:
+                logger.exception("A callback of a panel's on_reply failed; the panel goes on.")
 
     def _change(self) -> None:
         self._stage.changed()
@@ -317,13 +327,23 @@ class ChatPanel(anywidget.AnyWidget):
                 self._beside.update()
             return min((p for p in (pause, again) if p is not None), default=None)
 
-    def _end_turn(self, turn: RunningTurn) -> None:
+    def fail(self, fault: Exception) -> None:
+        """Say that the panel could not be brought up to date; a turn that has ended is over on the page, too."""
+        with self._lock:
+            if self._closed:
+                return
+            if self._turn is not None and self._turn.reply is not None:
+                self._end_turn(self._turn, {})  # what was laid out may be the fault
+            status = self._turn.status if self._turn else IDLE
+            self._feed.tell(self._feed.still(**status, error=fault_of(fault, self._error)), self.send)
+
+    def _end_turn(self, turn: RunningTurn, laid_out: Mapping[str, str]) -> None:
         reply = turn.reply
         assert reply is not None
         turn.close()
         self._turn = None
         self._own_runs.discard(turn.run.id)
-        self._stage.laid_out = turn.laid_out
+        self._stage.laid_out = laid_out
         self._stage.changed()
         if not reply.came_back:
             self._put_back(turn.question)
@@ -333,13 +353,12 @@ class ChatPanel(anywidget.AnyWidget):
         self._send_step()
         if self._turn is not None and self._turn.ended:
             # the views have the whole answer now; one more patch makes it a message among the others
-            self._end_turn(self._turn)
+            self._end_turn(self._turn, self._turn.laid_out)
             self._send_step()
 
     def _send_step(self) -> None:
-        patch = self._feed.advance(self._stage.scene(self._turn, self._error, self._draft))
-        if patch:
-            self.send(patch)
+        said = self._error or offer(self.chat)
+        self._feed.tell(self._stage.scene(self._turn, said, self._draft), self.send)
 
 
 def _pair(bundle: Any) -> tuple[Any, Any]:

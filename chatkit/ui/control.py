@@ -44,7 +44,8 @@ def _opened(comm: BaseComm, message: Mapping[str, Any]) -> None:
     # BaseComm.handle_msg fires IPython's pre- and post_execute around each message, and on this thread,
     # in the middle of a cell, inline plots would be drawn half-finished
     comm.handle_msg = _deliver  # type: ignore[method-assign, assignment]
-    name = str(message["content"]["data"].get("panel"))
+    data = message["content"].get("data")
+    name = str(data.get("panel")) if isinstance(data, Mapping) else ""
     if name not in _receivers:
         _drop(comm)
         return
@@ -56,8 +57,8 @@ def _opened(comm: BaseComm, message: Mapping[str, Any]) -> None:
 
 
 def _deliver(message: Mapping[str, Any]) -> None:
-    data = message["content"]["data"]
-    receiver = _receivers.get(str(data.get("panel")))
+    data = message["content"].get("data")
+    receiver = _receivers.get(str(data.get("panel"))) if isinstance(data, Mapping) else None
     if receiver is not None and isinstance(data.get("content"), Mapping):
         receiver.receive(data["content"])
 

@@ -16,6 +16,7 @@ from chatkit.api.parameters import Parameter
 from chatkit.chat import Chat
 from chatkit.endpoint.listing import Models
 from chatkit.exceptions import InputError
+from chatkit.message import mended_all
 
 Options = tuple[tuple[str, str], ...]
 
@@ -207,8 +208,8 @@ def _set_format(chat: Chat, name: str, text: str) -> None:
             chat.parameters.pop("response_format", None)
         return
     try:
-        schema = json.loads(text)
-    except ValueError as error:
+        schema = mended_all(json.loads(text), "The JSON schema")
+    except (ValueError, RecursionError) as error:
         raise InputError(f"The JSON schema is not JSON: {error}.", "Nothing was changed.") from None
     if not isinstance(schema, dict):
         raise InputError('The JSON schema must be an object, such as {"type": "object", …}.', "Nothing was changed.")

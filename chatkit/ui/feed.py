@@ -5,7 +5,7 @@ the whole. Blocks of HTML are the unit: of a block that grows only its new end i
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,19 +49,34 @@ class Feed:
 
     def advance(self, scene: Scene) -> dict[str, Any] | None:
         """The patch from what was sent last to `scene`; None if they show the same."""
-        before, self._sent = self._sent, _frozen(scene)
+        before, now = self._sent, _frozen(scene)
         patch = {
-            "talk": _spliced(before, self._sent),
-            "live": _grown(before.live, self._sent.live),
-            "end": _ended(before, self._sent),
+            "talk": _spliced(before, now),
+            "live": _grown(before.live, now.live),
+            "end": _ended(before, now),
             "status": {k: v for k, v in scene.status.items() if k not in before.status or before.status[k] != v},
         }
+        self._sent = now
         patch = {name: part for name, part in patch.items() if part}
         if not patch:
             return None
         self.seq += 1
         self._told, self._retell_at = 0, None
         return {"type": "patch", "seq": self.seq, **patch}
+
+    def tell(self, scene: Scene, send: Callable[[Mapping[str, Any]], object]) -> None:
+        """Send the patch to `scene`; one that cannot be sent is taken back, and its number is missing: views ask then."""
+        before = self._sent
+        if patch := self.advance(scene):
+            try:
+                send(patch)
+            except BaseException:
+                self._sent = before
+                raise
+
+    def still(self, **status: Any) -> Scene:
+        """What was sent last, with nothing that runs, and other controls."""
+        return Scene(self._sent.entries, None, {**self._sent.status, **status})
 
     def snapshot(self, view: str) -> dict[str, Any]:
         """Everything sent so far, for the one view that asks."""

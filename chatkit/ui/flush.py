@@ -10,9 +10,12 @@ import os
 import threading
 import time
 from typing import Protocol
+from weakref import WeakKeyDictionary
 
 RATE = 20.0
 """Flushes a second, whatever the number of panels."""
+AGAIN = (0.5, 2.0, 8.0, 60.0)
+"""Seconds after which a panel that failed is tried again; the last as often as it goes on."""
 
 _log = logging.getLogger(__name__)
 
@@ -22,6 +25,9 @@ class Flushable(Protocol):
 
     def flush(self) -> float | None:
         """Send what is new; the seconds after which to come again, or None."""
+
+    def fail(self, fault: Exception) -> None:
+        """Say on the page that `flush` failed, and of what; it is tried again soon."""
 
 
 class Flusher:
@@ -35,6 +41,7 @@ class Flusher:
         self._next = 0.0
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._faults: WeakKeyDictionary[Flushable, int] = WeakKeyDictionary()
 
     def touch(self, panel: Flushable, *, urgent: bool = False) -> None:
         """Have `panel` flushed in its turn, or at once if it is urgent (an end, an answer to a view)."""
@@ -61,11 +68,22 @@ class Flusher:
             panel = self._next_panel()
             try:
                 again = panel.flush()
-            except Exception:  # noqa: BLE001  # one panel's fault must not silence the others
+            except Exception as fault:  # noqa: BLE001  # one panel's fault must not silence the others
                 _log.exception("A panel could not be brought up to date.")
-                again = None
+                again = self._failed(panel, fault)
+            else:
+                self._faults.pop(panel, None)
             if again is not None:
                 self._come_again(panel, again)
+
+    def _failed(self, panel: Flushable, fault: Exception) -> float:
+        before = self._faults.get(panel, 0)
+        self._faults[panel] = before + 1
+        try:
+            panel.fail(fault)
+        except Exception:  # noqa: BLE001  # the page itself cannot be reached
+            _log.exception("A panel could not say that it failed.")
+        return AGAIN[min(before, len(AGAIN) - 1)]
 
     def _next_panel(self) -> Flushable:
         with self._changed:

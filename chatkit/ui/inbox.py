@@ -7,32 +7,25 @@ folder is the user's alone and goes with its owner; a file's own name is only ev
 import os
 import re
 import shutil
-import tempfile
 import unicodedata
-import weakref
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from itertools import count
+from itertools import count as counted
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from chatkit import private_folder
 from chatkit.exceptions import InputError
+from chatkit.private_folder import PrivateFolder
 from chatkit.speech.sniffing import HEAD, sniff
 from chatkit.ui.audio_captions import size_caption
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 SLICE = 2**20
 """Bytes in one message at most: Jupyter closes the connection over one of 10 MiB."""
 MOST = 1_000_000_000
 """Bytes of one file at most."""
 NAME_KEPT = 120
-PREFIX = "chatkit-uploads-"
 ENDINGS = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "oga", "opus", "wav", "webm", "aac", "mov", "mkv")
 
 
@@ -89,7 +82,7 @@ class Incoming:
         self.id = str(told.get("upload"))
         self.name = clean_name(str(told.get("name", "")))
         self.recorded = bool(told.get("recorded"))
-        self.size = None if self.recorded else _count(told.get("size"))
+        self.size = None if self.recorded else count(told.get("size"))
         self.origin = (told.get("name"), self.size, told.get("modified"), told.get("head"))
         self.path = path
         self.seconds = 0.0
@@ -124,13 +117,13 @@ class Inbox:
     def __init__(self) -> None:
         self.incoming: Incoming | None = None
         self._folder: Path | None = None
-        self._lock: BinaryIO | None = None
-        self._numbers = count(1)
+        self._private: PrivateFolder | None = None
+        self._numbers = counted(1)
 
     def begin(self, told: Mapping[str, Any]) -> Incoming:
         """Make ready for a file; one of which a part came before goes on, unless `fresh` is asked for."""
         known = self.incoming
-        size = _count(told.get("size"))
+        size = count(told.get("size"))
         fresh = bool(told.get("fresh"))
         if known is not None and known.id == told.get("upload") and not fresh:
             return known
@@ -175,40 +168,18 @@ class Inbox:
         if self.incoming is not None:
             self.incoming.close()
             self.incoming = None
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
-        if self._lock is not None:
-            self._lock.close()
+        if self._private is not None:
+            self._private.close()
+            self._private = self._folder = None
 
     def _place(self, ending: str) -> Path:
         if self._folder is None:
-            _sweep()
-            self._folder, self._lock = _own_folder()
-            # also where the kernel ends without a word to its widgets
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            self._private = PrivateFolder("uploads")
+            self._folder = self._private.path
         return self._folder / f"audio-{next(self._numbers)}.{ending}"
 
     def _room(self) -> int:
-        return shutil.disk_usage(self._folder or tempfile.gettempdir()).free
-
-
-def _own_folder() -> tuple[Path, BinaryIO]:
-    """A new folder, and its lock, which is held as long as this process lives."""
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    lock = (folder / "new").open("wb")
-    if fcntl:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    (folder / "new").rename(folder / "lock")  # it is there from the moment on at which it is held
-    return folder, lock
-
-
-def _sweep() -> None:
-    """Take away the folders of processes that were killed: nobody holds their locks any more."""
-    for path in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/lock") if fcntl else ():
-        with suppress(OSError), path.open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(path.parent, ignore_errors=True)
+        return shutil.disk_usage(self._folder or private_folder.homes()[0]).free
 
 
 def clean_name(name: str) -> str:
@@ -218,11 +189,15 @@ def clean_name(name: str) -> str:
     ('a b.wav', 'audio')
     """
     last = re.split(r"[/\\]", name.strip())[-1]
-    visible = "".join(" " if c.isspace() else c for c in last if c.isspace() or unicodedata.category(c)[0] not in "CZ")
+    visible = "".join(" " if c.isspace() else c for c in last if c.isspace() or _is_seen(c))
     shown = " ".join(visible.split()).strip(". ") if visible.strip(". ") else ""
     if len(shown) > NAME_KEPT:
         shown = f"{shown[: NAME_KEPT - 13]}…{shown[-12:]}"
     return shown or "audio"
+
+
+def _is_seen(character: str) -> bool:
+    return unicodedata.category(character)[0] not in "CZ" and character != "\ufffd"
 
 
 def _ending(incoming: Incoming) -> str:
@@ -233,7 +208,8 @@ def _ending(incoming: Incoming) -> str:
     return (kind.ending if kind else None) or (named if named in ENDINGS else "audio")
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
+    """A whole number of at least 0; 0 for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
 
 

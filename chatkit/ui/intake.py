@@ -12,7 +12,7 @@ from typing import Any
 from chatkit.exceptions import InputError
 from chatkit.speech.source import opened
 from chatkit.ui.audio_stage import AudioStage
-from chatkit.ui.inbox import SLICE, Inbox
+from chatkit.ui.inbox import SLICE, Inbox, count
 from chatkit.ui.lines import written
 from chatkit.ui.recognition import Check
 
@@ -112,7 +112,7 @@ class Intake:
     def fetch(self, content: Content, _: Buffers) -> dict[str, Any]:
         """A piece of the audio or of a text; `stamp` changes with what it is a piece of."""
         what = str(content.get("what"))
-        offset, length = (max(0, int(content.get(name) or 0)) for name in ("offset", "length"))
+        offset, length = (count(content.get(name)) for name in ("offset", "length"))
         if what == "audio":
             audio = self._stage.check.audio if self._stage.check else self._stage.audio
             if audio is None or audio.path.stem != content.get("audio"):

@@ -13,7 +13,7 @@ from chatkit.captions import wait_caption
 from chatkit.endpoint.loop import get_loop
 from chatkit.endpoint.reply import Delta, Progress, Reply, Wait
 from chatkit.endpoint.turn import Item
-from chatkit.exceptions import ChatkitError
+from chatkit.exceptions import ChatkitError, InputError
 from chatkit.ledger.record import UsageRecord
 from chatkit.speech.jobs import Job
 from chatkit.speech.looking import look
@@ -53,6 +53,8 @@ class Check:
                     self._hear(said)
         except ChatkitError as error:
             self.error = error
+        except Exception as error:  # noqa: BLE001  # a page that waits for the end must hear of it
+            self.error = InputError(f"It could not be looked through ({type(error).__name__}: {error}).", "Try again.")
         self._ended(self)
 
     def _hear(self, said: dict[str, Any]) -> None:

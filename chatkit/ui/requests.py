@@ -9,8 +9,42 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from chatkit.exceptions import InputError, mended
+
 KEPT = 500
 """Requests that are remembered."""
+LARGEST = 2**53
+"""The largest whole number that a page can mean."""
+
+
+def checked(content: object) -> Mapping[str, Any]:
+    """What a page sent, its texts mended; an InputError for fields that no page of chatkit sends.
+
+    >>> checked({"type": "ask", "text": "half " + chr(0xD83D)})
+    {'type': 'ask', 'text': 'half \ufffd'}
+    """
+    if not isinstance(content, Mapping):
+        raise _forged("it is no object")
+    return {str(name): _field(str(name), value) for name, value in content.items()}
+
+
+def _field(name: str, value: object) -> Any:
+    if isinstance(value, str):
+        return mended(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        if not abs(value) <= LARGEST:  # nor is NaN
+            raise _forged(f"its {name[:40]!r} is no number that a page can mean")
+        return value
+    raise _forged(f"its {name[:40]!r} is neither text nor a number")
+
+
+def _forged(why: str) -> InputError:
+    return InputError(
+        f"A message of this page was not understood: {why}; nothing was done.",
+        "Reload the page, and run the cell again.",
+    )
 
 
 class Requests:

@@ -6,8 +6,11 @@ In: an error or a reply. Out: a plain dict for the page: the words, and the acts
 from collections.abc import Mapping
 from typing import Any
 
+from chatkit import offered
+from chatkit.chat import Chat
+from chatkit.endpoint.redact import plain
 from chatkit.endpoint.reply import Reply
-from chatkit.exceptions import BudgetError, ChatkitError, EndpointError
+from chatkit.exceptions import BudgetError, ChatkitError, EndpointError, mended
 
 RETRY = ("retry", "Retry")
 REMEDIES = {"context_length": (("drop_oldest", "Leave out the oldest turn"), ("new", "New chat"), RETRY)}
@@ -17,6 +20,20 @@ REMEDIES = {"context_length": (("drop_oldest", "Leave out the oldest turn"), ("n
 def trouble(error: ChatkitError, *acts: tuple[str, str]) -> Mapping[str, Any]:
     """The error in words, with acts to offer."""
     return {"text": str(error), "acts": [list(act) for act in acts]}
+
+
+def fault_of(error: Exception, reply: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
+    """What a widget's own failure is called, beside what went wrong in the turn before."""
+    own = f"This could not be brought up to date here ({mended(plain(f'{type(error).__name__}: {error}'))})."
+    said = {"acts": [], **(reply or {})}
+    return {**said, "text": f"{reply['text']} {own}" if reply else own}
+
+
+def offer(chat: Chat) -> Mapping[str, Any] | None:
+    """What the chat's file sets beside, to be taken or left; None where that is nothing."""
+    if not chat.set_aside:
+        return None
+    return {"text": offered.sentence(chat.set_aside), "acts": [["accept", "Take it"], ["decline", "Leave it out"]]}
 
 
 def trouble_of(reply: Reply) -> Mapping[str, Any] | None:

@@ -16,13 +16,15 @@ import anywidget
 from traitlets import Unicode
 
 from chatkit.captions import calls_caption
-from chatkit.exceptions import StoreError
+from chatkit.exceptions import InputError, StoreError
 from chatkit.ledger import session as sessions
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import UsageStore, default_store
 from chatkit.readings.live import state
 from chatkit.signs import fit_to_print
 from chatkit.ui import cells, control, flush, pages
+from chatkit.ui.requests import checked
+from chatkit.ui.trouble import fault_of
 
 HERE = Path(__file__).parent
 FALLBACK = "UsageMeter: run this cell to see here what is used."
@@ -95,6 +97,11 @@ class UsageMeter(anywidget.AnyWidget):
 
     def receive(self, content: Mapping[str, Any]) -> None:
         """Take a view's message, on any thread; submit and return."""
+        try:
+            content = checked(content)
+        except InputError as error:
+            self.fail(error)
+            return
         view, kind = str(content.get("view")), content.get("type")
         if kind == "bye":
             self._views.pop(view, None)
@@ -121,6 +128,16 @@ class UsageMeter(anywidget.AnyWidget):
                 self._views = {view: seq for view, seq in list(self._views.items()) if seq >= self._seq}
             pause = PAUSE if self._views or self._told < TOLD_AT_MOST else PAUSE_ALONE
             return max(pause, (time.monotonic() - began) / SHARE)
+
+    def fail(self, fault: Exception) -> None:
+        """Say that the meter could not be brought up to date."""
+        with self._lock:
+            if self._closed:
+                return
+            head = {"title": self._title(), "everywhere": self._everywhere}
+            self._shown = head | self._shown | {"problem": fault_of(fault)["text"]}
+            self._seq, self._seen = self._seq + 1, ()
+            self.send({"type": "state", "seq": self._seq, "state": self._shown})
 
     def close(self) -> None:
         """Take the meter away."""
