@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkit.ledger.meter import AsyncMeteredTransport, Meter, MeteredTransport
+from chatkit.ledger.place import Place
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.session import session
 from chatkit.ledger.store import UsageStore
@@ -220,6 +221,7 @@ class Rows(UsageStore):
 
     def __init__(self) -> None:
         self.rows: list[UsageRecord] = []
+        self._place = Place("memory://")
 
     is_file = True
 
