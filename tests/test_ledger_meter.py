@@ -608,7 +608,7 @@ def test_a_free_endpoint_costs_nothing_and_an_unknown_one_nobody_knows(store: Us
     Bench(store, says(json=answer())).post(url=url)
     assert [(row.host, row.usage.cost, row.price_table) for row in store.records()] == [
         ("127.0.0.1", Decimal(0), None),
-        ("127.0.0.1", None, None),
+        ("127.0.0.1:8000", None, None),
     ]
 
 

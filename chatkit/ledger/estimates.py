@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from chatkit.ledger import limits, prices, tokens
 from chatkit.ledger.prices import Count
+from chatkit.ledger.pricing import own_now, price_of, tier_asked
 from chatkit.ledger.record import Usage
 from chatkit.ledger.tokens import Range as Range
 
@@ -21,7 +22,6 @@ LOCAL_LONGEST = 512
 """Tokens after which the local server ends an answer for which no limit was asked."""
 
 _LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")
-_USUAL_TIERS = (None, "auto", "default")
 
 
 class CostRange(NamedTuple):
@@ -91,6 +91,7 @@ def estimate_body(
     local: bool = False,
     window: int | None = None,
     typical: int | None = None,
+    more: int = 0,
     at: datetime | None = None,
 ) -> Estimate:
     """What a request for Chat Completions, Responses or Completions will use, sent to `url` (base or full).
@@ -98,19 +99,18 @@ def estimate_body(
     `local` says that the endpoint costs nothing, `window` how many tokens it takes where that is known;
     `typical` is the answer's likely length (the mean of past answers, say). The upper bound is the limit
     that the request sets, else the model's longest answer, and never more than the window leaves.
+    `more` tokens of the prompt are likely that are not in the body yet; then it has no upper bound.
     """
     counted = tokens.count_prompt(body)
+    prompt = counted.tokens
+    if more:
+        prompt = Range(prompt.low, prompt.likely + more, None)
     model = str(body.get("model") or "")
     room = window or limits.window(model, url)
     completion = _completion(body, counted.tokens, model, room, local, typical or TYPICAL)
-    tier = body.get("service_tier")
     when = at or datetime.now(UTC)
-    cost = (
-        _free()
-        if local
-        else _cost(counted.tokens, completion, model, url, when, None if tier in _USUAL_TIERS else str(tier))
-    )
-    return Estimate(counted.tokens, completion, cost, _how(counted, completion, body), unpriced_calls=int(cost is None))
+    cost = _free() if local else _cost(prompt, completion, model, url, when, tier_asked(body))
+    return Estimate(prompt, completion, cost, _how(counted, completion, body), unpriced_calls=int(cost is None))
 
 
 def estimate_audio(
@@ -118,7 +118,7 @@ def estimate_audio(
 ) -> Estimate:
     """What it will cost to turn `seconds` of sound into text, where the model is paid by the minute."""
     nothing = Range(0, 0, 0)
-    found = None if local else prices.price({"audio_seconds": seconds}, model, url, at or datetime.now(UTC))
+    found = None if local else price_of({"audio_seconds": seconds}, model, url, at)
     cost = _free() if local else CostRange(found.cost, found.cost, found.cost) if found else None
     return Estimate(nothing, nothing, cost, "By the length of the sound.", seconds, unpriced_calls=int(cost is None))
 
@@ -147,7 +147,7 @@ def priced_as(usage: Usage, model: str, url: str = limits.OPENAI, at: datetime |
     if not counts or calls < 1:
         return None
     each: dict[str, Count] = counts if calls == 1 else {key: Decimal(str(n)) / calls for key, n in counts.items()}
-    found = prices.price(each, model, url, at or datetime.now(UTC))
+    found = price_of(each, model, url, at)
     if found is None or calls == 1:
         return found.cost if found else None
     return (found.cost * calls).quantize(prices.SMALLEST).normalize()
@@ -166,8 +166,10 @@ def _completion(
 
 
 def _cost(prompt: Range, completion: Range, model: str, url: str, at: datetime, tier: str | None) -> CostRange | None:
+    own = own_now()
+
     def of(sent: int, came: int) -> Decimal | None:
-        found = prices.price({"input_tokens": sent, "output_tokens": came}, model, url, at, tier)
+        found = price_of({"input_tokens": sent, "output_tokens": came}, model, url, at, tier=tier, own=own)
         return found.cost if found else None
 
     low, likely = of(prompt.low, completion.low), of(prompt.likely, completion.likely)

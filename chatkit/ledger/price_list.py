@@ -7,7 +7,7 @@ puts before the price table from then on. Rows that are written already keep the
 from datetime import UTC, datetime
 
 from chatkit.exceptions import InputError
-from chatkit.ledger.own_price import Money, OwnPrice, host_of, money
+from chatkit.ledger.own_price import Money, OwnPrice, bare, host_of, money
 from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.store import default_store
 
@@ -24,7 +24,7 @@ def set_price(
     """Set what a model, or everything at an endpoint, costs from now on, in US dollars.
 
     `input`, `output` and `cached` are for a million tokens, `per_minute` for sound; "0" is free. `endpoint`
-    is a host or a URL. A price for a model at an endpoint goes before one for the model, that before one
+    is a host (with all its ports) or a URL (that port alone, where it names one). A price for a model at an endpoint goes before one for the model, that before one
     for the endpoint, and each before the price table. Rows that are there keep their price.
 
     Raises InputError for what is no amount, and where neither a model nor an endpoint is named.
@@ -53,4 +53,4 @@ def remove_price(model: str | None = None, *, endpoint: str | None = None) -> tu
 
 
 def _name(model: str | None) -> str | None:
-    return model.strip().lower() if model else None
+    return bare(model) if model else None

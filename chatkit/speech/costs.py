@@ -6,7 +6,6 @@ known. Nothing is sent.
 
 import asyncio
 from contextlib import aclosing
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from chatkit.endpoint import connect, speech_models
 from chatkit.endpoint.loop import get_loop
 from chatkit.endpoint.speech_models import Task
 from chatkit.exceptions import InputError
-from chatkit.ledger import prices
+from chatkit.ledger.pricing import price_of
 from chatkit.speech import source
 from chatkit.speech.asking import is_ours
 from chatkit.speech.looking import look
@@ -58,7 +57,7 @@ def price(seconds: float, model: str, base_url: str, task: Task = "transcribe") 
     Decimal('0.0045')
     """
     path = {"transcribe": "/audio/transcriptions", "translate": "/audio/translations"}[task]
-    found = prices.price({"audio_seconds": seconds}, model, f"{base_url}{path}", datetime.now(UTC))
+    found = price_of({"audio_seconds": seconds}, model, f"{base_url}{path}")
     return found.cost if found else None
 
 

@@ -110,7 +110,10 @@ class Stage:
         model = self.priced_as or (HOSTED_DEFAULT if self.is_local else None)
         if not caption or model is None:
             return caption
-        return f"{caption} · {priced_as_caption(priced_as(usage, model), model)}"
+        endpoint = self._chat.endpoint
+        here = priced_as(usage, model, endpoint.base_url) if endpoint and not endpoint.local else None
+        cost = priced_as(usage, model) if here is None else here  # a model that is not served here is OpenAI's
+        return f"{caption} · {priced_as_caption(cost, model)}"
 
     def _html_of(self, message: Message) -> str:
         had = self._html.get(message.id)
