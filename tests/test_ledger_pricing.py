@@ -1,6 +1,7 @@
 """One price for every place that says a cost: own prices first, then the table, by host and port."""
 
 import json
+import threading
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,14 +15,16 @@ import pytest
 
 import chatkit
 from chatkit.captions import estimate_caption
-from chatkit.exceptions import BudgetError
+from chatkit.exceptions import BudgetError, StoreError
 from chatkit.ledger import bounds, pricing, rulebook, tokens
 from chatkit.ledger.asking import Asked, read_request
 from chatkit.ledger.estimates import estimate_body, priced_as
+from chatkit.ledger.last_rules import LastRules
 from chatkit.ledger.meter import Meter, MeteredTransport
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.pricing import price_of
 from chatkit.ledger.record import Usage, UsageRecord
+from chatkit.ledger.rules import Rules
 from chatkit.ledger.store import UsageStore, default_store
 from chatkit.speech import costs
 from chatkit.ui.outlook import outlook
@@ -42,6 +45,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UsageStor
     store = UsageStore(tmp_path / "usage.sqlite")
     monkeypatch.setattr("chatkit.ledger.store._default", store)
     monkeypatch.setattr(rulebook, "FRESH", 0.0)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
     yield store
     store.close()
@@ -305,3 +309,23 @@ def test_an_own_price_is_found_by_that_name_too(name: str, priced: bool) -> None
 @pytest.mark.parametrize("say", [lambda: price_of(COUNTS, None, OPENAI), lambda: price_of(COUNTS, [None], OPENAI)])
 def test_no_name_has_no_price(say: Callable[[], object]) -> None:
     assert say() is None
+
+
+def test_a_panel_does_not_wait_for_a_server_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was last known is said at once; a thread asks the server again."""
+    away = UsageStore("postgresql+psycopg://ada@127.0.0.1:1/class")
+    monkeypatch.setattr("chatkit.ledger.store._default", away)
+    asked, answered = threading.Event(), threading.Event()
+
+    def slow(*_: object, **__: object) -> list[object]:
+        asked.set()
+        assert answered.wait(20)
+        raise StoreError("It is away.")
+
+    monkeypatch.setattr(UsageStore, "select", slow)
+    LastRules(away.place).keep(Rules(prices=(OwnPrice("my-model", input=Decimal(1), output=Decimal(2)),)))
+    caption = in_the_panel(HERE, "my-model")
+    assert "USD" in caption
+    assert "unknown" not in caption
+    assert asked.wait(20)
+    answered.set()

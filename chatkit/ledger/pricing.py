@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from chatkit.exceptions import InputError, StoreError
+from chatkit.exceptions import InputError
 from chatkit.ledger import own_price, prices
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.prices import Count, Price
@@ -50,7 +50,15 @@ def own_now() -> Sequence[OwnPrice]:
     """The user's own prices as they were last known; none where no store can be named."""
     try:
         return rulebook_of(default_store()).rules().prices
-    except (StoreError, InputError):
+    except InputError:
+        return ()
+
+
+def own_at_hand() -> Sequence[OwnPrice]:
+    """The same, for a face that must not wait for a server."""
+    try:
+        return rulebook_of(default_store()).at_hand().prices
+    except InputError:
         return ()
 
 

@@ -7,8 +7,10 @@ While the store cannot be read, what was last known holds, by this process or by
 the user's others; where nothing is known, the rules say so.
 """
 
+import threading
 import time
 import weakref
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -46,6 +48,7 @@ class Rulebook:
         self._rules: Rules | None = None
         self._last = LastRules(store.place)
         self._fresh_until = 0.0
+        self._reader: threading.Thread | None = None
         self._fresh = FRESH if store.is_file else FRESH_ON_SERVER
 
     @property
@@ -69,6 +72,17 @@ class Rulebook:
             rules = self._last_known(fault)
             wait = FRESH if rules.unread else 6 * self._fresh  # not to wait for the store at each call
             return self._take(rules, wait)
+
+    def at_hand(self) -> Rules:
+        """The rules for a face that must not wait for a server: those last known, while a thread reads them again."""
+        store = self._store
+        if store.is_file:
+            return self.rules()
+        if self.known is None and not (self._reader and self._reader.is_alive()):
+            self._reader = threading.Thread(target=_read_again, args=(self, store), name="chatkit-rules", daemon=True)
+            with suppress(RuntimeError):  # the interpreter is ending and starts no thread any more
+                self._reader.start()
+        return self._rules or self._last.read() or Rules()
 
     def reread(self) -> Rules:
         """The rules as they stand in the store now; raises `StoreError` where it cannot be read."""
@@ -149,6 +163,11 @@ class Rulebook:
                     id=call, session=text(session), pico=pico(cost), expires=moment(datetime.now(UTC) + HOLD),
                 )  # fmt: skip
         return None if fits else gone
+
+
+def _read_again(rulebook: Rulebook, _: UsageStore) -> None:
+    """What a thread does, which holds the store meanwhile."""
+    rulebook.rules()
 
 
 def _spending(run: Any, limit: Limit, session: str) -> Spending:

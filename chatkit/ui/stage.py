@@ -15,6 +15,7 @@ from chatkit.endpoint.catalog import HOSTED_DEFAULT
 from chatkit.endpoint.listing import Models
 from chatkit.endpoint.reply import Reply
 from chatkit.ledger.estimates import priced_as
+from chatkit.ledger.pricing import own_at_hand
 from chatkit.ledger.record import Usage
 from chatkit.render.blocks import render
 from chatkit.render.plain_text import plain
@@ -111,8 +112,9 @@ class Stage:
         if not caption or model is None:
             return caption
         endpoint = self._chat.endpoint
-        here = priced_as(usage, model, endpoint.base_url) if endpoint and not endpoint.local else None
-        cost = priced_as(usage, model) if here is None else here  # a model that is not served here is OpenAI's
+        own = own_at_hand()
+        here = priced_as(usage, model, endpoint.base_url, own=own) if endpoint and not endpoint.local else None
+        cost = priced_as(usage, model, own=own) if here is None else here  # a model that is not served here is OpenAI's
         return f"{caption} · {priced_as_caption(cost, model)}"
 
     def _html_of(self, message: Message) -> str:
