@@ -32,6 +32,7 @@ os.environ.update(
     JUPYTER_CONFIG_DIR=str(HOME / "jupyter-config"),
     JUPYTER_DATA_DIR=str(HOME / "jupyter-data"),
     JUPYTER_RUNTIME_DIR=str(HOME / "jupyter-runtime"),
+    XDG_DATA_HOME=str(HOME / "data"),
     PYTHONPATH=os.pathsep.join(filter(None, [str(GUARD), os.environ.get("PYTHONPATH")])),
 )
 

@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkit.ledger.meter import AsyncMeteredTransport, Meter, MeteredTransport
+from chatkit.ledger.place import Place
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.session import session
 from chatkit.ledger.store import UsageStore
@@ -220,6 +221,7 @@ class Rows(UsageStore):
 
     def __init__(self) -> None:
         self.rows: list[UsageRecord] = []
+        self._place = Place("memory://")
 
     is_file = True
 
@@ -606,7 +608,7 @@ def test_a_free_endpoint_costs_nothing_and_an_unknown_one_nobody_knows(store: Us
     Bench(store, says(json=answer())).post(url=url)
     assert [(row.host, row.usage.cost, row.price_table) for row in store.records()] == [
         ("127.0.0.1", Decimal(0), None),
-        ("127.0.0.1", None, None),
+        ("127.0.0.1:8000", None, None),
     ]
 
 

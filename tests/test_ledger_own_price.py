@@ -75,9 +75,13 @@ def test_the_most_special_goes_first() -> None:
     own = [
         OwnPrice(endpoint="h", input=Decimal(1)),
         OwnPrice("m", input=Decimal(2)),
-        OwnPrice("m", "h:80", input=Decimal(3)),
+        OwnPrice("m", "h:8000", input=Decimal(3)),
+        OwnPrice(None, "h:81", input=Decimal(4)),
     ]
-    for model, endpoint, cost in (("m", "h:80", 3), ("m-2026-01-01", "h", 3), ("m", "other", 2), ("n", "h:81", 1)):
+    for model, endpoint, cost in (
+        ("m", "h:8000", 3), ("models/M-2026-01-01", "h:8000", 3), ("m", "h", 2), ("m", "other", 2),
+        ("n", "h:82", 1), ("n", "h", 1), ("n", "h:81", 4),
+    ):  # fmt: skip
         found = own_price.price(own, used, [model], endpoint)
         assert found is not None
         assert found.cost == cost

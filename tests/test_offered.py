@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chatkit.endpoint.catalog import HOSTED_DEFAULT
 from faultserver import FaultServer
 from test_chat import answer, open_chat, told
 from test_chat_panel import ScriptedChat, View, Wire
 
 from chatkit import offered
+from chatkit.api.models import HOSTED_DEFAULT
 from chatkit.chat import Chat
 from chatkit.conversation import Conversation
 from chatkit.exceptions import ChatkitError, InputError

@@ -42,7 +42,7 @@ class Asked:
 
     kind: Kind
     url: str
-    """Scheme, host and path, as the price table knows endpoints."""
+    """Scheme, host, port and path."""
     endpoint: str
     """Host, port and path: what remembers that it refuses an option."""
     host: str
@@ -94,7 +94,7 @@ def read_request(request: httpx2.Request) -> Asked | None:
     host = request.url.host
     return Asked(
         kind=kind,
-        url=f"https://{host}{path}",
+        url=f"{request.url.scheme}://{request.url.netloc.decode()}{path}",
         endpoint=f"{request.url.netloc.decode()}{path}",
         host=host,
         path=path,

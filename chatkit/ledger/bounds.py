@@ -13,11 +13,11 @@ from decimal import Decimal
 from typing import Any
 
 from chatkit.api.parameters import answer_limit
-from chatkit.ledger import limits, own_price, prices, tokens
+from chatkit.ledger import limits, tokens
 from chatkit.ledger.asking import Asked
 from chatkit.ledger.counts import Counts
 from chatkit.ledger.own_price import OwnPrice
-from chatkit.ledger.prices import Price
+from chatkit.ledger.pricing import price_of, tier_asked
 
 TYPICAL = 300
 """Tokens of an answer for which no limit was asked, most likely."""
@@ -29,24 +29,6 @@ SPEECH = 0.25
 """How much of the time that a file of its size could last, a recording most likely does."""
 
 _NOT_TEXT = frozenset(("image_url", "input_audio", "file", "file_id", "file_data", "file_url", "previous_response_id"))
-
-
-def price(
-    counts: Counts,
-    asked: Asked,
-    own: Sequence[OwnPrice],
-    at: datetime,
-    answered: str | None = None,
-    tier: str | None = None,
-) -> Price | None:
-    """The price of what was used: the user's own where there is one, else the table's."""
-    models = (answered, asked.model)
-    if own and (found := own_price.price(own, counts, models, asked.server)):
-        return found
-    for model in models:
-        if model and (listed := prices.price(counts, model, asked.url, at, tier)):
-            return listed
-    return None
 
 
 def likely(asked: Asked, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
@@ -73,15 +55,19 @@ def _text(sent: int, came: int, asked: Asked, own: Sequence[OwnPrice], at: datet
     if asked.kind == "moderations":
         return Decimal(0)
     counts = {"input_tokens": sent} | ({} if asked.kind == "embeddings" else {"output_tokens": came})
-    found = price(counts, asked, own, at)
+    return _cost(counts, asked, own, at)
+
+
+def _cost(counts: Counts, asked: Asked, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
+    found = price_of(counts, asked.model, asked.url, at, tier=tier_asked(asked.body), own=own)
     return found.cost if found else None
 
 
 def _sound(seconds: float, asked: Asked, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
     heard = 10 * round(seconds)  # a model that is paid by the token hears ten a second, and few write as many
     by_token: Counts = {"input_tokens": heard, "input_audio_tokens": heard, "output_tokens": heard}
-    found = price({"audio_seconds": seconds}, asked, own, at) or price(by_token, asked, own, at)
-    return found.cost if found else None
+    by_second = _cost({"audio_seconds": seconds}, asked, own, at)
+    return _cost(by_token, asked, own, at) if by_second is None else by_second
 
 
 def _limit(asked: Asked) -> int | None:

@@ -75,7 +75,10 @@ class Budget:
 
     @fit_to_print
     def __repr__(self) -> str:
-        limit = self.limit
+        rules = self._rulebook.reread()
+        limit = rules.limit
+        if doubt := _doubt(rules):
+            return str(doubt)
         if limit is None:
             return 'No budget is set. One is: chatkit.budget("0.50", per="day")'
         gone = self.spending
@@ -111,8 +114,12 @@ def budget(amount: Money | None = None, *, per: Per = "session", on: On = "stop"
 
 def admit(rulebook: Rulebook, rules: Rules, asked: Asked, call: str) -> None:
     """Hold what the call will likely cost, or raise a `BudgetError` where the budget does not allow it."""
+    if asked.local_key:
+        return
+    if refusal := _doubt(rules):
+        raise refusal
     limit = rules.limit
-    if limit is None or asked.local_key:
+    if limit is None:
         return
     session, now = current_session(), datetime.now(UTC)
     cost = bounds.likely(asked, rules.prices, now)
@@ -126,6 +133,21 @@ def admit(rulebook: Rulebook, rules: Rules, asked: Asked, call: str) -> None:
     except StoreError as fault:
         error = BudgetError(f"The budget cannot be checked: {fault.cause} The call was not sent.", "Try again later.")
         _refuse(limit, error, "store")
+
+
+def _doubt(rules: Rules) -> BudgetError | None:
+    """The refusal where a budget that stops may be in force and what is left of it cannot be known."""
+    if rules.lost:
+        return BudgetError(
+            f"{rules.lost} A budget may have been set in it, and what has gone of that is not known; no call is sent.",
+            'Set it anew: chatkit.budget("0.50", per="day"). Or end it: chatkit.budget().off().',
+        )
+    if rules.unread:
+        return BudgetError(
+            f"Whether a budget is set cannot be read: {rules.unread.cause} The call was not sent.",
+            rules.unread.way_out or "Try again later.",
+        )
+    return None
 
 
 def _refuse(limit: Limit, error: BudgetError, what: object) -> None:

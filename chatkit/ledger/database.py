@@ -21,12 +21,13 @@ from sqlalchemy.pool import NullPool, PoolProxiedConnection
 from chatkit.exceptions import StoreError
 from chatkit.ledger import place as places
 from chatkit.ledger import sums
+from chatkit.ledger.last_rules import LastRules
 from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
 from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import NAMES, to_record
 from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, statement, worded
 from chatkit.ledger.scope import Scope
-from chatkit.ledger.trouble import ELSEWHERE, Faults, is_code
+from chatkit.ledger.trouble import ELSEWHERE, Faults, is_code, is_full
 
 Answer = TypeVar("Answer")
 
@@ -39,6 +40,8 @@ Run = Callable[..., list[Any]]
 LIMITS = {"connect_timeout": 4, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2,
           "tcp_user_timeout": 10_000, "options": "-c statement_timeout=60000"}  # fmt: skip
 """For a server: seconds to connect, then what notices that it is gone (libpq's words)."""
+TURN = 4.0
+"""Seconds that a server all of whose connections are taken is asked again for one."""
 PAUSE = 0.02
 """Seconds, at most, until a file that others write is tried again."""
 
@@ -155,7 +158,9 @@ class Database:
             # many students share the server: no connection is kept between writes
             url = sa.make_url(self._place.url)
             limits = LIMITS if url.get_driver_name().startswith("psycopg") else {}
-            return sa.create_engine(url, poolclass=NullPool, connect_args=limits)
+            engine = sa.create_engine(url, poolclass=NullPool, connect_args=limits)
+            sa.event.listen(engine, "do_connect", _connect_in_turn)
+            return engine
         places.make(self._place.file)
         wal = not places.on_network(self._place.file.resolve())
         if not wal:
@@ -232,19 +237,37 @@ class Database:
                 else set()
             )
         if missing := set(names) - there:
-            raise NotAStoreError(f"is no usage store (it lacks {', '.join(sorted(missing))})")
+            raise NotAStoreError(self._place, f"is no usage store (it lacks {', '.join(sorted(missing))})")
 
 
 def open_database(place: Place, patience: float = OPENING) -> Database:
-    """The database at `place`; a file that is none is set aside, and a new one begun."""
+    """The database at `place`; a file that is none is set aside, and a new one begun.
+
+    What is known of a budget in a file that is gone or damaged is marked as lost before there is another file.
+    """
+    if place.missing:
+        LastRules(place).lose(f"The usage store {place} is gone.")
     inode = place.file.stat().st_ino if place.file and place.file.exists() else 0
     try:
         return Database(place, patience)
     except NotAStoreError as fault:
         if place.file is None:
             raise
-        places.set_aside(place.file, inode, fault.cause)
+        LastRules(place).lose(f"The usage store {place} was damaged and is set aside.", of_unknown=True)
+        places.set_aside(place.file, inode, fault.why)
         return Database(place, patience)
+
+
+def _connect_in_turn(dialect: sa.Dialect, _: object, given: Sequence[Any], named: dict[str, Any]) -> DBAPIConnection:
+    """A connection of a server that has none to give just now, when one of the others has given theirs back."""
+    deadline = time.monotonic() + TURN
+    while True:
+        try:
+            return dialect.connect(*given, **named)
+        except dialect.loaded_dbapi.Error as error:
+            if not is_full(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(random.uniform(0.0, PAUSE * 10))
 
 
 def _prepare(connection: DBAPIConnection, wal: bool, patience: float) -> None:

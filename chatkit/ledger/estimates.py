@@ -4,23 +4,25 @@ In: a request's JSON body and where it goes, or a `Usage`. Out: an `Estimate` wi
 reckoned; US dollars, or None where they are not known. Nothing is sent and nothing fetched.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any, NamedTuple
 
 from chatkit.api.hosts import Rules, rules_at
 from chatkit.api.models import find
 from chatkit.api.parameters import COMPLETIONS_LIMIT, answer_limit
 from chatkit.ledger import limits, prices, tokens
-from chatkit.ledger.prices import Count
+from chatkit.ledger.own_price import OwnPrice
+from chatkit.ledger.prices import Count, Price
+from chatkit.ledger.pricing import own_now, price_of, tier_asked
 from chatkit.ledger.record import Usage
 from chatkit.ledger.tokens import Range as Range
 
 TYPICAL = 300
 """Tokens of an answer where nothing is known of it: some 220 English words."""
-_USUAL_TIERS = (None, "auto", "default")
 
 
 class CostRange(NamedTuple):
@@ -94,8 +96,10 @@ def estimate_body(
     local: bool = False,
     window: int | None = None,
     typical: int | None = None,
+    more: int = 0,
     at: datetime | None = None,
     rules: Rules | None = None,
+    own: Sequence[OwnPrice] | None = None,
 ) -> Estimate:
     """What a request for Chat Completions, Responses or Completions will use, sent to `url` (base or full).
 
@@ -103,20 +107,22 @@ def estimate_body(
     `typical` is the answer's likely length (the mean of past answers, say), `rules` whose rules hold there
     (None: by the URL and `local`). The upper bound is the limit
     that the request sets, else the model's longest answer, and never more than the window leaves.
+    `more` tokens of the prompt are likely that are not in the body yet; then it has no upper bound.
+    `own` are the user's own prices, if not those that are set now.
     """
     counted = tokens.count_prompt(body)
+    prompt = counted.tokens
+    if more:
+        prompt = Range(prompt.low, prompt.likely + more, None)
     model = str(body.get("model") or "")
     room = window or limits.window(model, url)
     longest = find(model, rules or rules_at(url, local=local)).longest_answer
     completion = _completion(body, counted.tokens, longest, room, typical or TYPICAL)
-    tier = body.get("service_tier")
-    when = at or datetime.now(UTC)
-    cost = (
-        _free()
-        if local
-        else _cost(counted.tokens, completion, model, url, when, None if tier in _USUAL_TIERS else str(tier))
+    price = partial(
+        price_of, models=model, url=url, at=at, tier=tier_asked(body), own=own_now() if own is None else own
     )
-    return Estimate(counted.tokens, completion, cost, _how(counted, completion, body), unpriced_calls=int(cost is None))
+    cost = _free() if local else _cost(prompt, completion, price)
+    return Estimate(prompt, completion, cost, _how(counted, completion, body), unpriced_calls=int(cost is None))
 
 
 def estimate_audio(
@@ -124,18 +130,25 @@ def estimate_audio(
 ) -> Estimate:
     """What it will cost to turn `seconds` of sound into text, where the model is paid by the minute."""
     nothing = Range(0, 0, 0)
-    found = None if local else prices.price({"audio_seconds": seconds}, model, url, at or datetime.now(UTC))
+    found = None if local else price_of({"audio_seconds": seconds}, model, url, at)
     cost = _free() if local else CostRange(found.cost, found.cost, found.cost) if found else None
     return Estimate(nothing, nothing, cost, "By the length of the sound.", seconds, unpriced_calls=int(cost is None))
 
 
-def priced_as(usage: Usage, model: str, url: str = limits.OPENAI, at: datetime | None = None) -> Decimal | None:
+def priced_as(
+    usage: Usage,
+    model: str,
+    url: str = limits.OPENAI,
+    at: datetime | None = None,
+    *,
+    own: Sequence[OwnPrice] | None = None,
+) -> Decimal | None:
     """US dollars that the calls in `usage` would have cost on another model; None where that is not known.
 
     What was cached or reasoned is charged as such. A sum is priced as calls of equal size, which matters
     for models that are dearer from some length on; calls in it whose usage is not known are left out.
 
-    >>> at = datetime(2026, 11, 23, tzinfo=UTC)
+    >>> at = datetime.fromisoformat("2026-11-23T00:00Z")
     >>> priced_as(Usage(1000, 100, cost=Decimal(0), known="measured"), "gpt-4o-mini", at=at)
     Decimal('0.00021')
     >>> priced_as(Usage(), "gpt-4o-mini") is None
@@ -153,7 +166,7 @@ def priced_as(usage: Usage, model: str, url: str = limits.OPENAI, at: datetime |
     if not counts or calls < 1:
         return None
     each: dict[str, Count] = counts if calls == 1 else {key: Decimal(str(n)) / calls for key, n in counts.items()}
-    found = prices.price(each, model, url, at or datetime.now(UTC))
+    found = price_of(each, model, url, at, own=own)
     if found is None or calls == 1:
         return found.cost if found else None
     return (found.cost * calls).quantize(prices.SMALLEST).normalize()
@@ -169,9 +182,9 @@ def _completion(body: Mapping[str, Any], prompt: Range, longest: int | None, win
     return Range(0, likely * answers, None if high is None else high * answers)
 
 
-def _cost(prompt: Range, completion: Range, model: str, url: str, at: datetime, tier: str | None) -> CostRange | None:
+def _cost(prompt: Range, completion: Range, price: Callable[[dict[str, Count]], Price | None]) -> CostRange | None:
     def of(sent: int, came: int) -> Decimal | None:
-        found = prices.price({"input_tokens": sent, "output_tokens": came}, model, url, at, tier)
+        found = price({"input_tokens": sent, "output_tokens": came})
         return found.cost if found else None
 
     low, likely = of(prompt.low, completion.low), of(prompt.likely, completion.likely)

@@ -26,6 +26,7 @@ from chatkit.ledger.asking import Asked
 from chatkit.ledger.counts import Counts
 from chatkit.ledger.free import is_nearby
 from chatkit.ledger.own_price import OwnPrice
+from chatkit.ledger.pricing import price_of
 from chatkit.ledger.reading import Reading
 from chatkit.ledger.record import Known, Outcome, UsageRecord
 from chatkit.ledger.sse import Splitter
@@ -189,7 +190,7 @@ class Exchange:
             at=self._at,
             session=self._booking.session,
             path=asked.path,
-            host=asked.host,
+            host=asked.host if self._ticket.free else asked.server,  # our own local server's port is another each time
             model=asked.model,
             answered_model=reading.answered_model,
             streamed=asked.streamed,
@@ -230,12 +231,9 @@ class Exchange:
     def _cost(self, used: Counts | None) -> tuple[Decimal | None, str | None, str | None]:
         if self._free or (used is not None and not any(used.values())):
             return Decimal(0), None, None
-        reading = self._reading
-        price = (
-            bounds.price(used, self._asked, self._ticket.own, self._at, reading.answered_model, reading.tier)
-            if used
-            else None
-        )
+        asked, reading = self._asked, self._reading
+        models = (reading.answered_model, asked.model)
+        price = price_of(used, models, asked.url, self._at, tier=reading.tier, own=self._ticket.own) if used else None
         return price or (None, None, None)
 
     def _most(self, used: Counts | None, cost: Decimal | None) -> Decimal | None:

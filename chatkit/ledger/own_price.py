@@ -4,15 +4,13 @@ In: US dollars per million tokens or per minute, for a model or an endpoint. Out
 counts its `Price`, or None where it has no rate for one of them.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
-from urllib.parse import urlsplit
 
 from chatkit import typed
 from chatkit.exceptions import InputError
-from chatkit.ledger.prices import SMALLEST, Count, Price
+from chatkit.ledger.prices import SMALLEST, Count, Price, server_of, without_port
 from chatkit.signs import fit_to_print
 
 MILLION = 1_000_000
@@ -63,15 +61,17 @@ class OwnPrice:
         return Price(cost.quantize(SMALLEST).normalize() + Decimal(0), TABLE, self.since)
 
     def fits(self, model: str | None, endpoint: str) -> bool:
-        """Whether it is for this model at this endpoint (host, and port if known); a dated name is its family's."""
-        if self.endpoint is not None and self.endpoint != endpoint:
-            host, own_host = _without_port(endpoint), _without_port(self.endpoint)
-            if host != own_host or (host != endpoint and own_host != self.endpoint):
-                return False
+        """Whether it is for this model at this server (host and port); a dated name is its family's.
+
+        An endpoint without a port is the host with all its ports; one with a port is that server alone, also where
+        nothing is known of a row's port, as of rows that earlier versions wrote.
+        """
+        if self.endpoint not in (None, endpoint, without_port(endpoint)):
+            return False
         if self.model is None:
             return True
-        name = (model or "").lower()
-        return name == self.model or name.startswith(f"{self.model}-20")
+        name, own = bare(model or ""), bare(self.model)
+        return name == own or name.startswith(f"{own}-20")
 
     @fit_to_print
     def __repr__(self) -> str:
@@ -86,17 +86,29 @@ class OwnPrice:
 def price(
     own: Iterable[OwnPrice], counts: Mapping[str, Count], models: Iterable[str | None], endpoint: str
 ) -> Price | None:
-    """The price by the most special own price that fits: for a model at an endpoint, for a model, for an endpoint."""
+    """The price by the most special own price that fits: for a model at an endpoint, for a model, for an endpoint.
+
+    `endpoint` is a server, host and port, as `server_of` names it.
+    """
     names = list(models)
     fitting = [one for one in own if any(one.fits(name, endpoint) for name in names)]
-    for one in sorted(fitting, key=lambda one: (one.model is None, one.endpoint is None)):
+    for one in sorted(fitting, key=lambda one: (one.model is None, one.endpoint is None, not _has_port(one))):
         if found := one.price(counts):
             return found
     return None
 
 
-def _without_port(endpoint: str) -> str:
-    return re.sub(r":\d*$", "", endpoint)
+def bare(model: str) -> str:
+    """A model's name without what Google's own list puts before it.
+
+    >>> bare("models/gemini-3.5-flash"), bare("GPT-6-luna")
+    ('gemini-3.5-flash', 'gpt-6-luna')
+    """
+    return model.strip().lower().rpartition("models/")[2]
+
+
+def _has_port(own: OwnPrice) -> bool:
+    return own.endpoint is not None and without_port(own.endpoint) != own.endpoint
 
 
 def money(value: Money | None, name: str) -> Decimal | None:
@@ -124,10 +136,9 @@ def host_of(endpoint: str | None) -> str | None:
     """
     if endpoint is None:
         return None
-    endpoint = typed.name(endpoint, "endpoint")
     try:
-        host = urlsplit(endpoint if "://" in endpoint else f"https://{endpoint}").netloc.rpartition("@")[2].lower()
-    except ValueError:
+        host = server_of(typed.name(endpoint, "endpoint"))
+    except ValueError:  # a bracket without its other one
         host = ""
     if not host or host != host.strip() or " " in host:
         raise InputError(f"endpoint is {endpoint!r}; it must be a host or a URL, such as 'http://127.0.0.1:11434/v1'.")

@@ -4,6 +4,7 @@ In: the argument, `CHATKIT_DB`, or nothing. Out: a `Place`, with its file made (
 whether that file lies on a network file system, where SQLite's WAL must not be used.
 """
 
+import hashlib
 import os
 import time
 import warnings
@@ -60,7 +61,11 @@ class LockedError(StoreError):
 
 
 class NotAStoreError(StoreError):
-    """The file is damaged, or is no database at all."""
+    """The file is damaged, or is no database at all; `why` is that in words."""
+
+    def __init__(self, place: object, why: str) -> None:
+        super().__init__(f"{place} {why}.", "Name another store in CHATKIT_DB.")
+        self.why = why
 
 
 class NewerError(StoreError):
@@ -76,6 +81,31 @@ class Place:
 
     def __str__(self) -> str:
         return str(self.file) if self.file else self.url.rpartition("@")[2].partition("?")[0]
+
+    @property
+    def missing(self) -> bool:
+        """Whether there is no file yet; one that cannot be looked at may be there, and so may be a server's database."""
+        if self.file is None:
+            return False
+        try:
+            os.lstat(self.file)
+        except OSError as error:
+            return isinstance(error, FileNotFoundError | NotADirectoryError)
+        return False
+
+    def name_beside(self, what: str, ending: str) -> Path:
+        """A file of the user's that is about this store: in the user's data folder, named by a digest of the address."""
+        from platformdirs import user_data_dir
+
+        where = os.path.realpath(self.file) if self.file else self._address()
+        digest = hashlib.sha256(where.encode(errors="surrogateescape")).hexdigest()[:16]
+        return Path(os.path.join(user_data_dir("chatkit", appauthor=False), f"{what}-{digest}{ending}"))
+
+    def _address(self) -> str:
+        """The server's address and the user there, without the password."""
+        scheme, _, rest = self.url.partition("://")
+        who, at, where = rest.rpartition("@")
+        return f"{scheme}://{who.partition(':')[0]}{at}{where.partition('?')[0]}"
 
 
 def place(url_or_path: "str | os.PathLike[str] | None" = None) -> Place:

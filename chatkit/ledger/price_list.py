@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from chatkit import typed
 from chatkit.exceptions import InputError
-from chatkit.ledger.own_price import Money, OwnPrice, host_of, money
+from chatkit.ledger.own_price import Money, OwnPrice, bare, host_of, money
 from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.store import default_store
 
@@ -25,7 +25,7 @@ def set_price(
     """Set what a model, or everything at an endpoint, costs from now on, in US dollars.
 
     `input`, `output` and `cached` are for a million tokens, `per_minute` for sound; "0" is free. `endpoint`
-    is a host or a URL. A price for a model at an endpoint goes before one for the model, that before one
+    is a host (with all its ports) or a URL (that port alone, where it names one). A price for a model at an endpoint goes before one for the model, that before one
     for the endpoint, and each before the price table. Rows that are there keep their price.
 
     Raises InputError for what is no amount, and where neither a model nor an endpoint is named.
@@ -54,4 +54,4 @@ def remove_price(model: str | None = None, *, endpoint: str | None = None) -> tu
 
 
 def _name(model: str | None) -> str | None:
-    return typed.name(model, "model").strip().lower() if model else None
+    return bare(typed.name(model, "model")) if model else None

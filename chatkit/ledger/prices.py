@@ -1,4 +1,4 @@
-"""What a call costs: the only place that reads the price table (genai-prices).
+"""What a call costs by the price table (genai-prices), which only this place reads; `pricing.py` has the rule.
 
 In: counts in the table's words (`input_tokens`, `audio_seconds`, …), the model, the URL that was called,
 when. Out: a `Price`, or None where the table does not know the host, the model, or what to charge for one
@@ -13,12 +13,14 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
 
 Count = int | float | Decimal
+_OWN_PORTS = {"http": ":80", "https": ":443"}
 
 SMALLEST = Decimal("1e-12")
 """Costs are kept to a millionth of a millionth of a dollar; token prices are multiples of it."""
@@ -49,9 +51,25 @@ def price(counts: Mapping[str, Count], model: str, url: str, at: datetime, tier:
     return None if plan is None or cost is None else Price(_rounded(cost), plan.table, plan.day)
 
 
+def server_of(url: str) -> str:
+    """Host and port of a URL (without a scheme: https); the port is left out where it is the scheme's own.
+
+    >>> server_of("http://127.0.0.1:11434/v1"), server_of("https://API.openai.com:443/v1"), server_of("[::1]:80")
+    ('127.0.0.1:11434', 'api.openai.com', '[::1]:80')
+    """
+    parts = urlsplit(url if "://" in url else f"https://{url}")
+    server = parts.netloc.rpartition("@")[2].lower()
+    return server.removesuffix(_OWN_PORTS.get(parts.scheme, ":")).removesuffix(":")
+
+
+def without_port(server: str) -> str:
+    """The host of a server."""
+    return re.sub(r":\d*$", "", server)
+
+
 def window(model: str, url: str) -> int | None:
     """The context window, in tokens, that the table gives for a model served at `url`."""
-    found = _find(model.lower(), url)
+    found = _find(model, url)
     return found[1].context_window if found else None
 
 
@@ -155,7 +173,7 @@ def _plan(
     shape: tuple[tuple[str, bool], ...],
     snapshot: int,  # noqa: ARG001 tells an updated table from the one before
 ) -> _Plan | _TablesOwn | None:
-    found = _find(model.lower(), url)
+    found = _find(model, url)
     if found is None:
         return None
     provider, info = found
@@ -173,16 +191,32 @@ def _plan(
 
 
 def _find(model: str, url: str) -> "tuple[Provider, ModelInfo] | None":
-    snapshot = _snapshot()
-    provider = next((provider for provider in snapshot.providers if _serves(provider.api_pattern, url)), None)
-    info = provider.find_model(model, all_providers=snapshot.providers) if provider else None
-    return (provider, info) if provider and info else None
+    snapshot, place = _snapshot(), _place(url)
+    provider = next((provider for provider in snapshot.providers if _serves(provider.api_pattern, place)), None)
+    if provider is None:
+        return None
+    for name in _names(model, provider.id):
+        if info := provider.find_model(name, all_providers=snapshot.providers):
+            return provider, info
+    return None
+
+
+def _names(model: str, provider: str) -> tuple[str, ...]:
+    """The name, and what it is without what lists put before it: `models/` (Google's), the provider (Vertex's)."""
+    name = model.lower()
+    return tuple(dict.fromkeys((name, name.rpartition("models/")[2], name.removeprefix(f"{provider}/"))))
+
+
+def _place(url: str) -> str:
+    """The URL as the table's patterns have it; empty for a port of its own, where another server is."""
+    server = server_of(url)
+    return f"https://{server}{urlsplit(url).path}" if server == without_port(server) else ""
 
 
 def _serves(pattern: str, url: str) -> bool:
     # the patterns are open at their end: api.openai.com.example.org must not be priced as api.openai.com
     match = re.match(pattern, url)
-    return match is not None and (match.end() == len(url) or url[match.end() - 1] in "./" or url[match.end()] in "/:")
+    return match is not None and (match.end() == len(url) or url[match.end() - 1] in "./" or url[match.end()] == "/")
 
 
 def _by_the_hour(info: "ModelInfo") -> bool:

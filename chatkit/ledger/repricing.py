@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from itertools import chain
 from typing import Any
 
-from chatkit.ledger import own_price, prices
-from chatkit.ledger.counts import Counts, of_record
+from chatkit.ledger.counts import of_record
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.prices import Price
+from chatkit.ledger.pricing import price_of
 from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import moment, pico
 from chatkit.ledger.rulebook import rulebook_of
@@ -87,16 +86,11 @@ def _other_price(record: UsageRecord, own: Sequence[OwnPrice]) -> Price | None:
     free = record.usage.cost == 0 and record.price_table is None
     if free or not counts:
         return None
-    found = _price(record, counts, tier, own)
+    models, url = (record.answered_model, record.model), f"https://{record.host}{record.path}"
+    found = price_of(counts, models, url, record.at, tier=tier, own=own)
     if found is None or (found.cost, found.table) == (record.usage.cost, record.price_table):
         return None
     return found
-
-
-def _price(record: UsageRecord, counts: Counts, tier: str | None, own: Sequence[OwnPrice]) -> Price | None:
-    models, url = (record.answered_model, record.model), f"https://{record.host}{record.path}"
-    listed = (prices.price(counts, model, url, record.at, tier) for model in models if model)
-    return next(filter(None, chain([own_price.price(own, counts, models, record.host)], listed)), None)
 
 
 def _change(run: Any, record: UsageRecord, found: Price) -> None:

@@ -2,15 +2,21 @@
 
 In: rules to set, requests that are about to go. Out: the rules that hold (read again after a moment, so that
 another kernel's change is seen), what was spent, a hold for each request in flight. No rule is judged here.
+
+While the store cannot be read, what was last known holds, by this process or by the file that it shares with
+the user's others; where nothing is known, the rules say so.
 """
 
+import threading
 import time
 import weakref
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from chatkit.exceptions import StoreError
+from chatkit.ledger.last_rules import LastRules
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.rows import dollars, moment, pico, text
 from chatkit.ledger.rules import Limit, Rules, Spending, day_begins
@@ -39,8 +45,10 @@ class Rulebook:
 
     def __init__(self, store: UsageStore) -> None:
         self._kept = weakref.ref(store)
-        self._rules = Rules()
+        self._rules: Rules | None = None
+        self._last = LastRules(store.place)
         self._fresh_until = 0.0
+        self._reader: threading.Thread | None = None
         self._fresh = FRESH if store.is_file else FRESH_ON_SERVER
 
     @property
@@ -52,30 +60,59 @@ class Rulebook:
     @property
     def known(self) -> Rules | None:
         """The rules, if they were read a moment ago; None if asking for them may take a while."""
-        return self._rules if time.monotonic() < self._fresh_until else None
+        return self._rules if self._rules and time.monotonic() < self._fresh_until else None
 
     def rules(self) -> Rules:
-        """The rules that hold; of a store that cannot be read, those that were last read."""
-        if self.known is None:
-            try:
-                self.reread()
-            except StoreError:
-                self._fresh_until = time.monotonic() + 6 * self._fresh  # not to wait for it at each call
-        return self._rules
+        """The rules that hold; of a store that cannot be read, those that were last known."""
+        if known := self.known:
+            return known
+        try:
+            return self.reread()
+        except StoreError as fault:
+            rules = self._last_known(fault)
+            wait = FRESH if rules.unread else 6 * self._fresh  # not to wait for the store at each call
+            return self._take(rules, wait)
+
+    def at_hand(self) -> Rules:
+        """The rules for a face that must not wait for a server: those last known, while a thread reads them again."""
+        store = self._store
+        if store.is_file:
+            return self.rules()
+        if self.known is None and not (self._reader and self._reader.is_alive()):
+            self._reader = threading.Thread(target=_read_again, args=(self, store), name="chatkit-rules", daemon=True)
+            with suppress(RuntimeError):  # the interpreter is ending and starts no thread any more
+                self._reader.start()
+        return self._rules or self._last.read() or Rules()
 
     def reread(self) -> Rules:
         """The rules as they stand in the store now; raises `StoreError` where it cannot be read."""
-        self._rules = self._read()
-        self._fresh_until = time.monotonic() + self._fresh
-        return self._rules
+        began = time.time_ns()
+        return self._take(self._last.keep_read(self._read(), began), self._fresh)
+
+    def _take(self, rules: Rules, seconds: float) -> Rules:
+        self._rules = rules
+        self._fresh_until = time.monotonic() + seconds
+        return rules
+
+    def _last_known(self, fault: StoreError) -> Rules:
+        """The stricter of what this process read and what the user's kernels did."""
+        mine = self._rules if self._rules and not self._rules.unread else None
+        known = [rules for rules in (self._last.read(), mine) if rules]
+        return next((rules for rules in known if rules.may_stop), known[0] if known else Rules(unread=fault))
 
     def _read(self) -> Rules:
+        if self._store.place.missing:  # where no store is, no rules are; the first row begins one
+            self._last.lose(f"The usage store {self._store.place} is gone.")
+            return Rules()
         limits = self._store.select(_LIMIT, patience=PATIENCE)
         prices = tuple(_own_price(row) for row in self._store.select(_PRICES, patience=PATIENCE))
         return Rules(_limit(limits[0]) if limits else None, prices)
 
     def set_limit(self, limit: Limit | None) -> None:
         """Put a budget in force in the place of the one there is; None: none."""
+        known = Rules(limit, self._rules.prices if self._rules else ())
+        if limit:
+            self._last.keep(known)  # before it holds, so that it never holds unknown
         with self._store.transaction() as run:
             run("DELETE FROM chatkit_budgets WHERE owner = {owner}")
             if limit:
@@ -84,6 +121,7 @@ class Rulebook:
                     " VALUES ({owner}, :amount, :per, :on_end, :at)",
                     amount=pico(limit.amount), per=limit.per, on_end=limit.on, at=moment(datetime.now(UTC)),
                 )  # fmt: skip
+        self._last.keep(known)
         self._fresh_until = 0.0
 
     def set_price(self, own: OwnPrice) -> None:
@@ -125,6 +163,11 @@ class Rulebook:
                     id=call, session=text(session), pico=pico(cost), expires=moment(datetime.now(UTC) + HOLD),
                 )  # fmt: skip
         return None if fits else gone
+
+
+def _read_again(rulebook: Rulebook, _: UsageStore) -> None:
+    """What a thread does, which holds the store meanwhile."""
+    rulebook.rules()
 
 
 def _spending(run: Any, limit: Limit, session: str) -> Spending:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Literal
 
+from chatkit.exceptions import StoreError
 from chatkit.ledger.own_price import OwnPrice
 
 Per = Literal["session", "day"]
@@ -30,10 +31,21 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What holds now."""
+    """What holds now.
+
+    `lost` says in words that the store which held the budget is gone or damaged, `unread` that the store cannot be
+    read and nothing is known of it: either way a budget that stops may be in force, and what is left of it is unknown.
+    """
 
     limit: Limit | None = None
     prices: Sequence[OwnPrice] = ()
+    lost: str = ""
+    unread: StoreError | None = None
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether a budget may be in force that stops calls."""
+        return bool(self.lost or self.unread or (self.limit and self.limit.on == "stop"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,7 @@ In: rows. Out: the same rows, in the order in which they came, until they are fo
 a server; a row that two of them send is there once, by its id. Nothing but sqlite3 is needed to keep a row.
 """
 
-import hashlib
 import json
-import os
 import sqlite3
 import threading
 from collections.abc import Sequence
@@ -97,10 +95,4 @@ class Spool:
 
 def spool_of(place: Place) -> Spool:
     """The spool of a server: a file in the user's data folder, named by the server's address and the user there."""
-    from platformdirs import user_data_dir
-
-    scheme, _, rest = place.url.partition("://")
-    who, at, where = rest.rpartition("@")
-    address = f"{scheme}://{who.partition(':')[0]}{at}{where.partition('?')[0]}"
-    name = f"spool-{hashlib.sha256(address.encode()).hexdigest()[:16]}.sqlite"
-    return Spool(Path(os.path.join(user_data_dir("chatkit", appauthor=False), name)))
+    return Spool(place.name_beside("spool", ".sqlite"))

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Unpack
 
 from chatkit.exceptions import StoreError
-from chatkit.ledger.place import LockedError, NotAStoreError, place
+from chatkit.ledger.place import LockedError, NotAStoreError, Place, place
 from chatkit.ledger.post import Post
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rows import to_row
@@ -62,6 +62,7 @@ class UsageStore:
         self._pid = os.getpid()
         self._database: Database | None = None
         self._lock = threading.Lock()
+        self._opening = False
         self._writer: int | None = None
         self._relief: threading.Thread | None = None
         self._waiting: deque[tuple[Any, ...]] = deque()
@@ -75,6 +76,11 @@ class UsageStore:
     def is_file(self) -> bool:
         """Whether it is a file on this machine, not a server."""
         return self._place.file is not None
+
+    @property
+    def place(self) -> Place:
+        """Where it lies."""
+        return self._place
 
     @property
     def waiting(self) -> int:
@@ -97,7 +103,7 @@ class UsageStore:
 
     def open(self) -> None:
         """Open the database now and migrate it, which the first use does otherwise; raise `StoreError` if it cannot be."""
-        self._reading()
+        self._reading(PATIENCE)
         self._write(PATIENCE)  # what came meanwhile
 
     def add(self, record: UsageRecord, *, patience: float = PATIENCE) -> bool:
@@ -224,9 +230,13 @@ class UsageStore:
         if self._database and self._database.gone:
             self._let_go()
         if self._database is None:
-            from chatkit.ledger.database import open_database
+            self._opening = patience <= PATIENCE
+            try:
+                from chatkit.ledger.database import open_database
 
-            self._database = open_database(self._place, patience)
+                self._database = open_database(self._place, patience)
+            finally:
+                self._opening = False
         return self._database
 
     def _let_go(self) -> None:
@@ -244,6 +254,9 @@ class UsageStore:
     @contextmanager
     def _alone(self, patience: float) -> Iterator[bool]:
         mine = self._lock.acquire(timeout=patience)
+        if not mine and self._opening and patience >= PATIENCE:
+            # no other program is waited for but a thread of ours, which on a busy machine takes its time
+            mine = self._lock.acquire(timeout=BACKGROUND)
         try:
             if mine:
                 self._writer = threading.get_ident()

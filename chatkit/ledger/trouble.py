@@ -38,13 +38,19 @@ def is_code(error: BaseException, *codes: int) -> bool:
     return code is not None and code & 0xFF in codes
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether a server turned us away because all its connections are taken (libpq tells it in words only)."""
+    said = str(error)
+    return any(words in said for words in ("too many clients", "too many connections", "connection slots"))
+
+
 def explain(error: BaseException, place: Place) -> StoreError:
     """The error in words; never with what the URL holds of a password."""
     said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
     if is_code(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return LockedError(f"The usage store {place} is held by another program.")
     if is_code(error, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return NotAStoreError(f"is no usage store ({said})")
+        return NotAStoreError(place, f"is no usage store ({said})")
     if isinstance(error, ImportError):
         return StoreError(f"The usage store {place} needs a driver: {said}.", "Try: pip install 'psycopg[binary]'.")
     return StoreError(f"The usage store {place} cannot be used: {said}.", ELSEWHERE if place.file else SERVER)

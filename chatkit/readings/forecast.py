@@ -22,11 +22,10 @@ from chatkit.conversation import Conversation, Message
 from chatkit.display import displayed
 from chatkit.endpoint import connect
 from chatkit.endpoint.keys import veiled_all
-from chatkit.exceptions import InputError, StoreError
-from chatkit.ledger import estimates, own_price, prices
+from chatkit.exceptions import InputError
+from chatkit.ledger import estimates
 from chatkit.ledger.estimates import CostRange, Estimate
 from chatkit.ledger.record import Usage
-from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.store import default_store
 from chatkit.ledger.tokens import Range
 from chatkit.readings import notebook_calls
@@ -141,46 +140,14 @@ class _Way:
     def body(self, body: Mapping[str, Any], typical: int | None = None, more: int = 0) -> Estimate:
         """The estimate for one request, whose prompt has `more` tokens that are not in its body."""
         body = {**body, "model": self.model or body.get("model") or HOSTED_DEFAULT}
-        made = estimates.estimate_body(
-            body, self.url, local=self.local, window=self.window, typical=typical, rules=self.rules
+        return estimates.estimate_body(
+            body, self.url, local=self.local, window=self.window, typical=typical, more=more, rules=self.rules
         )
-        if more:
-            low, likely, _ = made.prompt
-            made = replace(made, prompt=Range(low, likely + more, None))
-        return self._priced(made, str(body["model"]), again=bool(more))
 
     def sound(self, seconds: float, model: str | None = None) -> Estimate:
         """The estimate for so much sound."""
         name = self.model or model or HOSTED_TRANSCRIBE
-        made = estimates.estimate_audio(seconds, name, f"{self.url}/audio/transcriptions", local=self.local)
-        return self._priced(made, name)
-
-    def _priced(self, made: Estimate, model: str, *, again: bool = False) -> Estimate:
-        """The estimate at the user's own price, where there is one; `again` at the table's too."""
-        own, server, now = _own_prices(), own_price.host_of(self.url) or "", datetime.now(UTC)
-
-        def cost(sent: int | None, came: int | None) -> Decimal | None:
-            if sent is None or came is None:
-                return None
-            given = {"input_tokens": sent, "output_tokens": came, "audio_seconds": made.audio_seconds}
-            counts: dict[str, prices.Count] = {key: count for key, count in given.items() if count}
-            found = own_price.price(own, counts, [model], server)
-            if found is None and again:
-                found = prices.price(counts, model, self.url, now)
-            return found.cost if found else None
-
-        low, likely = cost(made.prompt.low, made.completion.low), cost(made.prompt.likely, made.completion.likely)
-        if self.local or low is None or likely is None:
-            return made
-        priced = CostRange(low, likely, cost(made.prompt.high, made.completion.high))
-        return replace(made, cost=priced, unpriced_calls=0)
-
-
-def _own_prices() -> Any:
-    try:
-        return rulebook_of(default_store()).rules().prices
-    except (StoreError, InputError):
-        return ()
+        return estimates.estimate_audio(seconds, name, f"{self.url}/audio/transcriptions", local=self.local)
 
 
 def _next_turn(chat: Chat, text: str | None) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ known. Nothing is sent.
 
 import asyncio
 from contextlib import aclosing
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from chatkit.api.speech_models import Task
 from chatkit.endpoint import connect
 from chatkit.endpoint.loop import get_loop
 from chatkit.exceptions import InputError
-from chatkit.ledger import prices
+from chatkit.ledger.pricing import price_of
 from chatkit.speech import source
 from chatkit.speech.looking import look
 from chatkit.speech.source import Source
@@ -72,7 +71,7 @@ def price(seconds: float, model: str, base_url: str, task: Task = "transcribe") 
     Decimal('0.0045')
     """
     path = {"transcribe": "/audio/transcriptions", "translate": "/audio/translations"}[task]
-    found = prices.price({"audio_seconds": seconds}, model, f"{base_url}{path}", datetime.now(UTC))
+    found = price_of({"audio_seconds": seconds}, model, f"{base_url}{path}")
     return found.cost if found else None
 
 

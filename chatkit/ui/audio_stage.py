@@ -58,11 +58,8 @@ class AudioStage:
         client: "openai.OpenAI | openai.AsyncOpenAI | None",
         told: Callable[[], None],
     ) -> None:
-        """Find out what a minute would cost, on a thread of its own: the price table takes a while to load."""
-        asked = (task, model, client)
-        if asked == self._priced:
-            return
-        self._priced = asked
+        """Find out what a minute costs by now, on a thread of its own: the price table takes a while to load."""
+        asked = self._priced = (task, model, client)
 
         def work() -> None:
             try:

@@ -236,8 +236,7 @@ class AudioUploader(anywidget.AnyWidget):
     def _hello(self, content: Mapping[str, Any]) -> None:
         self._send_patch()
         self.send(self._feed.snapshot(str(content.get("view"))))
-        if self._stage.price is None:
-            self._reprice()
+        self._reprice()
         self._touch()
 
     def _ack(self, content: Mapping[str, Any]) -> None:

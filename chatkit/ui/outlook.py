@@ -8,6 +8,7 @@ from typing import Any
 from chatkit.captions import estimate_caption, window_caption
 from chatkit.chat import Chat
 from chatkit.ledger.estimates import estimate_body
+from chatkit.ledger.pricing import own_at_hand
 from chatkit.request import Preview
 
 
@@ -19,7 +20,7 @@ def outlook(chat: Chat, preview: Preview) -> dict[str, Any] | None:
     local = endpoint is None or endpoint.local
     rules = endpoint.rules if endpoint else "local"
     url = endpoint.base_url if endpoint else ""
-    estimate = estimate_body(preview.body, url, local=local, window=preview.window, rules=rules)
+    estimate = estimate_body(preview.body, url, local=local, window=preview.window, rules=rules, own=own_at_hand())
     likely = estimate.prompt.likely
     return {
         "caption": " ".join([estimate_caption(estimate, local=local), *preview.problems]),

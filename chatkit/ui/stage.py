@@ -15,6 +15,7 @@ from chatkit.conversation import Message
 from chatkit.endpoint.listing import Models
 from chatkit.endpoint.reply import Reply
 from chatkit.ledger.estimates import priced_as
+from chatkit.ledger.pricing import own_at_hand
 from chatkit.ledger.record import Usage
 from chatkit.parts import heading
 from chatkit.render.blocks import render
@@ -114,7 +115,11 @@ class Stage:
         model = self.priced_as or (HOSTED_DEFAULT if self.is_local else None)
         if not caption or model is None:
             return caption
-        return f"{caption} · {priced_as_caption(priced_as(usage, model), model)}"
+        endpoint = self._chat.endpoint
+        own = own_at_hand()
+        here = priced_as(usage, model, endpoint.base_url, own=own) if endpoint and not endpoint.local else None
+        cost = priced_as(usage, model, own=own) if here is None else here  # a model that is not served here is OpenAI's
+        return f"{caption} · {priced_as_caption(cost, model)}"
 
     def _html_of(self, message: Message) -> str:
         had = self._html.get(message.id)
