@@ -37,12 +37,15 @@ import json, os, signal, sys
 def say(**line): print(json.dumps(line), flush=True)
 if os.path.exists(sys.argv[1] + "/never"):
     signal.pause()
+if os.path.exists(sys.argv[1] + "/broken"):
+    raise ImportError("libgomp.so.1 is not in " + sys.argv[1])
 say(ready=1)
 for line in sys.stdin.buffer:
     job = json.loads(line)
     data = sys.stdin.buffer.read(job["size"])
     say(length=10)
     if data == b"die": os._exit(3)
+    if data == b"raise": raise KeyError(sys.argv[1])
     if data == b"hang": sys.stdin.buffer.read()
     if data == b"refuse":
         say(error={"status": 400, "message": "No.", "type": "invalid_request_error", "param": "file", "code": "no"})
@@ -173,6 +176,48 @@ def test_a_process_that_dies_or_hangs_is_replaced(model, data, deadlines, cause)
         assert await hear(speech, b"next") == "own: next"
 
     play(run)
+
+
+def test_an_exception_that_ends_the_process_is_not_the_files(model):
+    async def run() -> None:
+        speech = keeper(model)
+        with pytest.raises(ApiError, match=r"by a fault that is not the file's \(KeyError\)") as failed:
+            await hear(speech, b"raise")
+        assert (failed.value.status, failed.value.error["code"]) == (500, "recognition_failed")
+        assert failed.value.headers == {"x-should-retry": "false"}
+        assert "damaged" not in str(failed.value)
+        assert await hear(speech, b"next") == "own: next"
+
+    play(run)
+
+
+def test_a_process_that_ends_before_it_is_ready_says_why_and_blames_no_file(model):
+    (model / "broken").touch()
+
+    async def run() -> None:
+        with pytest.raises(ApiError) as failed:
+            await hear(keeper(model), b"one")
+        said = "not the file's (ImportError: libgomp.so.1 is not in …)"
+        assert said in str(failed.value)
+        assert failed.value.headers == {"x-should-retry": "false"}
+
+    play(run)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "says"),
+    [
+        (TypeError("a secret of /home/ada"), 500, "by a fault that is not the file's (TypeError)"),
+        (KeyError("x"), 500, "by a fault that is not the file's (KeyError)"),
+        (RuntimeError("unknown"), 500, "by a fault that is not the file's (RuntimeError)"),
+        (RuntimeError("mkl_malloc: failed to allocate memory"), 400, "takes more memory than it may"),
+        (MemoryError(), 400, "takes more memory than it may"),
+    ],
+)
+def test_what_a_job_raises_is_told_by_its_kind(fault, status, says):
+    told = recogniser._failure(fault)
+    assert (told["status"], says in told["message"], "damaged" in told["message"]) == (status, True, False)
+    assert "/home" not in told["message"]
 
 
 @posix

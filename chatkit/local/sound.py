@@ -15,10 +15,11 @@ import av.logging
 import numpy as np
 from av.container import InputContainer
 
+from chatkit.audio.mono import RATE as RATE
+from chatkit.audio.mono import Mono
+from chatkit.audio.opening import FAULTS, opened
 from chatkit.local.api_error import ApiError
 
-RATE = 16_000
-"""Samples a second that Whisper hears, in one channel."""
 FORMATS = "flac, m4a, mp3, mp4, mpeg, mpga, oga, ogg, wav, webm"
 DEMUXERS = "flac,matroska,webm,mov,mp4,m4a,mp3,mpeg,ogg,wav"
 """No playlist, no list of files, no description of a stream elsewhere is among them."""
@@ -71,18 +72,14 @@ class Sound:
 
     def _decoded(self, container: InputContainer) -> Iterator[np.ndarray | None]:
         """The samples packet by packet; None stands for one that is broken, and for all that follows where it ends."""
-        mono = _Mono()
+        mono = Mono()
         for packet in _packets(container):
             try:
-                frames = None if packet is None else packet.decode()
+                parts = None if packet is None else [part for frame in packet.decode() for part in mono.heard(frame)]
             except av.FFmpegError:
-                frames = None
-            if frames is None:
-                yield None
-            for frame in frames or ():
-                assert isinstance(frame, av.AudioFrame)
-                yield from mono.samples(frame)
-        yield from mono.rest()
+                parts = None
+            yield from [None] if parts is None else _floats(parts)
+        yield from _floats(mono.rest())
 
     def _damaged(self, heard: int) -> None:
         if self.damaged_after is None:
@@ -102,27 +99,6 @@ def _packets(container: InputContainer) -> "Iterator[av.Packet[Any] | None]":
             return
 
 
-class _Mono:
-    """Frames of any kind, and of another kind in mid-file, made samples of one channel at RATE."""
-
-    def __init__(self) -> None:
-        self._resampler: av.AudioResampler | None = None
-        self._kind: object = None
-
-    def samples(self, frame: av.AudioFrame) -> Iterator[np.ndarray]:
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if kind != self._kind:
-            yield from self.rest()
-            self._resampler, self._kind = av.AudioResampler(format="s16", layout="mono", rate=RATE), kind
-        frame.pts = None  # the times in a file may jump; what was decoded follows on itself
-        assert self._resampler
-        yield from _floats(self._resampler.resample(frame))
-
-    def rest(self) -> Iterator[np.ndarray]:
-        if self._resampler:
-            yield from _floats(self._resampler.resample(None))
-
-
 def _opened(data: bytes) -> InputContainer:
     allowed = {
         "format_whitelist": DEMUXERS,
@@ -130,8 +106,8 @@ def _opened(data: bytes) -> InputContainer:
         "protocol_whitelist": "none",
     }
     try:
-        container = av.open(io.BytesIO(data), "r", options=allowed, metadata_errors="ignore")
-    except (av.FFmpegError, ValueError):
+        container = opened(io.BytesIO(data), allowed)
+    except FAULTS:
         raise _refusal(f"This is no audio file of a kind that is taken ({FORMATS}), or it is damaged.") from None
     try:
         _check(container)

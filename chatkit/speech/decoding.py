@@ -4,9 +4,10 @@ In: a path and the demuxer that was sniffed. Out: numpy blocks, and what was wro
 process (child.py) imports this: a decoder that crashes or eats memory on a hostile file takes no kernel along.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from struct import unpack_from
 from typing import Any
@@ -14,7 +15,10 @@ from typing import Any
 import av
 import numpy as np
 
-RATE = 16_000
+from chatkit.audio.mono import RATE as RATE
+from chatkit.audio.mono import Mono
+from chatkit.audio.opening import FAULTS, opened
+
 LONGEST = 48 * 3600
 """Seconds after which decoding ends, for a stream that has no end."""
 GUESSED = ("mp3", "aac")
@@ -22,10 +26,6 @@ GUESSED = ("mp3", "aac")
 SHORT = 1.0
 """Seconds by which a file may be shorter than its header says."""
 _OPTIONS = {"protocol_whitelist": "none", "format_probesize": "5000000"}
-
-
-FAULTS = (av.error.FFmpegError, ValueError, OverflowError, OSError)
-"""What a bad file is met with; OSError comes from PyAV's own reading of the file."""
 
 
 class NoAudioError(Exception):
@@ -55,7 +55,7 @@ def blocks(path: Path, demuxer: str, seen: Decoded) -> Iterator[Any]:
     """The samples as int16 blocks. Raises NoAudioError where there is no stream to decode."""
     with path.open("rb") as file:  # an open file, not a name: ffmpeg opens nothing by itself
         try:
-            container = av.open(file, format=demuxer, options=_OPTIONS, metadata_errors="ignore")
+            container = opened(file, _OPTIONS, demuxer)
         except FAULTS as error:
             raise NoAudioError(f"its header cannot be read ({_said(error)})") from None
         with container:
@@ -105,31 +105,21 @@ def _frames(container: Any, stream: Any, seen: Decoded) -> Iterator[Any]:
 
 
 def _resampled(frames: Iterator[Any], seen: Decoded) -> Iterator[Any]:
-    resampler = None
-    form: tuple[Any, ...] = ()
+    mono = Mono()
     for frame in frames:
-        now = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if now != form:
-            if resampler:
-                yield from _taken(resampler, None, seen)
-            resampler, form = av.AudioResampler(format="s16", layout="mono", rate=RATE), now
-        frame.pts = None
-        frame.time_base = Fraction(1, frame.sample_rate)
-        assert resampler
-        yield from _taken(resampler, frame, seen)
+        yield from _taken(partial(mono.heard, frame), seen)
         if seen.seconds > LONGEST:
             return
-    if resampler:
-        yield from _taken(resampler, None, seen)
+    yield from _taken(mono.rest, seen)
 
 
-def _taken(resampler: Any, frame: Any, seen: Decoded) -> Iterator[Any]:
+def _taken(resampled: Callable[[], list[Any]], seen: Decoded) -> Iterator[Any]:
     try:
-        resampled = resampler.resample(frame)
-    except FAULTS:  # a frame of a form that no sound has
+        taken = resampled()
+    except (*FAULTS, ValueError, OverflowError):  # a frame of a form that no sound has
         _note_damage(seen)
         return
-    for out in resampled:
+    for out in taken:
         block = out.to_ndarray().reshape(-1)
         seen.samples += len(block)
         yield block

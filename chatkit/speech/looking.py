@@ -1,7 +1,7 @@
 """Speech, the parent of the child that looks a file through: it starts it, hears it, and ends it.
 
 In: a `Source`. Out: what the child says, line by line, as dicts; InputError where there is no audio, or
-where the child died of the file or took too long.
+where the child died of the file or took too long; ChatkitError where the fault is not the file's.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
 
-from chatkit.exceptions import InputError
+from chatkit.exceptions import ChatkitError, InputError
 from chatkit.speech.child import PREVIEW as PREVIEW
 from chatkit.speech.source import Source, no_audio
 
@@ -19,6 +19,9 @@ SILENCE = 120.0
 """Seconds without a word after which the child hangs."""
 _LINE = 1 << 23
 """Bytes of a line: the silences of two days fit."""
+
+_PYTHON_FAILED = (1, 2)
+"""Exit codes of an interpreter that did not get to the file: an exception that nobody caught, a wrong command."""
 
 COMMAND = (sys.executable, "-m", "chatkit.speech.child")
 
@@ -42,9 +45,11 @@ async def look(source: Source, **plan: Any) -> AsyncGenerator[dict[str, Any]]:
             said = _read(line)
             if "no_audio" in said:
                 raise no_audio(str(said["no_audio"]))
+            if "fault" in said:
+                raise _our_fault(str(said["fault"]))
             yield said
         if code := await child.wait():
-            raise no_audio(f"the decoder broke on it ({_how(code)})")
+            raise _broken(code)
     finally:
         if child.returncode is None:
             with suppress(ProcessLookupError):
@@ -67,9 +72,17 @@ def _read(line: bytes) -> dict[str, Any]:
     except ValueError:
         said = None
     if not isinstance(said, dict):
-        raise no_audio("the decoder broke on it")
+        raise _our_fault(f"it said {line[:80]!r}")
     return said
 
 
-def _how(code: int) -> str:
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
+def _broken(code: int) -> ChatkitError:
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return _our_fault(how) if code in _PYTHON_FAILED else no_audio(f"the decoder broke on it ({how})")
+
+
+def _our_fault(what: str) -> ChatkitError:
+    return ChatkitError(
+        f"The audio could not be looked through, by a fault that is not the file's: {what}.",
+        "If these words do not help, run: pip install --upgrade notebook-chatkit av, or report it.",
+    )
