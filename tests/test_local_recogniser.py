@@ -21,7 +21,7 @@ from local_server import AUDIO, KEY, LocalServer, chat, needs_weights
 from sounds import encode, samples
 from test_local_speech import RATE, encoded, hostile, wav
 
-from chatkit.local import form, limits, recogniser, whisper
+from chatkit.local import form, limits, quiet, recogniser, whisper
 from chatkit.local import sound as sound_module
 from chatkit.local import speech as speech_module
 from chatkit.local.api_error import ApiError
@@ -468,8 +468,8 @@ def test_long_audio_is_cut_where_it_is_quietest_and_no_sample_is_lost():
     first = recogniser.WINDOW - 9.0
     second = first + recogniser.WINDOW - 5.5
     audio = rng.normal(0, 0.1, int(second + 50) * RATE).astype(np.float32)
-    for quiet in (first, second):
-        audio[int((quiet - 0.5) * RATE) : int((quiet + 0.5) * RATE)] = 0
+    for middle in (first, second):
+        audio[int((middle - 0.5) * RATE) : int((middle + 0.5) * RATE)] = 0
     cuts = list(recogniser.windows(iter(np.array_split(audio, 4000))))
     assert np.array_equal(np.concatenate(cuts), audio)
     ends = np.cumsum([len(cut) for cut in cuts]) / RATE
@@ -537,6 +537,7 @@ def test_the_recogniser_knows_no_key_and_ends_when_the_server_is_killed():
     assert server.hear(wav(np.zeros(RATE))).status == 200
     [child] = psutil.Process(server.process.pid).children()
     assert KEY not in " ".join([*child.cmdline(), *child.environ(), *child.environ().values()])
+    assert child.environ().items() >= quiet.VARIABLES.items()
     server.process.kill()
     child.wait(10)
     server.process.communicate()
