@@ -1,6 +1,8 @@
 # make lab   sets everything up in .venv and opens JupyterLab at the notebooks (make lab ARGS="--no-browser")
 # make bench runs the benchmarks
 # make test  sets up what the tests need and runs all of them            (make test ARGS="-k store")
+# make test-short runs the part of the tests that each Python must pass, with the newest packages (make test-short PYTHON=python3.13)
+# make test-wide  does so on every Python that is on this machine, and with the lowest versions that pyproject.toml allows
 # Needs python3 (3.11 or newer) with venv, and make. uv is used where it is there.
 
 PYTHON ?= python3
@@ -12,7 +14,12 @@ ARGS ?=
 # what a browser, a server or a kernel is waited for is most of the time that tests take
 WORKERS ?= 2
 
-.PHONY: lab test setup check bench clean
+# imports, first answer, transcribe, panel, meter, store
+SHORT := house main_job notebook_clips audio_opening audio_mono chat_panel usage_meter ledger_meter ledger_store
+# names what a Python can do; nothing where it does not run (a shim of pyenv's may lead nowhere), or is too old
+VERSION = $(shell $(1) -c "import sys, venv, ensurepip; sys.version_info >= (3, 11) and print('%d.%d' % sys.version_info[:2])" 2>/dev/null)
+
+.PHONY: lab test test-short test-wide test-lowest setup check bench clean
 
 lab: $(VENV)/lab.stamp
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)
@@ -23,6 +30,28 @@ test: $(VENV)/test.stamp
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 	CHATKIT_HISTORY=off $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
+
+test-short: SHORT_VERSION := $(call VERSION,$(PYTHON))
+test-short:
+	$(if $(SHORT_VERSION),,$(error $(PYTHON) does not run here, or is older than 3.11))
+	$(MAKE) --no-print-directory VENV=.venv-short-$(SHORT_VERSION) PYTHON=$(PYTHON) run-short
+
+test-lowest:
+	$(if $(UV),,$(error uv is not here, and only uv finds the lowest versions: pip install uv))
+	$(MAKE) --no-print-directory VENV=.venv-short-lowest PYTHON=3.11 LOWEST="--resolution lowest-direct" run-short
+
+test-wide:
+	for python in $$($(PYTHON) tests/other_pythons.py --all); do $(MAKE) --no-print-directory test-short PYTHON=$$python || exit 1; done
+	$(MAKE) --no-print-directory test-lowest
+
+.PHONY: run-short
+run-short: $(VENV)/short.stamp
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(SHORT:%=tests/test_%.py) $(ARGS)
+
+$(VENV)/short.stamp: pyproject.toml | $(BIN)/python
+	$(PIP) -q $(if $(UV),$(or $(LOWEST),--upgrade),--upgrade --upgrade-strategy eager) -e '.[local,test-core]'
+	$(BIN)/python -m chatkit models fetch
+	touch $@
 
 setup: $(VENV)/lab.stamp
 
@@ -43,4 +72,4 @@ bench: $(VENV)/test.stamp
 	for script in $(filter-out %/fakeserver.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .venv-short-*

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import itertools
 import re
 import shutil
 import subprocess
@@ -19,14 +20,14 @@ HOUSE = ROOT / "chatkit"
 FLOORS = {
     "conversation": 0, "conversation_file": 0, "display": 0, "parts": 0, "branches": 0, "lines": 0, "worddiff": 0, "message": 0,
     "exceptions": 0, "signs": 0, "typed": 0,
-    "api": 1, "ledger": 1, "endpoint": 1, "render": 1, "private_folder": 1,
+    "api": 1, "ledger": 1, "endpoint": 1, "render": 1, "private_folder": 1, "audio": 1,
     "captions": 2, "keeping": 2, "chat": 2, "inspection": 2, "offered": 2, "request": 2, "settings": 2, "context": 2, "answers": 2,
     "speech": 2, "compare": 2, "recall": 3, "plots": 3, "readings": 3,
     "ui": 4, "magics": 4, "commands": 4,
     "__init__": 5, "__main__": 5,
 }  # fmt: skip
 SAME_FLOOR = {
-    "ledger": {"api"},
+    "ledger": {"api", "audio"},
     "endpoint": {"ledger", "api"},
     "answers": {"captions"},
     "chat": {"answers", "captions", "context", "inspection", "keeping", "offered", "request", "settings"},
@@ -50,9 +51,12 @@ DOORS = {
     "latex2mathml": ("render",),
     "matplotlib": ("plots",),
     "pandas": ("readings",),
-    "av": ("speech", "local"),
+    "av": ("audio", "speech", "local"),
     "anywidget": ("ui",),
+    "h11": ("local",),
+    "ipykernel": ("ui",),
     "ipywidgets": ("ui",),
+    "onnxruntime": ("local",),
     "traitlets": ("ui",),
     "comm": ("ui",),
     "starlette": ("local",),
@@ -60,6 +64,20 @@ DOORS = {
     "xllamacpp": ("local",),
     "faster_whisper": ("local",),
 }
+DISTRIBUTIONS = {
+    "markdown_it": "markdown-it-py",
+    "dotenv": "python-dotenv",
+    "dateutil": "python-dateutil",
+    "yaml": "pyyaml",
+}
+"""What is imported by another name than it is installed by."""
+ASKED_FOR = {"pandas": "dataframes", "bpe_openai": "tokens"}
+"""What is imported where it is there, and the extra that brings it."""
+UNIMPORTED = {
+    "ipywidgets": "it draws anywidget's widgets",
+    "python-multipart": "Starlette reads forms by it",
+}
+"""What is declared and imported by no module of ours, with the reason."""
 NAMES_OF_ANOTHER_CHATKIT = {
     "server",
     "store",
@@ -123,10 +141,10 @@ def test_floor_0_is_the_standard_library_alone():
         assert outside == set(), f"{name} imports {outside}"
 
 
-def test_the_local_server_shares_no_import_with_the_house_but_values():
+def test_the_local_server_shares_no_import_with_the_house_but_values_and_the_opening_of_audio():
     for name, path in modules().items():
         if name.startswith("local"):
-            assert rooms_of(imports_of(path)) <= {"api", "exceptions", "local", "private_folder"}, name
+            assert rooms_of(imports_of(path)) <= {"api", "audio", "exceptions", "local", "private_folder"}, name
 
 
 def test_each_library_is_imported_by_its_own_door_only():
@@ -200,6 +218,69 @@ def test_a_widgets_module_imports_nothing_and_fetches_nothing():
         text = path.read_text(encoding="utf-8")
         assert text.startswith("// @ts-check"), path.name
         assert not re.search(r"^\s*import\b|\bimport\(|https?://(?!www\.w3\.org)", text, re.M), path.name
+
+
+def declared() -> dict[str, set[str]]:
+    """Names of distributions by extra; those that are always installed by ""."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lists = {"": project["dependencies"]} | project["optional-dependencies"]
+    return {extra: {re.match(r"[\w.-]+", line)[0].lower() for line in lines} for extra, lines in lists.items()}
+
+
+def distributions_of(path: Path) -> set[str]:
+    outside = {i.split(".")[0] for i in imports_of(path)} - set(sys.stdlib_module_names) - {"chatkit", "__future__"}
+    return {DISTRIBUTIONS.get(name, name.replace("_", "-").lower()) for name in outside}
+
+
+def test_each_library_that_is_imported_is_declared_where_it_is_needed_and_none_besides():
+    extras = declared()
+    asked_for = {DISTRIBUTIONS.get(name, name.replace("_", "-")): extra for name, extra in ASKED_FOR.items()}
+    imported: dict[str, set[str]] = {"": set(), "local": set()}
+    for name, path in modules().items():
+        imported["local" if name.startswith("local.") else ""] |= distributions_of(path)
+    assert imported[""] - asked_for.keys() <= extras[""]
+    assert imported["local"] <= extras[""] | extras["local"]
+    assert all(name in extras[extra] for name, extra in asked_for.items())
+    assert (extras[""] | extras["local"]) - imported[""] - imported["local"] == UNIMPORTED.keys()
+
+
+def test_each_dependency_says_the_lowest_version_and_the_first_that_was_not_tried():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for line in itertools.chain(project["dependencies"], *project["optional-dependencies"].values()):
+        if not line.startswith(("notebook-chatkit[", "types-")):
+            assert re.fullmatch(r"[\w.-]+(\[\w+\])?>=[\d.]+(,!=[\d.*]+)?,<[\d.]+", line), line
+
+
+def short_part() -> list[Path]:
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+    [listed] = [line.partition(":=")[2] for line in lines if line.startswith("SHORT :=")]
+    return [ROOT / "tests" / f"test_{name}.py" for name in listed.split()]
+
+
+def test_the_short_part_covers_the_main_jobs_and_needs_the_core_of_the_tests_alone():
+    files = short_part()
+    assert all(path.is_file() for path in files)
+    stems = {path.stem.removeprefix("test_") for path in files}
+    jobs = {"house", "main_job", "notebook_clips", "audio_opening", "chat_panel", "usage_meter", "ledger_store"}
+    assert stems >= jobs
+    ours = {path.stem: path for path in (ROOT / "tests").rglob("*.py")}
+    seen: set[Path] = set()
+    while files:
+        seen.add(path := files.pop())
+        files += [
+            ours[name] for name in {i.split(".")[0] for i in imports_of(path)} & set(ours) if ours[name] not in seen
+        ]
+    extras = declared()
+    needed = {name for path in seen for name in distributions_of(path)} - {name.replace("_", "-") for name in ours}
+    assert needed <= extras[""] | extras["local"] | extras["test-core"]
+
+
+def test_every_module_can_be_imported_without_a_warning():
+    names = [f"chatkit.{name}".removesuffix(".__init__") for name in modules() if not name.endswith("__main__")]
+    code = f"import importlib\nfor name in {names!r}: importlib.import_module(name)"
+    command = [sys.executable, "-W", "error::SyntaxWarning", "-W", "error::DeprecationWarning:chatkit", "-c", code]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")
 
 
 def test_environment_yml_installs_the_project_and_lists_nothing_twice():

@@ -21,7 +21,7 @@ from local_server import AUDIO, KEY, LocalServer, chat, needs_weights
 from sounds import encode, samples
 from test_local_speech import RATE, encoded, hostile, wav
 
-from chatkit.local import form, limits, recogniser, whisper
+from chatkit.local import form, limits, quiet, recogniser, whisper
 from chatkit.local import sound as sound_module
 from chatkit.local import speech as speech_module
 from chatkit.local.api_error import ApiError
@@ -37,12 +37,15 @@ import json, os, signal, sys
 def say(**line): print(json.dumps(line), flush=True)
 if os.path.exists(sys.argv[1] + "/never"):
     signal.pause()
+if os.path.exists(sys.argv[1] + "/broken"):
+    raise ImportError("libgomp.so.1 is not in " + sys.argv[1])
 say(ready=1)
 for line in sys.stdin.buffer:
     job = json.loads(line)
     data = sys.stdin.buffer.read(job["size"])
     say(length=10)
     if data == b"die": os._exit(3)
+    if data == b"raise": raise KeyError(sys.argv[1])
     if data == b"hang": sys.stdin.buffer.read()
     if data == b"refuse":
         say(error={"status": 400, "message": "No.", "type": "invalid_request_error", "param": "file", "code": "no"})
@@ -173,6 +176,48 @@ def test_a_process_that_dies_or_hangs_is_replaced(model, data, deadlines, cause)
         assert await hear(speech, b"next") == "own: next"
 
     play(run)
+
+
+def test_an_exception_that_ends_the_process_is_not_the_files(model):
+    async def run() -> None:
+        speech = keeper(model)
+        with pytest.raises(ApiError, match=r"by a fault that is not the file's \(KeyError\)") as failed:
+            await hear(speech, b"raise")
+        assert (failed.value.status, failed.value.error["code"]) == (500, "recognition_failed")
+        assert failed.value.headers == {"x-should-retry": "false"}
+        assert "damaged" not in str(failed.value)
+        assert await hear(speech, b"next") == "own: next"
+
+    play(run)
+
+
+def test_a_process_that_ends_before_it_is_ready_says_why_and_blames_no_file(model):
+    (model / "broken").touch()
+
+    async def run() -> None:
+        with pytest.raises(ApiError) as failed:
+            await hear(keeper(model), b"one")
+        said = "not the file's (ImportError: libgomp.so.1 is not in …)"
+        assert said in str(failed.value)
+        assert failed.value.headers == {"x-should-retry": "false"}
+
+    play(run)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "says"),
+    [
+        (TypeError("a secret of /home/ada"), 500, "by a fault that is not the file's (TypeError)"),
+        (KeyError("x"), 500, "by a fault that is not the file's (KeyError)"),
+        (RuntimeError("unknown"), 500, "by a fault that is not the file's (RuntimeError)"),
+        (RuntimeError("mkl_malloc: failed to allocate memory"), 400, "takes more memory than it may"),
+        (MemoryError(), 400, "takes more memory than it may"),
+    ],
+)
+def test_what_a_job_raises_is_told_by_its_kind(fault, status, says):
+    told = recogniser._failure(fault)
+    assert (told["status"], says in told["message"], "damaged" in told["message"]) == (status, True, False)
+    assert "/home" not in told["message"]
 
 
 @posix
@@ -423,8 +468,8 @@ def test_long_audio_is_cut_where_it_is_quietest_and_no_sample_is_lost():
     first = recogniser.WINDOW - 9.0
     second = first + recogniser.WINDOW - 5.5
     audio = rng.normal(0, 0.1, int(second + 50) * RATE).astype(np.float32)
-    for quiet in (first, second):
-        audio[int((quiet - 0.5) * RATE) : int((quiet + 0.5) * RATE)] = 0
+    for middle in (first, second):
+        audio[int((middle - 0.5) * RATE) : int((middle + 0.5) * RATE)] = 0
     cuts = list(recogniser.windows(iter(np.array_split(audio, 4000))))
     assert np.array_equal(np.concatenate(cuts), audio)
     ends = np.cumsum([len(cut) for cut in cuts]) / RATE
@@ -492,6 +537,7 @@ def test_the_recogniser_knows_no_key_and_ends_when_the_server_is_killed():
     assert server.hear(wav(np.zeros(RATE))).status == 200
     [child] = psutil.Process(server.process.pid).children()
     assert KEY not in " ".join([*child.cmdline(), *child.environ(), *child.environ().values()])
+    assert child.environ().items() >= quiet.VARIABLES.items()
     server.process.kill()
     child.wait(10)
     server.process.communicate()

@@ -15,7 +15,7 @@ from faultserver import GATE
 from sounds import CLIPS, RATE, Hearing, encoded, samples, silence, wav, whole
 
 from chatkit.endpoint.loop import get_loop
-from chatkit.exceptions import InputError
+from chatkit.exceptions import ChatkitError, InputError
 from chatkit.speech import costs, jobs, looking
 
 PATIENCE = 20
@@ -45,8 +45,41 @@ def test_a_decoder_that_never_ends_is_given_up(monkeypatch):
 
 def test_a_child_that_says_nonsense_is_no_crash(monkeypatch):
     playing(monkeypatch, "print('nonsense')")
-    with pytest.raises(InputError, match="There is no audio in this file: the decoder broke on it"):
+    with pytest.raises(ChatkitError, match="by a fault that is not the file's: it said b'nonsense"):
         costs.measure(encoded("mp3"))
+
+
+BROKEN = """
+import sys
+from chatkit.speech import child, decoding
+{fault}
+child.main()
+"""
+OURS = {
+    "TypeError: open() got an unexpected keyword argument": (
+        "def broken(*a, **k): raise TypeError('open() got an unexpected keyword argument')\ndecoding.opened = broken"
+    ),
+    "ValueError: no format of that name": (
+        "def broken(*a, **k): raise ValueError('no format of that name')\ndecoding.av.open = broken"
+    ),
+    "AttributeError: 'NoneType' object has no attribute 'heard'": (
+        "def broken(self, frame): raise AttributeError(\"'NoneType' object has no attribute 'heard'\")\n"
+        "decoding.Mono.heard = broken"
+    ),
+    "ModuleNotFoundError: import of numpy halted; None in sys.modules": (
+        "del sys.modules['chatkit.speech.decoding']\nsys.modules['numpy'] = None"
+    ),
+    "exit code 1": "raise SystemExit('no word of it')",
+}
+
+
+@pytest.mark.parametrize("what", OURS)
+def test_a_fault_of_our_own_is_told_as_such_and_never_as_a_damaged_file(monkeypatch, what):
+    playing(monkeypatch, BROKEN.format(fault=OURS[what]))
+    with pytest.raises(ChatkitError) as told:
+        costs.measure(CLIPS / "english.flac")
+    assert told.value.cause == f"The audio could not be looked through, by a fault that is not the file's: {what}."
+    assert not isinstance(told.value, InputError)
 
 
 def test_memory_and_time_of_the_child_are_limited_before_it_reads_the_file():

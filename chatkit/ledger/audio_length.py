@@ -9,6 +9,8 @@ import struct
 from collections.abc import Callable
 from typing import IO, Any
 
+from chatkit.audio.rates import is_a_rate
+
 HEAD = 65_536
 """Bytes looked at in one place."""
 MOST_BOXES = 64
@@ -18,8 +20,6 @@ THINNEST = 50
 """Bytes that a second of sound takes at least, silence too: nor does a head that says more than its bytes can hold."""
 PLAIN = (1, 3, 0xFFFE)
 """Kinds of WAV whose samples stand there as they are: their size says how many bytes a second has, whatever is told."""
-RATES = (1_000, 768_000)
-"""Samples a second of what is sound."""
 
 Bitrates = tuple[int, ...]
 _MPEG1: Bitrates = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -91,7 +91,7 @@ def _wav(data: _Bytes) -> float | None:
 
 
 def _check(rate: int) -> None:
-    if not RATES[0] <= rate <= RATES[1]:
+    if not is_a_rate(rate):
         raise ValueError(f"{rate} samples a second")
 
 

@@ -1,1 +1,1 @@
-"""Annexe: a local server that speaks the OpenAI API. Shares no import with the house but exceptions."""
+"""Annexe: a local server that speaks the OpenAI API. Shares no import with the house but exceptions and audio."""

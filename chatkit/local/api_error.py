@@ -39,3 +39,13 @@ def server_fault() -> ApiError:
     return ApiError(
         500, "The local server could not finish this request; try it again.", type="server_error", code="server_error"
     )
+
+
+def speech_fault(what: str) -> ApiError:
+    """What is said where Whisper failed, and the file is not to blame: `what` in a word."""
+    return ApiError(
+        500,
+        f"The local Whisper could not finish, by a fault that is not the file's ({what}). "
+        'Run pip install --upgrade "notebook-chatkit[local]", or report it; chatkit serve --verbose shows more.',
+        type="server_error", code="recognition_failed", headers={"x-should-retry": "false"},
+    )  # fmt: skip

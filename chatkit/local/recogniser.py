@@ -17,14 +17,20 @@ import wave
 from collections.abc import Iterator
 from typing import IO, Any
 
+from chatkit.local import limits, quiet
+from chatkit.local.api_error import ApiError, speech_fault
+
+os.environ.update(quiet.VARIABLES)
+
 import numpy as np
+import onnxruntime
 from faster_whisper import WhisperModel
 from faster_whisper.transcribe import Segment, restore_speech_timestamps
 from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps, get_vad_model
 
-from chatkit.local import limits
-from chatkit.local.api_error import ApiError
 from chatkit.local.sound import RATE, SHORTEST, Sound
+
+onnxruntime.disable_telemetry_events()  # its builds for Windows know no variable
 
 WINDOW = 240
 """Seconds recognised at a time: an hour's spectrogram would take a gigabyte. A window is told nothing of the one before:
@@ -55,8 +61,8 @@ def main(folder: str, threads: int) -> None:
                 _write(out, line)
         except ApiError as problem:
             _write(out, {"error": {"status": problem.status, **problem.error}})
-        except MemoryError:
-            _write(out, {"error": _too_big()})
+        except Exception as fault:  # noqa: BLE001  # whatever it is, the file must not be blamed for it
+            _write(out, {"error": _failure(fault)})
         del data
 
 
@@ -151,6 +157,14 @@ def _segment(segment: Segment, offset: float) -> Line:
         "no_speech_prob": segment.no_speech_prob,
         "words": words,
     }
+
+
+def _failure(fault: Exception) -> Line:
+    """What is told of a fault: its kind, never its words, which could hold a prompt or a path."""
+    if isinstance(fault, MemoryError) or (isinstance(fault, RuntimeError) and "alloc" in str(fault)):
+        return _too_big()
+    problem = speech_fault(type(fault).__name__)
+    return {"status": problem.status, **problem.error}
 
 
 def _too_big() -> Line:

@@ -15,10 +15,12 @@ import av.logging
 import numpy as np
 from av.container import InputContainer
 
+from chatkit.audio.mono import RATE as RATE
+from chatkit.audio.mono import Mono
+from chatkit.audio.opening import FAULTS, opened
+from chatkit.audio.rates import is_a_rate
 from chatkit.local.api_error import ApiError
 
-RATE = 16_000
-"""Samples a second that Whisper hears, in one channel."""
 FORMATS = "flac, m4a, mp3, mp4, mpeg, mpga, oga, ogg, wav, webm"
 DEMUXERS = "flac,matroska,webm,mov,mp4,m4a,mp3,mpeg,ogg,wav"
 """No playlist, no list of files, no description of a stream elsewhere is among them."""
@@ -30,8 +32,6 @@ DECODERS = frozenset({
 LONGEST = 4 * 3600.0
 """Seconds of audio in one request."""
 SHORTEST = 0.1
-RATES = (1_000, 768_000)
-"""Samples a second that any recording has; what a header says beyond is a mistake or a trick."""
 
 av.logging.set_level(av.logging.PANIC)  # what ffmpeg prints of a bad file helps nobody
 
@@ -73,21 +73,14 @@ class Sound:
 
     def _decoded(self, container: InputContainer) -> Iterator[np.ndarray | None]:
         """The samples packet by packet; None stands for one that is broken, and for all that follows where it ends."""
-        mono = _Mono()
+        mono = Mono()
         for packet in _packets(container):
             try:
-                frames = None if packet is None else packet.decode()
+                parts = None if packet is None else _heard(mono, packet)
             except av.FFmpegError:
-                frames = None
-            if frames is None:
-                yield None
-            for frame in frames or ():
-                assert isinstance(frame, av.AudioFrame)
-                if _is_a_rate(frame.sample_rate):
-                    yield from mono.samples(frame)
-                else:
-                    yield None
-        yield from mono.rest()
+                parts = None
+            yield from [None] if parts is None else _floats(parts)
+        yield from _floats(mono.rest())
 
     def _damaged(self, heard: int) -> None:
         if self.damaged_after is None:
@@ -107,27 +100,6 @@ def _packets(container: InputContainer) -> "Iterator[av.Packet[Any] | None]":
             return
 
 
-class _Mono:
-    """Frames of any kind, and of another kind in mid-file, made samples of one channel at RATE."""
-
-    def __init__(self) -> None:
-        self._resampler: av.AudioResampler | None = None
-        self._kind: object = None
-
-    def samples(self, frame: av.AudioFrame) -> Iterator[np.ndarray]:
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if kind != self._kind:
-            yield from self.rest()
-            self._resampler, self._kind = av.AudioResampler(format="s16", layout="mono", rate=RATE), kind
-        frame.pts = None  # the times in a file may jump; what was decoded follows on itself
-        assert self._resampler
-        yield from _floats(self._resampler.resample(frame))
-
-    def rest(self) -> Iterator[np.ndarray]:
-        if self._resampler:
-            yield from _floats(self._resampler.resample(None))
-
-
 def _opened(data: bytes) -> InputContainer:
     allowed = {
         "format_whitelist": DEMUXERS,
@@ -135,8 +107,8 @@ def _opened(data: bytes) -> InputContainer:
         "protocol_whitelist": "none",
     }
     try:
-        container = av.open(io.BytesIO(data), "r", options=allowed, metadata_errors="ignore")
-    except (av.FFmpegError, ValueError):
+        container = opened(io.BytesIO(data), allowed)
+    except FAULTS:
         raise _refusal(f"This is no audio file of a kind that is taken ({FORMATS}), or it is damaged.") from None
     try:
         _check(container)
@@ -153,13 +125,16 @@ def _check(container: InputContainer) -> None:
     context = stream.codec_context
     if context is None or context.codec.name not in DECODERS:
         raise _refusal("The audio in this file is coded in a way that is not taken here.")
-    if context.sample_rate and not _is_a_rate(context.sample_rate):
+    if context.sample_rate and not is_a_rate(context.sample_rate):
         raise _refusal(f"The file's header says {context.sample_rate:,} samples a second, which no recording has.")
     context.thread_count = 1
 
 
-def _is_a_rate(rate: int) -> bool:
-    return RATES[0] <= rate <= RATES[1]
+def _heard(mono: Mono, packet: Any) -> list[av.AudioFrame] | None:
+    frames = packet.decode()
+    if not all(isinstance(frame, av.AudioFrame) and is_a_rate(frame.sample_rate) for frame in frames):
+        return None
+    return [part for frame in frames for part in mono.heard(frame)]
 
 
 def _counted(container: InputContainer) -> float:

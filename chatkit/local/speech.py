@@ -7,19 +7,26 @@ while, killed when it hangs, dies or the client leaves. The server and the langu
 import asyncio
 import json
 import os
+import re
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
+import tempfile
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from chatkit.exceptions import SetupError
-from chatkit.local import machine, transcriptions, whisper
-from chatkit.local.api_error import ApiError
+from chatkit.local import machine, quiet, transcriptions, whisper
+from chatkit.local.api_error import ApiError, speech_fault
 
 Line = dict[str, Any]
 CHUNK = 1 << 18
+UNCAUGHT = 1
+"""The exit code of an interpreter that ended by an exception: no decoder's crash, and no limit."""
+GRACE = 5.0
+"""Seconds in which a process that said its last word has ended."""
 LONGEST_LINE = 1 << 22
 PROGRAM = (sys.executable, "-m", "chatkit.local.recogniser")
 
@@ -105,7 +112,7 @@ class Speech:
             folder = await self._folder(model)
             command = [*self._program, str(folder), str(self.threads)]
             self._child, self._loaded = await _Child.start(command, self._verbose), model
-            await self._child.next(self.deadlines.start)
+            await self._child.load(self.deadlines.start)
         return self._child
 
     async def _folder(self, model: str) -> Path:
@@ -128,19 +135,18 @@ class Speech:
 class _Child:
     """A running recogniser."""
 
-    def __init__(self, process: Process) -> None:
-        self.process = process
+    def __init__(self, process: Process, log: IO[bytes]) -> None:
+        self.process, self._log = process, log
 
     @classmethod
     async def start(cls, command: Sequence[str], verbose: bool) -> "_Child":
         # two arenas: more would take address space, which is limited
-        environment = os.environ | {"MALLOC_ARENA_MAX": "2", "HF_HUB_OFFLINE": "1"}
-        return cls(
-            await asyncio.create_subprocess_exec(
-                *command, stdin=PIPE, stdout=PIPE, stderr=None if verbose else DEVNULL, limit=LONGEST_LINE,
-                env=environment,
-            )
-        )  # fmt: skip
+        environment = os.environ | {"MALLOC_ARENA_MAX": "2"} | quiet.VARIABLES
+        log = tempfile.TemporaryFile()  # noqa: SIM115  # it is open as long as the process runs
+        process = await asyncio.create_subprocess_exec(
+            *command, stdin=PIPE, stdout=PIPE, stderr=None if verbose else log, limit=LONGEST_LINE, env=environment
+        )
+        return cls(process, log)
 
     @property
     def alive(self) -> bool:
@@ -160,34 +166,53 @@ class _Child:
                 pipe.write(piece)
                 await pipe.drain()
         except (BrokenPipeError, ConnectionResetError):
-            raise _died() from None
+            raise await self._died() from None
+
+    async def load(self, patience: float) -> None:
+        """Wait until its model is loaded; no file has been read, so none is to blame if it ends before."""
+        try:
+            await self.next(patience)
+        except EOFError:
+            raise speech_fault(self._last_words() or "it ended before it was ready") from None
 
     async def lines(self, deadlines: Deadlines) -> AsyncIterator[Line]:
         """What it says, up to its last word on this job; ApiError if it hangs or dies."""
         loop = asyncio.get_running_loop()
         end = loop.time() + deadlines.job
         while True:
-            line = await self.next(min(deadlines.stall, end - loop.time()))
+            try:
+                line = await self.next(min(deadlines.stall, end - loop.time()))
+            except EOFError:
+                raise await self._died() from None
             end += deadlines.per_second * line.get("length", 0)
             yield line
             if "done" in line or "error" in line:
                 return
 
     async def next(self, patience: float) -> Line:
-        """Its next line, within `patience` seconds."""
+        """Its next line, within `patience` seconds; EOFError if it has ended."""
         assert self.process.stdout
         try:
             raw = await asyncio.wait_for(self.process.stdout.readline(), max(patience, 0))
         except TimeoutError:
             raise _failed("did not get on with this file in time, and was ended") from None
         if not raw.endswith(b"\n"):
-            raise _died()
+            raise EOFError
         line: Line = json.loads(raw)
         return line
 
+    async def _died(self) -> ApiError:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), GRACE)
+        if self.process.returncode == UNCAUGHT:
+            return speech_fault(self._last_words().partition(":")[0] or "unknown")
+        return _failed("broke down over this file: it is damaged, or needs more memory or time than it may have")
 
-def _died() -> ApiError:
-    return _failed("broke down over this file: it is damaged, or needs more memory or time than it may have")
+    def _last_words(self) -> str:
+        """The last line on its stderr, without what looks like a path."""
+        self._log.seek(0)
+        lines = self._log.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
+        return re.sub(r"\S*[/\\]\S*", "…", lines[-1])[:200] if lines else ""
 
 
 def _failed(what: str) -> ApiError:

@@ -260,4 +260,7 @@ class Stream:
 def refused(line: dict[str, Any]) -> ApiError:
     """A refusal of the recogniser's, as it came over the pipe."""
     error = line["error"]
-    return ApiError(error["status"], error["message"], type=error["type"], param=error["param"], code=error["code"])
+    headers = {"x-should-retry": "false"} if error["status"] >= 500 else None
+    return ApiError(
+        error["status"], error["message"], type=error["type"], param=error["param"], code=error["code"], headers=headers
+    )

@@ -1,7 +1,7 @@
 """Speech, the child process: it looks a file through, and cuts and converts it, so that no kernel has to.
 
 In: one line of JSON on stdin. Out: lines of JSON on stdout: how far it is, what the audio is, each part as it
-is ready, or why there is no audio. It limits its own memory and time before it touches a byte, opens no
+is ready, or why there is no audio, or which other fault ended it. It limits its own memory and time before it touches a byte, opens no
 socket, and ends with its parent, since its pipe breaks.
 """
 
@@ -20,6 +20,8 @@ FILE = 1024**3
 """Bytes of one file that it may write."""
 TELLING = 60.0
 """Seconds of audio between two words of progress."""
+LONGEST = 400
+"""Characters of a fault that are told."""
 SMALL = 24_000
 """Bits a second of what is played beside a text."""
 
@@ -32,6 +34,14 @@ def main() -> None:
     """Do what the line on stdin says."""
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     asked = json.loads(sys.stdin.readline())
+    try:
+        do(asked)
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is ours, and the file must not be blamed for it
+        say(fault=f"{type(error).__name__}: {error}"[:LONGEST])
+
+
+def do(asked: dict[str, Any]) -> None:
+    """Look the file through within the limits; say why there is no audio in it, if so."""
     from chatkit.speech.decoding import NoAudioError, TooLongError  # av and numpy are loaded before the limits are set
 
     limit()

@@ -4,9 +4,10 @@ In: a path and the demuxer that was sniffed. Out: numpy blocks, and what was wro
 process (child.py) imports this: a decoder that crashes or eats memory on a hostile file takes no kernel along.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from struct import unpack_from
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 import av
 import numpy as np
 
-from chatkit.speech.sniffing import RATES
+from chatkit.audio.mono import RATE as RATE
+from chatkit.audio.mono import Mono
+from chatkit.audio.opening import FAULTS, opened
+from chatkit.audio.rates import is_a_rate
 
-RATE = 16_000
 LONGEST = 24 * 3600 + 60
 """Seconds of audio that are looked through: a day, and a little."""
 THINNEST = 50
@@ -28,10 +31,6 @@ SHORT = 1.0
 _PLAIN = (1, 3, 0xFFFE)
 """Kinds of WAV whose samples stand there as they are."""
 _OPTIONS = {"protocol_whitelist": "none", "format_probesize": "5000000"}
-
-
-FAULTS = (av.error.FFmpegError, ValueError, OverflowError, OSError)
-"""What a bad file is met with; OSError comes from PyAV's own reading of the file."""
 
 
 class NoAudioError(Exception):
@@ -69,7 +68,7 @@ def blocks(path: Path, demuxer: str, seen: Decoded) -> Iterator[Any]:
     """The samples as int16 blocks. Raises NoAudioError where there is no stream to decode, TooLongError by its length."""
     with path.open("rb") as file:  # an open file, not a name: ffmpeg opens nothing by itself
         try:
-            container = av.open(file, format=demuxer, options=_OPTIONS, metadata_errors="ignore")
+            container = opened(file, _OPTIONS, demuxer)
         except FAULTS as error:
             raise NoAudioError(f"its header cannot be read ({_said(error)})") from None
         with container:
@@ -85,7 +84,7 @@ def blocks(path: Path, demuxer: str, seen: Decoded) -> Iterator[Any]:
 
 def _check_rate(rate: int) -> None:
     """Refuse what no sound is recorded at; 0 is not known yet."""
-    if rate and not RATES[0] <= rate <= RATES[1]:
+    if rate and not is_a_rate(rate):
         raise NoAudioError(f"its header says {rate:,} samples a second, which no recording has")
 
 
@@ -134,35 +133,25 @@ def _frames(container: Any, stream: Any, seen: Decoded) -> Iterator[Any]:
 
 
 def _resampled(frames: Iterator[Any], seen: Decoded) -> Iterator[Any]:
-    resampler = None
-    form: tuple[Any, ...] = ()
+    mono = Mono()
     for frame in frames:
-        if seen.samples and not RATES[0] <= frame.sample_rate <= RATES[1]:
+        if seen.samples and not is_a_rate(frame.sample_rate):
             _note_damage(seen)
             continue
         _check_rate(frame.sample_rate)
-        now = (frame.format.name, frame.layout.name, frame.sample_rate)
-        if now != form:
-            if resampler:
-                yield from _taken(resampler, None, seen)
-            resampler, form = av.AudioResampler(format="s16", layout="mono", rate=RATE), now
-        frame.pts = None
-        frame.time_base = Fraction(1, frame.sample_rate)
-        assert resampler
-        yield from _taken(resampler, frame, seen)
+        yield from _taken(partial(mono.heard, frame), seen)
         if seen.seconds > LONGEST:
             raise TooLongError
-    if resampler:
-        yield from _taken(resampler, None, seen)
+    yield from _taken(mono.rest, seen)
 
 
-def _taken(resampler: Any, frame: Any, seen: Decoded) -> Iterator[Any]:
+def _taken(resampled: Callable[[], list[Any]], seen: Decoded) -> Iterator[Any]:
     try:
-        resampled = resampler.resample(frame)
-    except FAULTS:  # a frame of a form that no sound has
+        taken = resampled()
+    except (*FAULTS, ValueError, OverflowError):  # a frame of a form that no sound has
         _note_damage(seen)
         return
-    for out in resampled:
+    for out in taken:
         block = out.to_ndarray().reshape(-1)
         seen.samples += len(block)
         yield block

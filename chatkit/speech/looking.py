@@ -1,7 +1,7 @@
 """Speech, the parent of the child that looks a file through: it starts it, hears it, and ends it.
 
 In: a `Source`. Out: what the child says, line by line, as dicts; InputError where there is no audio, or
-where the child died of the file or took too long.
+where the child died of the file or took too long; ChatkitError where the fault is not the file's.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
 
-from chatkit.exceptions import InputError
+from chatkit.exceptions import ChatkitError, InputError
 from chatkit.speech.child import PREVIEW as PREVIEW
 from chatkit.speech.child import SECONDS
 from chatkit.speech.source import Source, no_audio
@@ -25,6 +25,9 @@ OUT_OF_TIME = 24
 """The signal that ends a process whose processor time is over (SIGXCPU), on Linux and macOS."""
 _LINE = 1 << 23
 """Bytes of a line: the silences of two days fit."""
+
+_PYTHON_FAILED = (1, 2)
+"""Exit codes of an interpreter that did not get to the file: an exception that nobody caught, a wrong command."""
 
 COMMAND = (sys.executable, "-m", "chatkit.speech.child")
 
@@ -50,6 +53,8 @@ async def look(source: Source, **plan: Any) -> AsyncGenerator[dict[str, Any]]:
                 raise no_audio(str(said["no_audio"]))
             if "too_long" in said:
                 raise _too_long(said["too_long"])
+            if "fault" in said:
+                raise _our_fault(str(said["fault"]))
             yield said
         if code := await child.wait():
             raise _ended(code)
@@ -75,7 +80,7 @@ def _read(line: bytes) -> dict[str, Any]:
     except ValueError:
         said = None
     if not isinstance(said, dict):
-        raise no_audio("the decoder broke on it")
+        raise _our_fault(f"it said {line[:80]!r}")
     return said
 
 
@@ -84,11 +89,19 @@ def _too_long(seconds: float | None) -> InputError:
     return InputError(f"{MOST_HOURS} hours of audio are the most that are taken, and this file {told}.", CUT)
 
 
-def _ended(code: int) -> InputError:
+def _ended(code: int) -> ChatkitError:
     """Why the child ended, by its exit code, or by its signal where that is below 0."""
     if code == -OUT_OF_TIME:
         return InputError(
             f"Looking this file through took more than {SECONDS // 60} minutes of processor time, and was given up.",
             CUT,
         )
-    return no_audio(f"the decoder broke on it ({f'signal {-code}' if code < 0 else f'exit code {code}'})")
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return _our_fault(how) if code in _PYTHON_FAILED else no_audio(f"the decoder broke on it ({how})")
+
+
+def _our_fault(what: str) -> ChatkitError:
+    return ChatkitError(
+        f"The audio could not be looked through, by a fault that is not the file's: {what}.",
+        "If these words do not help, run: pip install --upgrade notebook-chatkit av, or report it.",
+    )

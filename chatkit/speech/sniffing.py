@@ -11,8 +11,6 @@ from pathlib import PurePosixPath
 
 HEAD = 65_536
 """Bytes of a file that are looked at."""
-RATES = (1_000, 768_000)
-"""Samples a second that any recording has; what a header says beyond is a mistake or a trick."""
 
 
 @dataclass(frozen=True, slots=True)

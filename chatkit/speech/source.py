@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from chatkit.audio.rates import is_a_rate
 from chatkit.exceptions import InputError
 from chatkit.private_folder import PrivateFolder
-from chatkit.speech.sniffing import HEAD, RATES, Kind, sniff
+from chatkit.speech.sniffing import HEAD, Kind, sniff
 
 MOST = 4 * 1024**3
 """Bytes of audio that are taken in."""
@@ -135,7 +136,7 @@ def _copy(audio: Any, file: Any) -> None:
 def _check_array(audio: Any, rate: int | None) -> int:
     if rate is None:
         raise InputError("An array needs its rate.", "Give it too, such as rate=16000 (samples a second).")
-    if not isinstance(rate, int) or not RATES[0] <= rate <= RATES[1]:
+    if not isinstance(rate, int) or not is_a_rate(rate):
         raise InputError(f"rate is {rate!r}; it must be a whole number of samples a second.", "16000 is common.")
     shape, kind = getattr(audio, "shape", ()), getattr(getattr(audio, "dtype", None), "kind", "")
     if len(shape) not in (1, 2) or kind not in "fiu" or not kind or min(shape, default=0) == 0:
