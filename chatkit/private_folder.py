@@ -20,7 +20,7 @@ try:
 except ImportError:  # Windows, where a file that is open cannot be deleted: that is the lock
     fcntl = None  # type: ignore[assignment]
 
-PURPOSES = ("uploads", "audio", "engine")
+PURPOSES = ("uploads", "audio", "engine", "usage")
 LOCK = "lock"
 LONGEST_ADDRESS = 103
 """Bytes of a socket's path: 104 on macOS, 108 on Linux, each with a zero at the end."""

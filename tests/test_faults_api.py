@@ -120,6 +120,15 @@ def test_a_wait_that_no_calendar_holds_is_not_taken() -> None:
     assert len(server.log) == 1
 
 
+@pytest.mark.parametrize("code", [None, "insufficient_quota"])
+def test_an_empty_account_is_told_without_a_code_where_none_was_sent(code):
+    with FaultServer(refusal(429, "no", code=code, type="insufficient_quota")) as server:
+        said = ask(server).message
+    named = f" ({code})" if code else ""
+    assert f"has no credit left, or has reached its spending limit{named}." in said
+    assert "None" not in said
+
+
 @pytest.mark.parametrize(
     "code", ["insufficient_quota", "credit_balance_exhausted", "project_spend_limit_exceeded", "spend_limit_exceeded"]
 )

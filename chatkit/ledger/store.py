@@ -14,13 +14,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import islice
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger.place import LockedError, NotAStoreError, Place, place
 from chatkit.ledger.post import Post
 from chatkit.ledger.record import Usage, UsageRecord
-from chatkit.ledger.rows import to_row
+from chatkit.ledger.rows import NAMES, to_record, to_row
 from chatkit.ledger.scope import Grouping, Line, Scope
 
 if TYPE_CHECKING:
@@ -182,6 +183,10 @@ class UsageStore:
         from chatkit.ledger import series
 
         return self._reading().ask(lambda connection: series.spread(connection, scope))
+
+    def unwritten(self) -> list[UsageRecord]:
+        """The records that wait in this process's memory, because the store could not be written."""
+        return [to_record(SimpleNamespace(**dict(zip(NAMES, row, strict=True)))) for row in list(self._waiting)]
 
     def sessions(self) -> list[str]:
         """The names of all sessions, in the order of their first calls."""

@@ -6,12 +6,14 @@ In: sessions, times, models, people. Out: reports and lists; and the names of se
 from typing import Literal, cast
 
 from chatkit import typed
+from chatkit.exceptions import StoreError
 from chatkit.ledger import filing
 from chatkit.ledger import session as sessions_now
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import UsageStore, default_store
+from chatkit.readings import waiting
 from chatkit.readings.clock import When, instant
-from chatkit.readings.report import UsageReport
+from chatkit.readings.report import UsageReport, titled
 from chatkit.readings.session_list import Session, SessionList
 
 
@@ -52,7 +54,14 @@ def usage(
     if here:
         session = sessions_now.current_session()
     chosen["session"] = None if session is True else typed.name_or_none(session, "session")
-    return UsageReport(store or default_store(), chosen, title)
+    store = store or default_store()
+    try:
+        return UsageReport(store, chosen, title)
+    except StoreError as fault:
+        if not store.unwritten():
+            raise
+        told = f"{title or titled(chosen)}, {waiting.sentence(store, fault)}"
+        return UsageReport(waiting.WaitingStore(store), chosen, told)
 
 
 def sessions(tag: str | None = None, *, store: UsageStore | None = None) -> SessionList:

@@ -45,7 +45,7 @@ class UsageReport:
     def __init__(self, store: UsageStore, scope: Scope, title: str = "") -> None:
         self.store = store
         self.scope: Scope = scope
-        self.title = title or _title(scope)
+        self.title = title or titled(scope)
         self._summary = self.summary("model" if scope.get("session") is not None else "session")
         self.total: Usage = sum((line.usage for line in self._summary), NOTHING)
 
@@ -116,7 +116,8 @@ class UsageReport:
         ]
 
 
-def _title(scope: Scope) -> str:
+def titled(scope: Scope) -> str:
+    """What a report of these calls is called."""
     given: dict[str, Any] = {name: value for name, value in scope.items() if value is not None}
     parts = [f"Usage of the session {given.pop('session')!r}" if "session" in given else "Usage"]
     for name, value in given.items():
