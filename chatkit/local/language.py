@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
+import os
 import secrets
 import signal
 import sys
@@ -32,6 +33,9 @@ _llama: Any = xllamacpp
 BATCH = 64
 """Tokens of prompt read at a time. A stop waits for up to two batches of 0.35 s on one slow processor; at 32 a
 prompt costs half as much again, at 128 and more it costs 7 % less."""
+
+LONGEST_ADDRESS = 103
+"""Bytes of a socket's path that every system takes: macOS 103, Linux 107. With more, llama.cpp fails as over a bad file."""
 
 FINISHES = {"stop": "stop", "length": "length"}
 
@@ -243,7 +247,8 @@ def _private_address() -> Iterator[str]:
     if sys.platform == "win32":
         yield "127.0.0.1"
         return
-    with tempfile.TemporaryDirectory(prefix="chatkit-") as folder:
+    too_long = len(os.fsencode(tempfile.gettempdir())) > LONGEST_ADDRESS - len("/chatkit-12345678/engine.sock")
+    with tempfile.TemporaryDirectory(prefix="chatkit-", dir="/tmp" if too_long else None) as folder:
         yield f"{folder}/engine.sock"
 
 
