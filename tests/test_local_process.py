@@ -193,6 +193,18 @@ def test_half_a_model_file_is_told_in_a_sentence(tmp_path):
     assert child.close() == 1
 
 
+def test_a_long_folder_for_temporary_files_is_no_damaged_model(tmp_path, monkeypatch):
+    """A socket's path has some hundred bytes; clusters and test runners have such folders."""
+    needs_weights()
+    folder = tmp_path / ("ä" * 60) / ("n" * 60)
+    folder.mkdir(parents=True)
+    monkeypatch.setenv("TMPDIR", str(folder))
+    server = LocalServer("--slots", "1", "--window", "256")
+    assert "base_url" in server.ready, server.ready
+    assert server.ask("/v1/chat/completions", chat(max_tokens=1)).status == 200
+    server.close()
+
+
 def test_too_little_memory_is_told_before_loading(monkeypatch, tmp_path):
     model = tmp_path / "big.gguf"
     model.write_bytes(b"x" * 1000)
