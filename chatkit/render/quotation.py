@@ -27,10 +27,12 @@ _LINK = re.compile(
 )
 _DEFINITION = re.compile(r"^([ >]*)\[(?=[^\]\n]{1,1000}\]:)", re.M)
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9@][A-Za-z0-9.@-]*")
-# What a panel takes for a formula: no space inside of single dollars, no digit beside them.
+# What a panel takes for a formula: no space inside of single dollars, no digit beside them, in one line or in lines of its own.
 _FORMULA = re.compile(
-    r"(?<![\\$])\$\$(?P<block>(?:[^$\\`\n]|\\[^\n`]|\n(?![ >]*\n))+)\$\$(?!\$)"
-    r"|(?<![\\$\d])\$(?=[^\s$])(?P<inline>(?:[^$\\`\n]|\\[^\n`]|\n(?![ >]*\n))+)(?<!\s)\$(?![$\d])"
+    r"^(?P<indent>[ >]*)\$\$(?P<lines>(?:[^$\\`\n]|\\[^\n`]|\n(?![ >]*\n))+)\$\$(?=[ \t]*$)"
+    r"|(?<![\\$])\$\$(?P<block>(?:[^$\\`\n]|\\[^\n`])+)\$\$(?!\$)"
+    r"|(?<![\\$\d])\$(?=[^\s$])(?P<inline>(?:[^$\\`\n]|\\[^\n`])+)(?<!\s)\$(?![$\d])",
+    re.M,
 )
 _ACTING = re.compile(
     r"\\(?:href|url|require|autoload|class|cssId|style|data|html\w*|bbox|unicode|includegraphics|mmlToken|enclose|toggle"
@@ -38,8 +40,9 @@ _ACTING = re.compile(
     r"|(?:eq)?ref|label|tag|input|include)(?![a-z])",
     re.I,
 )
-# What a reader with MathJax takes for the beginning of one.
-_OPENS = re.compile(r"\\(?=(?:begin|end|(?:eq)?ref)\b)\w+|\\\\")
+# What a reader with MathJax takes for the beginning of one; a dollar that is alone begins none.
+_OPENS_ALONE = re.compile(r"(?:\\(?=(?:begin|end|(?:eq)?ref)\b)\w+|\\\\)+")
+_OPENS = re.compile(r"(?:\\(?=(?:begin|end|(?:eq)?ref)\b)\w+|\\\\|\\?\$)+")
 _BEYOND = re.compile(r"\\[(\[]|\\(?:begin|end|(?:eq)?ref)\b")
 
 
@@ -124,8 +127,13 @@ def _lamed(text: str) -> str:
     ends = [(0, 0), *(code.span() for code in _CODE.finditer(text)), (len(text), len(text))]
     outside = [text[end:start] for (_, end), (start, _) in pairwise(ends)]
     dollars = sum(piece.count("$") for piece in outside) > 1
-    inside = [_named(text[start:end]) for start, end in ends[1:]]
-    return "".join(f"{_harmless(piece, dollars=dollars)}{code}" for piece, code in zip(outside, inside, strict=True))
+    said, made = "", ""
+    for piece, (start, end) in zip(outside, ends[1:], strict=True):
+        for raw, shown in ((piece, _harmless(piece, dollars=dollars)), (text[start:end], _named(text[start:end]))):
+            if made.endswith("`") and shown.startswith("`") and not (said.endswith("`") and raw.startswith("`")):
+                made += " "  # two pieces of code stay two
+            said, made = (raw or said), made + shown
+    return made
 
 
 def _named(code: str) -> str:
@@ -155,22 +163,35 @@ def _formulas(text: str, *, dollars: bool) -> str:
     """The text with each formula in one line, and all else that MathJax would take for one as code."""
     parts, end = [], 0
     for found in filter(_is_formula, _FORMULA.finditer(text)):
-        parts += [_no_formula(text[end : found.start()], dollars=dollars), " ".join(found[0].split())]
+        parts += [_no_formula(text[end : found.start()], dollars=dollars), _in_one_line(found)]
         end = found.end()
     return "".join([*parts, _no_formula(text[end:], dollars=dollars)])
 
 
+def _in_one_line(found: re.Match[str]) -> str:
+    """The formula without line breaks, after the marks of the quotation that it stands in."""
+    indent = found["indent"] or ""
+    return indent + " ".join(re.sub(r"\n[ >]*", " ", found[0].removeprefix(indent)).split())
+
+
 def _is_formula(found: re.Match[str]) -> bool:
-    source = found["block"] or found["inline"]
-    balanced = re.sub(r"\\[{}\\]", "", source)
+    source = found["lines"] or found["block"] or found["inline"]
+    bare = re.sub(r"\\[{}\\|]", "", source)
+    before = found.string[found.string.rfind("\n", 0, found.start()) + 1 : found.start()]
     return (
         len(source) <= MATH_LIMIT
         and bool(source.strip())
-        and balanced.count("{") == balanced.count("}")
+        and bare.count("{") == bare.count("}")
+        and not (bare.count("|") % 2 or ("|" in bare and "|" in before))  # it would reach from one cell into the next
         and not _ACTING.search(source)
     )
 
 
 def _no_formula(text: str, *, dollars: bool) -> str:
-    lamed = _OPENS.sub(lambda found: "`\\`" if found[0] == "\\\\" else f"`{found[0]}`", text)
-    return re.sub(r"\\?\$", "`$`", lamed) if dollars else lamed
+    return (_OPENS if dollars else _OPENS_ALONE).sub(_as_code, text)
+
+
+def _as_code(run: re.Match[str]) -> str:
+    """A run as it would be shown: with a pair of backslashes for one, and a dollar without the one before it."""
+    shown = re.sub(r"\\([\\$])", r"\1", run[0])
+    return f"`{shown}`"
