@@ -5,10 +5,11 @@ In: words of a command line. Out: files, rows, a class's roles; what was done, i
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 
 from chatkit.exceptions import InputError
-from chatkit.ledger import class_roles, parcel
+from chatkit.ledger import class_roles, parcel, safeguards
 from chatkit.ledger.class_roles import Part
 from chatkit.ledger.store import UsageStore
 from chatkit.readings.clock import instant
@@ -38,14 +39,19 @@ def database(words: list[str]) -> int:
         raise InputError("Logins are for a class.", "Add --class.")
     if options.for_class and store.is_file:
         raise InputError("A file has no roles.", "Give the URL of a PostgreSQL server: postgresql+psycopg://…")
-    store.open()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        store.open()
+    for one in told:
+        print(one.message)
     print(f"{store!r} is ready.")
     if options.for_class:
         with store.transaction() as run:
             class_roles.set_up(run)
             parts: tuple[tuple[list[str], Part], ...] = ((students, "student"), (options.instructor, "instructor"))
             made = [class_roles.add_logins(run, names, part) for names, part in parts]
-        print("Students can add rows and read their own; instructors can read all.")
+            said = safeguards.resum(run, always=False)
+        print(*said, "Students can add rows and read their own; instructors can read all.", sep="\n")
         _tell_logins(store, {**made[0], **made[1]})
     return 0
 

@@ -20,7 +20,8 @@ from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger import place as places
-from chatkit.ledger import sums
+from chatkit.ledger import safeguards, sums
+from chatkit.ledger.functions import Run
 from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
 from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import NAMES, to_record
@@ -32,9 +33,6 @@ Answer = TypeVar("Answer")
 
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
-
-Run = Callable[..., list[Any]]
-"""Runs a statement with named parameters and gives its rows back."""
 
 LIMITS = {"connect_timeout": 4, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2,
           "tcp_user_timeout": 10_000, "options": "-c statement_timeout=60000"}  # fmt: skip
@@ -63,6 +61,7 @@ class Database:
                 self.refusal = _refusal(place, self._migrate())
                 if not self.refusal:
                     self._check_columns(NAMES)
+                    self._mend()
         except StoreError:
             self.close()
             raise
@@ -111,14 +110,8 @@ class Database:
         """One transaction that nobody else writes in; gives what runs a statement, written as for `select`."""
         if self.refusal:
             raise self.refusal
-        dialect = self._engine.dialect.name
         with self._faults, self._writing(patience) as cursor:
-
-            def run(text: str, **values: Any) -> list[Any]:
-                cursor.execute(worded(text, dialect), values)
-                return list(cursor.fetchall()) if cursor.description else []
-
-            yield run
+            yield self._runner(cursor)
 
     def version(self) -> int:
         """A number that changes when another connection, of whatever process, has written."""
@@ -182,6 +175,15 @@ class Database:
             if not self._held:
                 connection.close()
 
+    def _runner(self, cursor: DBAPICursor) -> Run:
+        dialect = self._engine.dialect.name
+
+        def run(text: str, **values: Any) -> list[Any]:
+            cursor.execute(worded(text, dialect), values)
+            return list(cursor.fetchall()) if cursor.description else []
+
+        return run
+
     def _begin(self, connection: PoolProxiedConnection, cursor: DBAPICursor, patience: float) -> None:
         if self._held is None:
             self._held, self._held_patience = connection, -1.0
@@ -220,7 +222,33 @@ class Database:
                 for text in filter(None, (statement(text, self._engine.dialect.name) for text in statements)):
                     cursor.execute(text)
                 cursor.execute(f"INSERT INTO chatkit_schema VALUES ({number}, CAST(CURRENT_TIMESTAMP AS TEXT))")
+            if not self._sqlite:
+                self._say(safeguards.mend(self._runner(cursor)))
         return max(found, len(MIGRATIONS))
+
+    def _mend(self) -> None:
+        """Put right what an older version left open on a server, if the tables are ours."""
+        if self._sqlite or not safeguards.is_open(self.select):
+            return
+        try:
+            with self.transaction(self._patience) as run:
+                said = safeguards.mend(run)
+        except StoreError as fault:
+            said = [f"An older chatkit left it open to whoever shares it, and it could not be mended: {fault.cause}"]
+        else:
+            said += self._resum()
+        self._say(said)
+
+    def _resum(self) -> list[str]:
+        try:
+            with self.transaction(self._patience) as run:
+                return safeguards.resum(run)
+        except StoreError as fault:
+            return [f"The sums could not be made anew ({fault.cause}); chatkit db init does it later."]
+
+    def _say(self, sentences: Sequence[str]) -> None:
+        if sentences:
+            warnings.warn(f"The usage store {self._place}: {' '.join(sentences)}", stacklevel=2)
 
     def _check_columns(self, names: Sequence[str]) -> None:
         with self._engine.connect() as connection:

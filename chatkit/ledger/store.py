@@ -24,7 +24,8 @@ from chatkit.ledger.rows import to_row
 from chatkit.ledger.scope import Grouping, Line, Scope
 
 if TYPE_CHECKING:
-    from chatkit.ledger.database import Database, Run
+    from chatkit.ledger.database import Database
+    from chatkit.ledger.functions import Run
     from chatkit.ledger.series import Call, Moment, Spread, Turn
 
 PATIENCE = 5.0

@@ -11,7 +11,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from chatkit.ledger.record import NOTHING, Known, Usage
-from chatkit.ledger.rollup import KEYS, SPAN, SUMS
+from chatkit.ledger.rollup import KEYS, SPAN, SUMS, columns
 from chatkit.ledger.rows import dollars, moment
 from chatkit.ledger.scope import Grouping, Line, Scope
 
@@ -30,7 +30,7 @@ GROUPINGS: dict[Grouping, str] = {
 
 _TOKENS: tuple[Any, ...] = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
 _NAMES = (*KEYS, *SUMS, *SPAN)
-_FROM_CALLS = ", ".join(f"{value} AS {name}" for name, value in (KEYS | SUMS | SPAN).items()).format(row="one")
+_FROM_CALLS = ", ".join(f"{value} AS {name}" for name, value in columns("one").items())
 _TEXT = {
     "session": "session = :session",
     "model": "(model = :model OR answered_model = :model)",
