@@ -11,6 +11,8 @@ from pathlib import Path
 from chatkit.exceptions import InputError
 from chatkit.ledger import class_roles, parcel, safeguards
 from chatkit.ledger.class_roles import Part
+from chatkit.ledger.readable import Unread
+from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import UsageStore
 from chatkit.readings.clock import instant
 
@@ -20,14 +22,22 @@ def usage(words: list[str]) -> int:
     options = _usage_parser().parse_args(words)
     store = UsageStore(options.store)
     if options.command == "export":
-        count = parcel.export(
-            store, options.file, session=options.session, since=instant(options.since, "since"), user=options.user
-        )
+        scope: Scope = {
+            "session": options.session, "since": instant(options.since, "since"), "user": options.user,
+        }  # fmt: skip
+        count = parcel.export(store, options.file, **scope)
         print(f"{count} calls written to {options.file}.")
+        _tell_unread(store.unread(**scope))
         return 0
     merged = parcel.merge(store, options.files)
     print(f"{merged.read} calls read, {merged.new} of them new; {store!r} has {store.total().calls} now.")
+    _tell_unread(merged.unread)
     return 0
+
+
+def _tell_unread(unread: Unread) -> None:
+    if unread:
+        print(f"{unread} Left out.", file=sys.stderr)
 
 
 def database(words: list[str]) -> int:

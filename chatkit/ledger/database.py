@@ -20,12 +20,13 @@ from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger import place as places
-from chatkit.ledger import safeguards, sums
+from chatkit.ledger import safeguards, sums, upkeep
 from chatkit.ledger.functions import Run
 from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
+from chatkit.ledger.readable import Unread
 from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import NAMES, to_record
-from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, statement, worded
+from chatkit.ledger.schema import CALLS, FIRST, INDEXES, MIGRATIONS, PIECES, statement, worded
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.trouble import ELSEWHERE, Faults, is_code
 
@@ -61,12 +62,18 @@ class Database:
                 self.refusal = _refusal(place, self._migrate())
                 if not self.refusal:
                     self._check_columns(NAMES)
-                    self._mend()
+                    for said in upkeep.keep_up(self, self._patience):
+                        self._say(said)
         except StoreError:
             self.close()
             raise
         self._patience = OPENING
         self._inode = place.file.stat().st_ino if place.file else 0
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file on this machine, not a server."""
+        return self._sqlite
 
     @property
     def gone(self) -> bool:
@@ -95,10 +102,18 @@ class Database:
             return question(connection)
 
     def records(self, scope: Scope) -> list[UsageRecord]:
-        """The records of the scope, in the order in which they were written."""
-        where, values = sums.matching(scope)
-        query = sa.select(CALLS).where(sa.text(where)).order_by(CALLS.c.seq)
-        return self.ask(lambda connection: [to_record(row) for row in connection.execute(query, values)])
+        """The records of the scope that can be read, in the order in which they were written."""
+
+        def read(connection: sa.Connection) -> list[UsageRecord]:
+            where, values = sums.matching(connection, scope)
+            query = sa.select(CALLS).where(sa.text(where)).order_by(CALLS.c.seq)
+            return [to_record(row) for row in connection.execute(query, values)]
+
+        return self.ask(read)
+
+    def unread(self, scope: Scope) -> Unread:
+        """The rows of the scope that cannot be read."""
+        return self.ask(lambda connection: sums.unread(connection, scope))
 
     def select(self, text: str, **values: Any) -> list[Any]:
         """The rows of a query; its parameters are written `:name`, what differs by the database in braces."""
@@ -222,33 +237,15 @@ class Database:
                 for text in filter(None, (statement(text, self._engine.dialect.name) for text in statements)):
                     cursor.execute(text)
                 cursor.execute(f"INSERT INTO chatkit_schema VALUES ({number}, CAST(CURRENT_TIMESTAMP AS TEXT))")
+            for text in INDEXES:
+                cursor.execute(statement(text, self._engine.dialect.name))
             if not self._sqlite:
-                self._say(safeguards.mend(self._runner(cursor)))
+                self._say(" ".join(safeguards.mend(self._runner(cursor))))
         return max(found, len(MIGRATIONS))
 
-    def _mend(self) -> None:
-        """Put right what an older version left open on a server, if the tables are ours."""
-        if self._sqlite or not safeguards.is_open(self.select):
-            return
-        try:
-            with self.transaction(self._patience) as run:
-                said = safeguards.mend(run)
-        except StoreError as fault:
-            said = [f"An older chatkit left it open to whoever shares it, and it could not be mended: {fault.cause}"]
-        else:
-            said += self._resum()
-        self._say(said)
-
-    def _resum(self) -> list[str]:
-        try:
-            with self.transaction(self._patience) as run:
-                return safeguards.resum(run)
-        except StoreError as fault:
-            return [f"The sums could not be made anew ({fault.cause}); chatkit db init does it later."]
-
-    def _say(self, sentences: Sequence[str]) -> None:
-        if sentences:
-            warnings.warn(f"The usage store {self._place}: {' '.join(sentences)}", stacklevel=2)
+    def _say(self, sentence: str) -> None:
+        if sentence:
+            warnings.warn(f"The usage store {self._place}: {sentence}", stacklevel=2)
 
     def _check_columns(self, names: Sequence[str]) -> None:
         with self._engine.connect() as connection:
@@ -277,10 +274,16 @@ def open_database(place: Place, patience: float = OPENING) -> Database:
 
 def _prepare(connection: DBAPIConnection, wal: bool, patience: float) -> None:
     assert isinstance(connection, sqlite3.Connection)
+    connection.text_factory = _text
     connection.isolation_level = None  # the transactions are ours: BEGIN IMMEDIATE, not the driver's BEGIN
     connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
     _set_journal(connection, "wal" if wal else "delete", patience)
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
+
+
+def _text(data: bytes) -> str:
+    """Text as SQLite keeps it, which may be any bytes: what is no UTF-8 is written out, as a lone surrogate is."""
+    return data.decode("utf-8", "backslashreplace")
 
 
 def _set_journal(connection: sqlite3.Connection, mode: str, patience: float) -> None:
