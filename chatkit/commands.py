@@ -6,12 +6,15 @@ In: words of a command line. Out: files, rows, a class's roles, names of models;
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 
 from chatkit.endpoint import connect, listing
 from chatkit.exceptions import InputError
-from chatkit.ledger import class_roles, parcel
+from chatkit.ledger import class_roles, parcel, safeguards
 from chatkit.ledger.class_roles import Part
+from chatkit.ledger.readable import Unread
+from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import UsageStore
 from chatkit.readings.clock import instant
 
@@ -21,13 +24,16 @@ def usage(words: list[str]) -> int:
     options = _usage_parser().parse_args(words)
     store = UsageStore(options.store)
     if options.command == "export":
-        count = parcel.export(
-            store, options.file, session=options.session, since=instant(options.since, "since"), user=options.user
-        )
+        scope: Scope = {
+            "session": options.session, "since": instant(options.since, "since"), "user": options.user,
+        }  # fmt: skip
+        count = parcel.export(store, options.file, **scope)
         print(f"{count} calls written to {options.file}.")
+        _tell_unread(store.unread(**scope))
         return 0
     merged = parcel.merge(store, options.files)
     print(f"{merged.read} calls read, {merged.new} of them new; {store!r} has {store.total().calls} now.")
+    _tell_unread(merged.unread)
     return 0
 
 
@@ -47,6 +53,11 @@ def _say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
 
+def _tell_unread(unread: Unread) -> None:
+    if unread:
+        _say(f"{unread} Left out.")
+
+
 def database(words: list[str]) -> int:
     """`chatkit db init`: make the tables of the store, and with --class the roles of a class; the exit status."""
     options = _database_parser().parse_args(words)
@@ -56,14 +67,19 @@ def database(words: list[str]) -> int:
         raise InputError("Logins are for a class.", "Add --class.")
     if options.for_class and store.is_file:
         raise InputError("A file has no roles.", "Give the URL of a PostgreSQL server: postgresql+psycopg://…")
-    store.open()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        store.open()
+    for one in told:
+        print(one.message)
     print(f"{store!r} is ready.")
     if options.for_class:
         with store.transaction() as run:
             class_roles.set_up(run)
             parts: tuple[tuple[list[str], Part], ...] = ((students, "student"), (options.instructor, "instructor"))
             made = [class_roles.add_logins(run, names, part) for names, part in parts]
-        print("Students can add rows and read their own; instructors can read all.")
+            said = safeguards.resum(run, always=False)
+        print(*said, "Students can add rows and read their own; instructors can read all.", sep="\n")
         _tell_logins(store, {**made[0], **made[1]})
     return 0
 

@@ -16,7 +16,7 @@ from chatkit.conversation import Conversation, Message
 from chatkit.display import displayed
 from chatkit.exceptions import InputError
 from chatkit.keeping import archive, writer
-from chatkit.keeping.archive import Archive, Entry
+from chatkit.keeping.archive import Archive, Broken, Entry
 from chatkit.keeping.keeper import Keeper
 from chatkit.render.plain_text import line, marked
 from chatkit.signs import fit_to_print
@@ -98,8 +98,11 @@ class History(Sequence[Kept]):
     0
     """
 
-    def __init__(self, entries: Sequence[Kept], file: Path | None, search: str = "") -> None:
+    def __init__(
+        self, entries: Sequence[Kept], file: Path | None, search: str = "", broken: Sequence[Broken] = ()
+    ) -> None:
         self._entries = tuple(entries)
+        self._broken = tuple(broken)
         self._file = file
         self._search = search
 
@@ -128,7 +131,7 @@ class History(Sequence[Kept]):
     @fit_to_print
     def __repr__(self) -> str:
         lines = [self._sentence(), *(f"  {n}  {'  '.join(_row(kept))}" for n, kept in enumerate(self._entries))]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._marks()])
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         printer.text(self._sentence() if cycle else repr(self))
@@ -137,7 +140,12 @@ class History(Sequence[Kept]):
         head = "".join(f'<th scope="col">{name}</th>' for name in ("", *COLUMNS))
         rows = "".join(_table_row(number, kept) for number, kept in enumerate(self._entries))
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
-        return displayed(f"<p>{escape(self._sentence())}</p>{table}")
+        marks = "".join(f"<p>{marked(escape(mark))}</p>" for mark in self._marks())
+        return displayed(f"<p>{escape(self._sentence())}</p>{table}{marks}")
+
+    def _marks(self) -> list[str]:
+        """A line for each row of the file that could not be read."""
+        return [line(f"could not be read: {str(one.id)[:40]} ({one.why})") for one in self._broken]
 
     def _sentence(self) -> str:
         if self._file is None:
@@ -161,7 +169,8 @@ def history(search: str | None = None, limit: int | None = 20) -> History:
     writer.writer.flush()
     kept_in = Archive(file)
     found = kept_in.entries(search or "", limit)
-    return History([Kept(entry, kept_in) for entry in found], file, search or "")
+    kept = [Kept(entry, kept_in) for entry in found if isinstance(entry, Entry)]
+    return History(kept, file, search or "", [one for one in found if isinstance(one, Broken)])
 
 
 def _row(kept: Kept) -> tuple[str, ...]:

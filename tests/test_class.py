@@ -242,7 +242,7 @@ def test_an_export_does_not_overwrite(filled: UsageStore, tmp_path: Path) -> Non
         {"prompt_tokens": "many"}, {"streamed": 99_999}, {"attempt": None}, {"host": None}, {"details": 3}, None,
     ],
 )  # fmt: skip
-def test_a_file_with_a_wrong_row_is_refused_whole(
+def test_a_wrong_row_of_a_file_is_named_and_the_others_are_taken(
     filled: UsageStore, tmp_path: Path, change: dict[str, object] | None
 ) -> None:
     path = tmp_path / "bad.jsonl"
@@ -251,9 +251,10 @@ def test_a_file_with_a_wrong_row_is_refused_whole(
     lines[3] = json.dumps({**json.loads(lines[3]), **change}) if change else "[1, 2"
     path.write_text("\n".join(lines))
     target = UsageStore(tmp_path / "class.sqlite")
-    with pytest.raises(InputError, match="line 4"):
-        parcel.merge(target, [path])
-    assert target.total().calls == 0
+    merged = parcel.merge(target, [path])
+    assert (merged.read, merged.new, merged.unread.count) == (3, 3, 1)
+    assert f"{path}, line 4 (" in str(merged.unread)
+    assert [record.id for record in target.records()] == ["n1", "n2", "n4"]
 
 
 def test_another_file_is_no_export(filled: UsageStore, tmp_path: Path) -> None:

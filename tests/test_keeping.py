@@ -19,7 +19,7 @@ from chatkit.chat import Chat
 from chatkit.conversation import Conversation
 from chatkit.endpoint import connect
 from chatkit.endpoint.address import Endpoint
-from chatkit.exceptions import EndpointError, InputError, StoreError
+from chatkit.exceptions import ChatkitError, EndpointError, InputError, StoreError
 from chatkit.keeping import archive, keeper, writer
 from chatkit.ledger.place import place as usage_place
 
@@ -412,3 +412,30 @@ def test_a_title_is_the_first_question_in_one_short_line():
     assert keeper.title(Conversation([{"role": "user", "content": "x" * 100}])) == "x" * 60 + "…"
     assert keeper.title(Conversation([{"role": "assistant", "content": "Hi"}])) == "Hi"
     assert keeper.title(Conversation()) == "(no words)"
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("changed", "9999-99-99T99:99:99"), ("changed", "9999-12-31T23:59:59+00:00"), ("began", "yesterday"),
+        ("began", b"\xff"), ("title", b"\xff"), ("model", b"\x00"), ("messages", "many"), ("branches", 1.5),
+    ],
+)  # fmt: skip
+def test_a_row_of_the_history_that_cannot_be_read_is_one_marked_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str, value: object
+) -> None:
+    file = tmp_path / "bad.sqlite"
+    monkeypatch.setenv("CHATKIT_HISTORY", str(file))
+    when = archive.now()
+    for name in ("good", "bad"):
+        archive.Archive(file).put(archive.Entry(name, name, "m", 1, 1, when, when), "{", name)
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute(f"UPDATE conversations SET {column} = ? WHERE id = 'bad'", (value,))
+        other.execute("UPDATE conversations SET title = CAST(x'41ff' AS TEXT) WHERE id = 'good'")
+    found = chatkit.history()
+    assert [kept.title for kept in found] == ["A\\xff"]
+    assert f"could not be read: bad ({column} cannot be " in repr(found)
+    assert "could not be read: bad" in found._repr_html_()
+    with pytest.raises(ChatkitError):
+        found.open(0)
+    assert found.delete_all() == 2

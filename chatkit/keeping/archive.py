@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from chatkit.conversation import repair
 from chatkit.exceptions import StoreError
@@ -30,6 +31,7 @@ MIGRATIONS = (
         document TEXT NOT NULL, words TEXT NOT NULL)""",
     "CREATE INDEX conversations_changed ON conversations (changed)",
 )
+_COLUMNS = ("id", "title", "model", "messages", "branches", "began", "changed")
 DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 WAY_OUT = "Name another file in CHATKIT_HISTORY, or switch the history off: CHATKIT_HISTORY=off."
 
@@ -53,6 +55,14 @@ class Entry:
     branches: int
     began: datetime
     changed: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A row that cannot be read: its name in the file, and what in it cannot be so."""
+
+    id: object
+    why: str
 
 
 def place() -> Path | None:
@@ -131,17 +141,17 @@ class Archive:
                 raise OvertakenError("changed elsewhere") if there else DeletedError("deleted")
             return after + 1
 
-    def entries(self, search: str = "", limit: int | None = None) -> list[Entry]:
-        """The conversations in which all words of `search` stand, those changed last first."""
+    def entries(self, search: str = "", limit: int | None = None) -> list[Entry | Broken]:
+        """The conversations in which all words of `search` stand, those changed last first; `Broken` where a row cannot be read."""
         condition, words = _containing(search)
-        query = f"SELECT id, title, model, messages, branches, began, changed FROM conversations{condition}"
+        query = f"SELECT {', '.join(_COLUMNS)} FROM conversations{condition}"
         with self._reading() as connection:
             if connection is None:
                 return []
             rows = connection.execute(
                 f"{query} ORDER BY changed DESC, id LIMIT ?", (*words, -1 if limit is None else limit)
             )
-            return [Entry(*row[:5], *map(datetime.fromisoformat, row[5:])) for row in rows]
+            return [_entry(row) for row in rows]
 
     def document(self, id: str) -> tuple[str, int]:
         """A conversation's document and its version; raises DeletedError if it is not there."""
@@ -150,7 +160,9 @@ class Archive:
             row = connection.execute(query, (id,)).fetchone() if connection else None
         if row is None:
             raise DeletedError("This conversation is not in the history any more; it was deleted.")
-        return str(row[0]), int(row[1])
+        if not (isinstance(row[0], str) and isinstance(row[1], int)):
+            raise StoreError(f"The conversation {id!r} in {self.file} cannot be read.", "Delete it: its delete() does.")
+        return row[0], row[1]
 
     def delete(self, id: str) -> int:
         """Delete a conversation for good; how many there were (0 or 1)."""
@@ -193,6 +205,7 @@ class Archive:
     def _connected(self) -> Iterator[sqlite3.Connection]:
         try:
             connection = sqlite3.connect(self.file, timeout=PATIENCE, isolation_level=None)
+            connection.text_factory = _text
             try:
                 for setting in ("secure_delete = ON", "journal_mode = DELETE", "temp_store = MEMORY"):
                     connection.execute(f"PRAGMA {setting}")
@@ -201,6 +214,31 @@ class Archive:
                 connection.close()  # what was not committed is rolled back
         except (sqlite3.Error, OSError) as error:
             raise _unusable(self.file, error) from error
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")  # it may be any bytes
+
+
+def _entry(row: tuple[Any, ...]) -> Entry | Broken:
+    kinds = (str, str, str | None, int, int, str, str)
+    wrong = [name for name, value, kind in zip(_COLUMNS, row, kinds, strict=True) if not isinstance(value, kind)]
+    times = {name: _moment(value) for name, value in zip(_COLUMNS[5:], row[5:], strict=True)}
+    wrong += [name for name, time in times.items() if time is None and name not in wrong]
+    began, changed = times.values()
+    if wrong or began is None or changed is None:
+        return Broken(row[0], ", ".join(f"{name} cannot be {row[_COLUMNS.index(name)]!r:.40}" for name in wrong))
+    id, title, model, messages, branches, *_ = row
+    return Entry(id, title, model, messages, branches, began, changed)
+
+
+def _moment(value: object) -> datetime | None:
+    """The time; None if it is none, or none that every time zone can tell."""
+    try:
+        at = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return at if at.tzinfo and 1970 <= at.year < 2200 else None
 
 
 def _unusable(file: Path, error: Exception) -> StoreError:

@@ -14,12 +14,12 @@ from secrets import token_urlsafe
 from typing import Literal
 
 from chatkit.exceptions import InputError
-from chatkit.ledger.database import Run
+from chatkit.ledger import functions, safeguards
+from chatkit.ledger.functions import INSTRUCTOR, STUDENT, Run
 from chatkit.ledger.rows import NAMES
 
 Part = Literal["student", "instructor"]
 
-STUDENT, INSTRUCTOR = "chatkit_student", "chatkit_instructor"
 BOTH = f"{STUDENT}, {INSTRUCTOR}"
 NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,62}")
 
@@ -29,11 +29,12 @@ _OWN = ("budgets", "holds", "tags")
 _PRICED = "cost_pico, at_most_pico, price_table, price_date"
 
 
-def statements() -> Sequence[str]:
-    """What is to be run, by the role that owns the tables."""
+def statements(schema: str) -> Sequence[str]:
+    """What is to be run, by the role that owns the tables, which are in `schema`."""
     return (
+        f"SET LOCAL search_path = {functions.path(schema)}",
         *(_role(role) for role in (STUDENT, INSTRUCTOR)),
-        f"GRANT USAGE ON SCHEMA public TO {BOTH}",
+        f"GRANT USAGE ON SCHEMA {schema} TO {BOTH}",
         *(f"REVOKE ALL ON chatkit_{table} FROM PUBLIC, {BOTH}" for table in (*_OWNED, "schema", "prices")),
         f"GRANT SELECT ON chatkit_schema, chatkit_prices, chatkit_calls, chatkit_rollup, chatkit_repricings TO {BOTH}",
         f"GRANT INSERT ({', '.join(NAMES)}) ON chatkit_calls TO {BOTH}",
@@ -42,14 +43,21 @@ def statements() -> Sequence[str]:
         f"GRANT INSERT ON chatkit_repricings TO {INSTRUCTOR}",
         *(f"GRANT SELECT, INSERT, UPDATE, DELETE ON chatkit_{table} TO {BOTH}" for table in _OWN),
         *(one for table in _OWNED for one in _policies(f"chatkit_{table}")),
-        *_CALLER,
+        *(
+            statement
+            for one in functions.all_of(schema)
+            if one.for_class
+            for statement in (*functions.made(one, schema), *functions.attached(one, schema))
+        ),
     )
 
 
 def set_up(run: Run) -> None:
-    """Set the rights."""
-    for statement in statements():
+    """Set the rights; raises `StoreError` where students could make things beside the tables."""
+    schema = functions.schema_of(run)
+    for statement in statements(schema):
         run(statement)
+    safeguards.check_schema(run, schema)
 
 
 def add_logins(run: Run, names: Iterable[str], part: Part) -> dict[str, str]:
@@ -94,13 +102,3 @@ def _policies(table: str) -> tuple[str, ...]:
             )
         ),
     )
-
-
-_CALLER = (
-    "CREATE OR REPLACE FUNCTION chatkit_name_caller() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$"
-    f" BEGIN IF NEW.caller = '' OR NOT pg_has_role(CURRENT_USER, '{INSTRUCTOR}', 'MEMBER')"
-    " THEN NEW.caller = CURRENT_USER; END IF; RETURN NEW; END $$",
-    "DROP TRIGGER IF EXISTS chatkit_name_caller ON chatkit_calls",
-    "CREATE TRIGGER chatkit_name_caller BEFORE INSERT ON chatkit_calls"
-    " FOR EACH ROW EXECUTE FUNCTION chatkit_name_caller()",
-)

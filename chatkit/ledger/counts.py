@@ -84,11 +84,21 @@ def details(counts: Counts | None, tier: str | None) -> str | None:
 
 
 def of_record(record: UsageRecord) -> tuple[Counts, str | None]:
-    """The counts that a record keeps, and its service tier."""
+    """The counts that a record keeps, and its service tier; ValueError where its details cannot be read."""
     columns = {key: getattr(record.usage, name) for key, name in _COLUMNS.items()}
-    more = json.loads(record.details) if record.details else {}
+    more = _read_details(record.details) if record.details else {}
     counted = {key: count for key, count in {**columns, **more}.items() if _is_count(count)}
     return counted, more.get("service_tier")
+
+
+def _read_details(details: str) -> dict[str, Any]:
+    try:
+        more = json.loads(details)
+    except RecursionError:
+        more = None
+    if not isinstance(more, dict) or not isinstance(more.get("service_tier", ""), str):
+        raise ValueError("these are no counts")
+    return more
 
 
 def _is_count(value: Any) -> bool:

@@ -20,12 +20,14 @@ from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger import place as places
-from chatkit.ledger import sums
+from chatkit.ledger import safeguards, sums, upkeep
+from chatkit.ledger.functions import Run
 from chatkit.ledger.last_rules import LastRules
 from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
+from chatkit.ledger.readable import Unread
 from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import NAMES, to_record
-from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, statement, worded
+from chatkit.ledger.schema import CALLS, FIRST, INDEXES, MIGRATIONS, PIECES, statement, worded
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.trouble import ELSEWHERE, Faults, is_code, is_full
 
@@ -33,9 +35,6 @@ Answer = TypeVar("Answer")
 
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
-
-Run = Callable[..., list[Any]]
-"""Runs a statement with named parameters and gives its rows back."""
 
 LIMITS = {"connect_timeout": 4, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2,
           "tcp_user_timeout": 10_000, "options": "-c statement_timeout=60000"}  # fmt: skip
@@ -66,11 +65,18 @@ class Database:
                 self.refusal = _refusal(place, self._migrate())
                 if not self.refusal:
                     self._check_columns(NAMES)
+                    for said in upkeep.keep_up(self, self._patience):
+                        self._say(said)
         except StoreError:
             self.close()
             raise
         self._patience = OPENING
         self._inode = place.file.stat().st_ino if place.file else 0
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file on this machine, not a server."""
+        return self._sqlite
 
     @property
     def gone(self) -> bool:
@@ -99,10 +105,18 @@ class Database:
             return question(connection)
 
     def records(self, scope: Scope) -> list[UsageRecord]:
-        """The records of the scope, in the order in which they were written."""
-        where, values = sums.matching(scope)
-        query = sa.select(CALLS).where(sa.text(where)).order_by(CALLS.c.seq)
-        return self.ask(lambda connection: [to_record(row) for row in connection.execute(query, values)])
+        """The records of the scope that can be read, in the order in which they were written."""
+
+        def read(connection: sa.Connection) -> list[UsageRecord]:
+            where, values = sums.matching(connection, scope)
+            query = sa.select(CALLS).where(sa.text(where)).order_by(CALLS.c.seq)
+            return [to_record(row) for row in connection.execute(query, values)]
+
+        return self.ask(read)
+
+    def unread(self, scope: Scope) -> Unread:
+        """The rows of the scope that cannot be read."""
+        return self.ask(lambda connection: sums.unread(connection, scope))
 
     def select(self, text: str, **values: Any) -> list[Any]:
         """The rows of a query; its parameters are written `:name`, what differs by the database in braces."""
@@ -114,14 +128,8 @@ class Database:
         """One transaction that nobody else writes in; gives what runs a statement, written as for `select`."""
         if self.refusal:
             raise self.refusal
-        dialect = self._engine.dialect.name
         with self._faults, self._writing(patience) as cursor:
-
-            def run(text: str, **values: Any) -> list[Any]:
-                cursor.execute(worded(text, dialect), values)
-                return list(cursor.fetchall()) if cursor.description else []
-
-            yield run
+            yield self._runner(cursor)
 
     def version(self) -> int:
         """A number that changes when another connection, of whatever process, has written."""
@@ -187,6 +195,15 @@ class Database:
             if not self._held:
                 connection.close()
 
+    def _runner(self, cursor: DBAPICursor) -> Run:
+        dialect = self._engine.dialect.name
+
+        def run(text: str, **values: Any) -> list[Any]:
+            cursor.execute(worded(text, dialect), values)
+            return list(cursor.fetchall()) if cursor.description else []
+
+        return run
+
     def _begin(self, connection: PoolProxiedConnection, cursor: DBAPICursor, patience: float) -> None:
         if self._held is None:
             self._held, self._held_patience = connection, -1.0
@@ -225,7 +242,15 @@ class Database:
                 for text in filter(None, (statement(text, self._engine.dialect.name) for text in statements)):
                     cursor.execute(text)
                 cursor.execute(f"INSERT INTO chatkit_schema VALUES ({number}, CAST(CURRENT_TIMESTAMP AS TEXT))")
+            for text in INDEXES:
+                cursor.execute(statement(text, self._engine.dialect.name))
+            if not self._sqlite:
+                self._say(" ".join(safeguards.mend(self._runner(cursor))))
         return max(found, len(MIGRATIONS))
+
+    def _say(self, sentence: str) -> None:
+        if sentence:
+            warnings.warn(f"The usage store {self._place}: {sentence}", stacklevel=2)
 
     def _check_columns(self, names: Sequence[str]) -> None:
         with self._engine.connect() as connection:
@@ -272,10 +297,16 @@ def _connect_in_turn(dialect: sa.Dialect, _: object, given: Sequence[Any], named
 
 def _prepare(connection: DBAPIConnection, wal: bool, patience: float) -> None:
     assert isinstance(connection, sqlite3.Connection)
+    connection.text_factory = _text
     connection.isolation_level = None  # the transactions are ours: BEGIN IMMEDIATE, not the driver's BEGIN
     connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
     _set_journal(connection, "wal" if wal else "delete", patience)
     connection.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
+
+
+def _text(data: bytes) -> str:
+    """Text as SQLite keeps it, which may be any bytes: what is no UTF-8 is written out, as a lone surrogate is."""
+    return data.decode("utf-8", "backslashreplace")
 
 
 def _set_journal(connection: sqlite3.Connection, mode: str, patience: float) -> None:

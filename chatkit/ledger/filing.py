@@ -49,6 +49,8 @@ def tags(store: UsageStore) -> dict[str, tuple[str, ...]]:
     """The tags of each session that has any."""
     found: dict[str, tuple[str, ...]] = {}
     for session, word in store.select("SELECT session, tag FROM chatkit_tags ORDER BY session, tag"):
+        if not (isinstance(session, str) and isinstance(word, str)):
+            continue  # SQLite keeps anything; what is no word is no tag
         found[session] = (*found.get(session, ()), word)
     return found
 

@@ -1,22 +1,22 @@
 """Rows in a file that can be handed on, for a class without a server: written by one store, taken in by another.
 
 In: a store and a scope, or files. Out: lines of JSON, one a call, after a line that says what they are; and how
-many were new. A call that is there already, by its id, is not taken twice. No file is trusted: what is no
-row of the right form is refused, and named by its line.
+many were new. A call that is there already, by its id, is not taken twice. No file is trusted: a row that cannot be
+read is not taken in and is named by its line, and the others are; a file that is no export is named, and the other
+files are taken in.
 """
 
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Unpack, get_args
+from typing import Any, NamedTuple, Unpack
 
 from chatkit import typed
 from chatkit.exceptions import InputError
-from chatkit.ledger.record import Known, Outcome, UsageRecord
-from chatkit.ledger.rows import LARGEST, NAMES, moment, to_record, to_row
+from chatkit.ledger.readable import LISTED, NONE, TEXTS, Unread, faults
+from chatkit.ledger.record import UsageRecord
+from chatkit.ledger.rows import NAMES, to_record, to_row
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import UsageStore
 
@@ -25,20 +25,13 @@ LONGEST = 1_000_000
 """Characters of a line."""
 BATCH = 1000
 
-_TEXTS = ("id", "at", "session", "path", "host", "caller", "lesson", "exercise")
-_TEXTS_OR_NONE = ("model", "answered_model", "error_code", "price_table", "price_date", "details")
-_WHOLE = ("streamed", "attempt")
-_WHOLE_OR_NONE = ("status", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cost_pico",
-                  "at_most_pico")  # fmt: skip
-_NUMBERS_OR_NONE = ("first_token", "audio_seconds")
-_WORDS = {"outcome": get_args(Outcome), "known": get_args(Known)}
-
 
 class Merged(NamedTuple):
-    """How many rows the files had, and how many of them were new."""
+    """How many rows the files had, how many of them were new, and those that could not be read."""
 
     read: int
     new: int
+    unread: Unread = NONE
 
 
 def export(store: UsageStore, path: "str | os.PathLike[str]", **scope: Unpack[Scope]) -> int:
@@ -56,71 +49,71 @@ def export(store: UsageStore, path: "str | os.PathLike[str]", **scope: Unpack[Sc
 
 
 def merge(store: UsageStore, paths: Iterable["str | os.PathLike[str]"]) -> Merged:
-    """Take the calls of these files in; a file that is not right is refused before any of its rows is."""
-    before, read = store.total().calls, 0
+    """Take the calls of these files in, but for rows that cannot be read.
+
+    Raises InputError for files that are no exports, after all others were taken in.
+    """
+    before, read, refused = store.total().calls, 0, []
+    unread: list[tuple[str, str]] = []
     for path in map(typed.path, paths):
-        records = list(_records(path))
+        try:
+            records, wrong = _records(path)
+        except InputError as error:
+            refused.append(error)
+            continue
         read += len(records)
+        unread += wrong
         for start in range(0, len(records), BATCH):
             store.add_all(records[start : start + BATCH])
     store.flush()
-    return Merged(read, store.total().calls - before)
+    merged = Merged(read, store.total().calls - before, Unread(len(unread), unread[:LISTED]))
+    if refused:
+        raise InputError(" ".join([*(error.cause for error in refused), *_also(merged)]), refused[0].way_out)
+    return merged
 
 
-def _records(path: Path) -> Iterator[UsageRecord]:
+def _also(merged: Merged) -> list[str]:
+    """What was taken in beside the files that were refused."""
+    taken = f"Of the other files {merged.read} calls were read, {merged.new} of them new." if merged.read else ""
+    return [words for words in (taken, str(merged.unread)) if words]
+
+
+def _records(path: Path) -> tuple[list[UsageRecord], list[tuple[str, str]]]:
+    """The calls of a file, and the places of the rows that cannot be read, each with what is wrong."""
+    records, wrong = [], []
+    for number, row in _rows(path):
+        found = faults(row) if row else ["it is no row of an export"]
+        if row and not found:
+            records.append(to_record(_Row(row)))
+        else:
+            wrong.append((f"{path}, line {number}", ", ".join(found)))
+    return records, wrong
+
+
+def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
     if path.exists() and not path.is_file():  # a pipe would be waited for
         raise InputError(f"{path} is no file.", "Make one: chatkit usage export FILE.")
     try:
-        with path.open(encoding="utf-8") as file:
-            lines = ((number, line) for number, line in enumerate(iter(lambda: file.readline(LONGEST), ""), 1))
-            head = _parsed(path, *next(lines, (1, "")))
-            if head.get("format") != FORMAT:
+        with path.open(encoding="utf-8", errors="surrogateescape") as file:
+            head = _parsed(file.readline(LONGEST))
+            if not head or head.get("format") != FORMAT:
                 raise InputError(f"{path} is no export of chatkit's usage.", "Make one: chatkit usage export FILE.")
-            for number, line in lines:
-                yield _record(path, number, _parsed(path, number, line))
-    except (OSError, UnicodeDecodeError) as error:
+            for number, line in enumerate(iter(lambda: file.readline(LONGEST), ""), 2):
+                yield number, _parsed(line)
+    except OSError as error:
         raise InputError(f"{path} cannot be read: {error}.") from None
 
 
-def _parsed(path: Path, number: int, line: str) -> Mapping[str, Any]:
+def _parsed(line: str) -> Mapping[str, Any] | None:
     try:
         value = json.loads(line)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise InputError(f"{path}, line {number}: this is no row of an export.", "Nothing of this file was taken in.")
-    return value
-
-
-def _record(path: Path, number: int, row: Mapping[str, Any]) -> UsageRecord:
-    wrong = [name for name in NAMES if not _fits(name, row.get(name, "" if name in _TEXTS else None))]
-    if wrong or not row.get("id"):
-        what = ", ".join(wrong) or "id"
-        raise InputError(f"{path}, line {number}: {what} cannot be so.", "Nothing of this file was taken in.")
-    return to_record(_Row(**{name: row.get(name, "" if name in _TEXTS else None) for name in NAMES}))
+        return None
+    return {name: value.get(name, "" if name in TEXTS else None) for name in (*NAMES, "format")}
 
 
 class _Row:
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, values: Mapping[str, Any]) -> None:
         vars(self).update(values)
-
-
-def _fits(name: str, value: Any) -> bool:
-    if name in _WORDS:
-        return value in _WORDS[name]
-    if name == "at":
-        return isinstance(value, str) and _is_moment(value)
-    if name in _TEXTS or name in _TEXTS_OR_NONE:
-        return isinstance(value, str) or (value is None and name in _TEXTS_OR_NONE)
-    if value is None:
-        return name in _WHOLE_OR_NONE or name in _NUMBERS_OR_NONE
-    if name in _WHOLE or name in _WHOLE_OR_NONE:
-        return type(value) is int and 0 <= value <= (LARGEST if name not in ("streamed", "status") else 32_767)
-    return type(value) in (int, float) and math.isfinite(value) and value >= 0
-
-
-def _is_moment(value: str) -> bool:
-    try:
-        return moment(datetime.fromisoformat(value)) == value
-    except (ValueError, OverflowError):
-        return False

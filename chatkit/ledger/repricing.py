@@ -13,9 +13,11 @@ from chatkit.ledger.counts import of_record
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.prices import Price
 from chatkit.ledger.pricing import price_of
+from chatkit.ledger.readable import LISTED, NONE, Unread
 from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import moment, pico
 from chatkit.ledger.rulebook import rulebook_of
+from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import BACKGROUND, UsageStore, default_store
 
 BATCH = 1000
@@ -44,14 +46,17 @@ class Repricing:
     after: Decimal
     first_priced: int
     """How many of the changed had no price before."""
+    unread: Unread = NONE
+    """Rows that could not be read, and whose price is as it was."""
 
     def __repr__(self) -> str:
+        left = f" {self.unread}" if self.unread else ""
         if not self.changed:
-            return f"{self.looked_at} calls looked at; their prices are as they were."
+            return f"{self.looked_at} calls looked at; their prices are as they were.{left}"
         new = f", {self.first_priced} of them for the first time" if self.first_priced else ""
         return (
             f"{self.changed} of {self.looked_at} calls priced again{new}: {self.before:f} USD before, {self.after:f} USD "
-            "now. The old prices are kept."
+            f"now. The old prices are kept.{left}"
         )
 
 
@@ -69,7 +74,8 @@ def reprice(
     """
     store = store or default_store()
     own = rulebook_of(store).reread().prices
-    records = store.records(session=session, since=since, model=model)
+    scope: Scope = {"session": session, "since": since, "model": model}
+    records, unread = _countable(store.records(**scope), store.unread(**scope))
     changes = [(record, found) for record in records if (found := _other_price(record, own))]
     for start in range(0, len(changes), BATCH):
         with store.transaction(BACKGROUND) as run:
@@ -77,7 +83,20 @@ def reprice(
                 _change(run, record, found)
     had = [record.usage.cost for record, _ in changes if record.usage.cost is not None]
     now = [found.cost for _, found in changes]
-    return Repricing(len(records), len(changes), sum(had, Decimal(0)), sum(now, Decimal(0)), len(changes) - len(had))
+    before, after = sum(had, Decimal(0)), sum(now, Decimal(0))
+    return Repricing(len(records), len(changes), before, after, len(changes) - len(had), unread)
+
+
+def _countable(records: Sequence[UsageRecord], unread: Unread) -> tuple[list[UsageRecord], Unread]:
+    """The records whose details can be read too, and the rows that cannot be."""
+    good, wrong = [], list(unread.rows)
+    for record in records:
+        try:
+            of_record(record)
+            good.append(record)
+        except ValueError:
+            wrong.append((record.id, f"details cannot be {(record.details or '')[:40]!r}"))
+    return good, Unread(unread.count + len(records) - len(good), wrong[:LISTED])
 
 
 def _other_price(record: UsageRecord, own: Sequence[OwnPrice]) -> Price | None:

@@ -4,14 +4,22 @@ In: nothing. Out: SQL. Triggers keep the table in the transaction that writes a 
 million rows reads a few thousand, and a row that is sent twice is counted once. Quarters, because every
 time zone of today lies whole quarters from UTC: days and hours of any clock can be made of them.
 
-Migration 2 is made of this text: what it makes may be added to by a later migration, never changed here.
+Migration 2 is made of this text: what it makes may be added to by a later migration, never changed here. On
+PostgreSQL the triggers are no part of it: `safeguards` makes them, and mends those that an older version made.
 """
 
-from typing import Any
+from collections.abc import Mapping
 
-from sqlalchemy import BigInteger, Column, Double, MetaData, Numeric, Table, Text
+PLAIN = {"cut": "SUBSTR", "joined": "||", "plus": "+", "minus": "-", "times": "*", "over": "/", "is": "=",
+         "below": "<", "above": ">"}  # fmt: skip
+"""Functions and operators of the statements below, as any database knows them."""
+CATALOG = {word: f"OPERATOR(pg_catalog.{sign})" for word, sign in PLAIN.items()} | {"cut": "pg_catalog.substr"}
+"""The same as PostgreSQL's own, whatever stands in a schema in which somebody else may make things."""
 
-QUARTER = "SUBSTR({row}.at, 1, 14) || SUBSTR('00153045', CAST(SUBSTR({row}.at, 15, 2) AS INTEGER) / 15 * 2 + 1, 2)"
+QUARTER = (
+    "{cut}({row}.at, 1, 14) {joined} {cut}('00153045',"
+    " ((CAST({cut}({row}.at, 15, 2) AS INTEGER) {over} 15) {times} 2) {plus} 1, 2)"
+)
 
 KEYS = {
     "session": "{row}.session",
@@ -30,7 +38,7 @@ KEYS = {
 
 SUMS = {
     "calls": "1",
-    "failed": "CASE WHEN {row}.outcome = 'error' THEN 1 ELSE 0 END",
+    "failed": "CASE WHEN {row}.outcome {is} 'error' THEN 1 ELSE 0 END",
     "unpriced": "CASE WHEN {row}.cost_pico IS NULL THEN 1 ELSE 0 END",
     "unbounded": "CASE WHEN COALESCE({row}.at_most_pico, {row}.cost_pico) IS NULL THEN 1 ELSE 0 END",
     "prompt_tokens": "{row}.prompt_tokens",
@@ -45,7 +53,6 @@ SUMS = {
 """What is added up. Tokens and seconds are NULL where no call of the line said any; money is 0 there, and counted
 as `unpriced` (no cost) and `unbounded` (not even a cost that it cannot exceed)."""
 
-OLD = "chatkit_rollup"
 SPAN = {"first_seq": "{row}.seq", "last_seq": "{row}.seq", "first_at": "{row}.at", "last_at": "{row}.at"}
 
 MONEY = ("unpriced", "unbounded", "cost_pico", "at_most_pico")
@@ -63,84 +70,70 @@ TABLE = (
 )
 
 
+def columns(row: str, words: Mapping[str, str] = PLAIN) -> dict[str, str]:
+    """How each column of a line is read off the call `row`."""
+    return {name: value.format(row=row, **words) for name, value in (KEYS | SUMS | SPAN).items()}
+
+
 def digest(row: str) -> str:
     """PostgreSQL's key of the line that a call belongs to: its index takes no long text."""
-    keys = ", ".join(KEYS.values()).format(row=row)
-    return f"ENCODE(SHA256(CONVERT_TO(CAST(ROW({keys}) AS TEXT), 'UTF8')), 'hex')"
+    found = columns(row, CATALOG)
+    keys = f"CAST(ROW({', '.join(found[name] for name in KEYS)}) AS pg_catalog.text)"
+    return f"pg_catalog.encode(pg_catalog.sha256(pg_catalog.convert_to({keys}, 'UTF8')), 'hex')"
 
 
 def fill(dialect: str, where: str = "") -> str:
     """The statement that makes the lines anew from the calls that match."""
-    summed = [f"SUM({value})" for value in SUMS.values()]
-    span = [f"{'MIN' if name.startswith('first') else 'MAX'}({value})" for name, value in SPAN.items()]
-    names, values = [*KEYS, *SUMS, *SPAN], [*KEYS.values(), *summed, *span]
+    one = columns("one")
+    summed = [f"SUM({one[name]})" for name in SUMS]
+    span = [f"{'MIN' if name.startswith('first') else 'MAX'}({one[name]})" for name in SPAN]
+    names, values = [*KEYS, *SUMS, *SPAN], [*(one[name] for name in KEYS), *summed, *span]
     grouped = ", ".join(map(str, range(1, len(KEYS) + 1)))
     if dialect == "postgresql":
         names, values = [*names, "digest"], [*values, f"MIN({digest('one')})"]
-    chosen = ", ".join(values).format(row="one")
     return (
-        f"INSERT INTO chatkit_rollup ({', '.join(names)}) SELECT {chosen} FROM chatkit_calls AS one"
+        f"INSERT INTO chatkit_rollup ({', '.join(names)}) SELECT {', '.join(values)} FROM chatkit_calls AS one"
         f" {where} GROUP BY {grouped}"
     )
 
 
-def _add(dialect: str) -> str:
+def added(table: str, key: str, new: Mapping[str, str], words: Mapping[str, str] = PLAIN) -> str:
     """What the trigger does for a call that came in."""
-    columns = KEYS | SUMS | SPAN
-    key = ", ".join(KEYS)
-    if dialect == "postgresql":
-        columns, key = columns | {"digest": digest("NEW")}, "digest"
-    sums = [f"{name} = COALESCE({OLD}.{name} + excluded.{name}, {OLD}.{name}, excluded.{name})" for name in SUMS]
+    line = table.rpartition(" AS ")[2]
+    plus, below, above = (words[word] for word in ("plus", "below", "above"))
+    sums = [f"{name} = COALESCE({line}.{name} {plus} excluded.{name}, {line}.{name}, excluded.{name})" for name in SUMS]
     span = [
-        f"{name} = CASE WHEN excluded.{name} {'<' if name.startswith('first') else '>'} {OLD}.{name}"
-        f" THEN excluded.{name} ELSE {OLD}.{name} END"
+        f"{name} = CASE WHEN excluded.{name} {below if name.startswith('first') else above} {line}.{name}"
+        f" THEN excluded.{name} ELSE {line}.{name} END"
         for name in SPAN
     ]
     return (
-        f"INSERT INTO chatkit_rollup ({', '.join(columns)}) VALUES ({', '.join(columns.values())})"
+        f"INSERT INTO {table} ({', '.join(new)}) VALUES ({', '.join(new.values())})"
         f" ON CONFLICT ({key}) DO UPDATE SET {', '.join(sums + span)};"
-    ).format(row="NEW")
-
-
-def _reprice(dialect: str) -> str:
-    """What the trigger does for a call whose price changed."""
-    sums = [f"{name} = {name} + ({SUMS[name].format(row='NEW')}) - ({SUMS[name].format(row='OLD')})" for name in MONEY]
-    lines = [f"{name} = {value.format(row='NEW')}" for name, value in KEYS.items()]
-    line = f"digest = {digest('NEW')}" if dialect == "postgresql" else " AND ".join(lines)
-    return f"UPDATE chatkit_rollup SET {', '.join(sums)} WHERE {line};"
-
-
-def triggers(dialect: str) -> tuple[str, ...]:
-    """The statements that make the triggers."""
-    steps = (("added", "INSERT", _add(dialect)), ("repriced", "UPDATE OF cost_pico, at_most_pico", _reprice(dialect)))
-    if dialect == "sqlite":
-        return tuple(
-            f"CREATE TRIGGER chatkit_{n} AFTER {when} ON chatkit_calls BEGIN {do} END" for n, when, do in steps
-        )
-    # with the rights of the table's owner: who may only insert calls can neither read nor change the sums of others
-    return tuple(
-        statement
-        for name, when, do in steps
-        for statement in (
-            f"CREATE FUNCTION chatkit_{name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
-            f" SET search_path FROM CURRENT AS $$ BEGIN {do} RETURN NULL; END $$",
-            f"CREATE TRIGGER chatkit_{name} AFTER {when} ON chatkit_calls"
-            f" FOR EACH ROW EXECUTE FUNCTION chatkit_{name}()",
-        )
     )
 
 
-_SUMMED: dict[str, Any] = {
-    **dict.fromkeys(SUMS, Numeric(asdecimal=False)),
-    **dict.fromkeys(("calls", "failed", "unpriced", "unbounded"), BigInteger),
-    **dict.fromkeys(("audio_seconds", "latency"), Double),
-    **dict.fromkeys(("first_seq", "last_seq"), BigInteger),
-    **dict.fromkeys(("first_at", "last_at"), Text),
-}
+def repriced(table: str, where: str, words: Mapping[str, str] = PLAIN) -> str:
+    """What the trigger does for a call whose price changed."""
+    old, new = columns("OLD", words), columns("NEW", words)
+    plus, minus = words["plus"], words["minus"]
+    sums = [f"{name} = ({name} {plus} ({new[name]})) {minus} ({old[name]})" for name in MONEY]
+    return f"UPDATE {table} SET {', '.join(sums)} WHERE {where};"
 
-ROLLUP = Table(
-    "chatkit_rollup",
-    MetaData(),
-    *(Column(name, Text) for name in KEYS),
-    *(Column(name, kind) for name, kind in _SUMMED.items()),
-)
+
+STEPS = {"added": "INSERT", "repriced": "UPDATE OF cost_pico, at_most_pico"}
+"""The triggers, and after what they run."""
+
+
+def triggers() -> tuple[str, ...]:
+    """The statements that make SQLite's triggers."""
+    new = columns("NEW")
+    line = " AND ".join(f"{name} = {new[name]}" for name in KEYS)
+    steps = {
+        "added": added("chatkit_rollup", ", ".join(KEYS), new),
+        "repriced": repriced("chatkit_rollup", line),
+    }
+    return tuple(
+        f"CREATE TRIGGER chatkit_{name} AFTER {STEPS[name]} ON chatkit_calls BEGIN {do} END"
+        for name, do in steps.items()
+    )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from chatkit.ledger import readable
 from chatkit.ledger.record import Usage, UsageRecord
 
 NAMES = (
@@ -21,15 +22,18 @@ LARGEST = 2**63 - 1
 
 
 def to_row(record: UsageRecord) -> tuple[Any, ...]:
-    """The record's values in the order of `NAMES`, such that any database takes them."""
+    """The record's values in the order of `NAMES`, such that any database takes them and any reader reads them.
+
+    A number that no call can have, whoever said so, is not known.
+    """
     usage = record.usage
     return (
         text(record.id), moment(record.at), text(record.session), text(record.path), text(record.host),
         text(record.model), text(record.answered_model), int(record.streamed), record.outcome, record.status,
-        text(record.error_code), record.attempt, record.latency, record.first_token, whole(usage.prompt_tokens),
-        whole(usage.completion_tokens), whole(usage.cached_tokens), whole(usage.reasoning_tokens),
-        usage.audio_seconds, pico(usage.cost), usage.known, text(record.price_table), record.price_date,
-        text(record.user), text(record.lesson), text(record.exercise), text(record.details), pico(record.at_most),
+        text(record.error_code), record.attempt, record.latency, record.first_token, _believed(usage.prompt_tokens),
+        _believed(usage.completion_tokens), _believed(usage.cached_tokens), _believed(usage.reasoning_tokens),
+        _seconds(usage.audio_seconds), _call_pico(usage.cost), usage.known, text(record.price_table), record.price_date,
+        text(record.user), text(record.lesson), text(record.exercise), text(record.details), _call_pico(record.at_most),
     )  # fmt: skip
 
 
@@ -78,6 +82,20 @@ def pico(cost: Decimal | None) -> int | None:
 def dollars(pico: int | Decimal | None) -> Decimal | None:
     """US dollars from `cost_pico`, or from a sum of it."""
     return None if pico is None else Decimal(int(pico)).scaleb(-12).normalize() + Decimal(0)
+
+
+def _believed(tokens: int | None) -> int | None:
+    """A count of tokens, if a call can have so many."""
+    return None if tokens is None or not 0 <= tokens <= readable.TOKENS else tokens
+
+
+def _call_pico(cost: Decimal | None) -> int | None:
+    found = pico(cost)
+    return None if found is None or not 0 <= found <= readable.PICO else found
+
+
+def _seconds(seconds: float | None) -> float | None:
+    return None if seconds is None or not 0 <= seconds <= readable.SECONDS else seconds
 
 
 def moment(at: datetime) -> str:

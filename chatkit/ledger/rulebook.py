@@ -12,14 +12,16 @@ import time
 import weakref
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
-from typing import Any
+from decimal import Decimal, InvalidOperation
+from typing import Any, get_args
 
 from chatkit.exceptions import StoreError
+from chatkit.ledger import readable
 from chatkit.ledger.last_rules import LastRules
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.rows import dollars, moment, pico, text
-from chatkit.ledger.rules import Limit, Rules, Spending, day_begins
+from chatkit.ledger.rules import Limit, On, Per, Rules, Spending
+from chatkit.ledger.spent import spent
 from chatkit.ledger.store import PATIENCE, UsageStore
 
 FRESH = 1.0
@@ -28,8 +30,11 @@ FRESH_ON_SERVER = 5.0
 HOLD = timedelta(minutes=15)
 """After which a hold counts no more: its process is gone, or its request takes longer than any should."""
 
-_SPENT = "SELECT COALESCE(SUM(at_most_pico), 0), COALESCE(SUM(unbounded), 0) FROM chatkit_rollup WHERE owner = {owner}"
-_HELD = "SELECT COALESCE(SUM(pico), 0), COUNT(*) FROM chatkit_holds WHERE owner = {owner} AND expires > :now"
+_MOST = readable.PICO
+_HELD = (
+    f"SELECT COALESCE(SUM(CASE WHEN pico BETWEEN 0 AND {_MOST} THEN pico WHEN pico > {_MOST} THEN {_MOST} ELSE 0 END), 0),"
+    " COUNT(*) FROM chatkit_holds WHERE owner = {owner} AND expires > :now"
+)
 _SETTLED = (
     "DELETE FROM chatkit_holds WHERE owner = {owner} AND"
     " (expires <= :now OR EXISTS (SELECT 1 FROM chatkit_calls WHERE chatkit_calls.id = chatkit_holds.id))"
@@ -105,7 +110,7 @@ class Rulebook:
             self._last.lose(f"The usage store {self._store.place} is gone.")
             return Rules()
         limits = self._store.select(_LIMIT, patience=PATIENCE)
-        prices = tuple(_own_price(row) for row in self._store.select(_PRICES, patience=PATIENCE))
+        prices = tuple(filter(None, map(_own_price, self._store.select(_PRICES, patience=PATIENCE))))
         return Rules(_limit(limits[0]) if limits else None, prices)
 
     def set_limit(self, limit: Limit | None) -> None:
@@ -172,24 +177,37 @@ def _read_again(rulebook: Rulebook, _: UsageStore) -> None:
 
 def _spending(run: Any, limit: Limit, session: str) -> Spending:
     run("{alone}")
-    scope, held, values = " AND session = :session", " AND session = :session", {"session": text(session)}
-    if limit.per == "day":
-        scope, held, values = " AND period >= :since", "", {"since": moment(day_begins())[:16]}
     now = moment(datetime.now(UTC))
     run(_SETTLED, now=now)
-    [(spent, unbounded)] = run(_SPENT + scope, **values)
-    [(pending, count)] = run(_HELD + held, now=now, **(values if held else {}))
-    return Spending(dollars(spent) or Decimal(0), dollars(pending) or Decimal(0), int(count), int(unbounded))
+    gone, unbounded = spent(run, limit, session)
+    held = {"session": text(session)} if limit.per == "session" else {}
+    [(pending, count)] = run(_HELD + (" AND session = :session" if held else ""), now=now, **held)
+    return Spending(dollars(gone) or Decimal(0), dollars(pending) or Decimal(0), int(count), unbounded)
 
 
 def _limit(row: Any) -> Limit:
-    return Limit(dollars(row[0]) or Decimal(0), row[1], row[2])
+    amount, per, on = row
+    if not (type(amount) is int and amount >= 0 and per in get_args(Per) and on in get_args(On)):
+        raise StoreError(
+            "The budget in the usage store cannot be read.", "Set it again, or end it: chatkit.budget().off()."
+        )
+    return Limit(dollars(amount) or Decimal(0), per, on)
 
 
-def _own_price(row: Any) -> OwnPrice:
+def _own_price(row: Any) -> OwnPrice | None:
+    """The price in a row; None where it cannot be read, so that what it is for has no known price."""
     model, endpoint, *written, since = row
-    rates = [None if rate is None else Decimal(rate) for rate in written]
+    try:
+        rates = [None if rate is None else Decimal(rate) for rate in written]
+    except (InvalidOperation, TypeError, ValueError):
+        return None
+    if not all(isinstance(word, str) for word in (model, endpoint, since)) or not all(_is_rate(rate) for rate in rates):
+        return None
     return OwnPrice(model or None, endpoint or None, rates[0], rates[1], rates[2], rates[3], since)
+
+
+def _is_rate(rate: Decimal | None) -> bool:
+    return rate is None or (rate.is_finite() and rate >= 0)
 
 
 def _written(rate: Decimal | None) -> str | None:

@@ -78,7 +78,7 @@ def moments(connection: sa.Connection, scope: Scope) -> list[Moment]:
     """Usage over time, in the order of time."""
     if _span(connection, scope).calls > FEW:
         return _quarters(connection, scope)
-    where, values = matching(scope)
+    where, values = matching(connection, scope)
     query = (
         "SELECT at, prompt_tokens, completion_tokens, cost_pico, known FROM chatkit_calls"
         f" WHERE {where} ORDER BY at, seq"
@@ -116,7 +116,7 @@ def _quarters(connection: sa.Connection, scope: Scope) -> list[Moment]:
 
 def latest(connection: sa.Connection, scope: Scope, count: int) -> list[Call]:
     """The last calls that were written, in the order in which they were."""
-    where, values = matching(scope)
+    where, values = matching(connection, scope)
     query = (
         "SELECT prompt_tokens, cached_tokens, completion_tokens, known FROM chatkit_calls"
         f" WHERE {where} ORDER BY seq DESC LIMIT {int(count)}"
@@ -127,7 +127,7 @@ def latest(connection: sa.Connection, scope: Scope, count: int) -> list[Call]:
 
 def turns(connection: sa.Connection, scope: Scope) -> list[Turn]:
     """The turns of a talk that carried tokens, in the order in which they were written."""
-    where, values = matching(scope)
+    where, values = matching(connection, scope)
     chosen = f"FROM chatkit_calls WHERE {where} AND prompt_tokens > 0 AND completion_tokens IS NOT NULL"
     count = connection.execute(sa.text(f"SELECT COUNT(*) {chosen}"), values).scalar_one()
     wide = max(1, -(-count // TURNS))
@@ -144,7 +144,7 @@ def turns(connection: sa.Connection, scope: Scope) -> list[Turn]:
 
 def spread(connection: sa.Connection, scope: Scope) -> Spread:
     """How long the calls took that did not fail, and how long their first tokens; of very many, a sample's."""
-    where, values = matching(scope)
+    where, values = matching(connection, scope)
     whole = _span(connection, scope)
     source, every = "chatkit_calls", int(whole.calls) // SAMPLE if whole.calls > MANY else 1
     if every > 1:
@@ -162,6 +162,6 @@ def spread(connection: sa.Connection, scope: Scope) -> Spread:
 
 
 def _span(connection: sa.Connection, scope: Scope) -> Any:
-    source, values = summed_from(scope)
+    source, values = summed_from(connection, scope)
     query = f"SELECT COALESCE(SUM(calls), 0) AS calls, MIN(first_seq) AS first, MAX(last_seq) AS last FROM ({source}) AS one"
     return connection.execute(sa.text(query), values).one()

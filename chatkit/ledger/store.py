@@ -25,7 +25,9 @@ from chatkit.ledger.rows import NAMES, to_record, to_row
 from chatkit.ledger.scope import Grouping, Line, Scope
 
 if TYPE_CHECKING:
-    from chatkit.ledger.database import Database, Run
+    from chatkit.ledger.database import Database
+    from chatkit.ledger.functions import Run
+    from chatkit.ledger.readable import Unread
     from chatkit.ledger.series import Call, Moment, Spread, Turn
 
 PATIENCE = 5.0
@@ -142,8 +144,15 @@ class UsageStore:
             raise self.fault or StoreError(f"{self!r} is being written to.", "Try again.")
 
     def records(self, **scope: Unpack[Scope]) -> list[UsageRecord]:
-        """The records of a `Scope`, in the order in which they were written; `model` is the one asked or answered."""
+        """The records of a `Scope`, in the order in which they were written; `model` is the one asked or answered.
+
+        Rows that cannot be read are not among them; `unread` tells them.
+        """
         return self._reading().records(scope)
+
+    def unread(self, **scope: Unpack[Scope]) -> "Unread":
+        """The rows of a `Scope` that cannot be read and are in no sum: how many, which, and why."""
+        return self._reading().unread(scope)
 
     def total(self, **scope: Unpack[Scope]) -> Usage:
         """The sum over the records of a `Scope`, made by the database."""

@@ -1,7 +1,8 @@
 """Questions to the store that are answered by sums: SQL over the table of sums, never row by row.
 
 In: a connection, a `Scope`, what to group by. Out: `Line`s. Where a scope begins or ends amid a quarter of an
-hour, that quarter is summed from its calls, so that no answer is rounded.
+hour, that quarter is summed from its calls, so that no answer is rounded. Where there are rows that cannot be read,
+the lines that they are part of are summed from the other calls, so that they are in no answer.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -11,9 +12,11 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from chatkit import typed
+from chatkit.ledger.readable import LISTED, Unread, unread_row
 from chatkit.ledger.record import NOTHING, Known, Usage
-from chatkit.ledger.rollup import KEYS, SPAN, SUMS
-from chatkit.ledger.rows import dollars, moment
+from chatkit.ledger.rollup import KEYS, SPAN, SUMS, columns
+from chatkit.ledger.rows import NAMES, dollars, moment
+from chatkit.ledger.schema import PROBES, statement
 from chatkit.ledger.scope import Grouping, Line, Scope
 
 MODEL = "COALESCE(NULLIF(answered_model, ''), model)"
@@ -31,7 +34,7 @@ GROUPINGS: dict[Grouping, str] = {
 
 _TOKENS: tuple[Any, ...] = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
 _NAMES = (*KEYS, *SUMS, *SPAN)
-_FROM_CALLS = ", ".join(f"{value} AS {name}" for name, value in (KEYS | SUMS | SPAN).items()).format(row="one")
+_FROM_CALLS = ", ".join(f"{value} AS {name}" for name, value in columns("one").items())
 _TEXT = {
     "session": "session = :session",
     "model": "(model = :model OR answered_model = :model)",
@@ -56,7 +59,7 @@ def lines(
     """
     keys = [f"{GROUPINGS[name]} AS key_{number}" for number, name in enumerate(by)]
     groups = [*(f"key_{number}" for number in range(len(by))), "known"]
-    source, values = summed_from(scope)
+    source, values = summed_from(connection, scope)
     query = f"SELECT {', '.join([*keys, 'known', _SUMMED])} FROM ({source}) AS one GROUP BY {', '.join(groups)}"
     rows: Iterable[Any] = connection.execute(sa.text(query), values)
     if rename is not str:
@@ -89,14 +92,42 @@ def total(connection: sa.Connection, scope: Scope) -> Usage:
     return next((line.usage for line in lines(connection, (), scope)), NOTHING)
 
 
-def matching(scope: Scope) -> tuple[str, dict[str, Any]]:
-    """The condition on `chatkit_calls` and its values."""
+def matching(connection: sa.Connection, scope: Scope) -> tuple[str, dict[str, Any]]:
+    """The condition on `chatkit_calls` that chooses the calls of the scope that can be read, and its values."""
     clauses, values = _matching(scope)
-    for name, sign in (("since", ">="), ("until", "<")):
-        if (at := scope.get(name)) is not None:
-            clauses.append(f"at {sign} :{name}")
-            values[name] = moment(cast(datetime, at))
-    return " AND ".join(clauses) or "1 = 1", values
+    times, since = _between(scope)
+    sound = [] if is_sound(connection) else [_sql(connection, "{readable}")]
+    return " AND ".join([*clauses, *times, *sound]) or "1 = 1", values | since
+
+
+def unread(connection: sa.Connection, scope: Scope) -> Unread:
+    """The calls of the scope that cannot be read; one whose time cannot be, is of any time."""
+    clauses, values = _matching(scope)
+    times, since = _between(scope)
+    if times:
+        clauses.append(f"({' AND '.join(times)} OR {_sql(connection, '{timeless}')})")
+    chosen = f"FROM chatkit_calls WHERE {' AND '.join([*clauses, _sql(connection, '{unreadable}')])}"
+    values |= since
+    count = connection.execute(sa.text(f"SELECT COUNT(*) {chosen}"), values).scalar_one()
+    if not count:
+        return Unread()
+    query = sa.text(f"SELECT {', '.join(NAMES)} {chosen} ORDER BY seq LIMIT {LISTED}")
+    return Unread(count, tuple(unread_row(dict(row._mapping)) for row in connection.execute(query, values)))
+
+
+def is_sound(connection: sa.Connection) -> bool:
+    """Whether every row can be read and every line of sums is one that they add up to."""
+    return not any(connection.execute(sa.text(_sql(connection, probe))).first() for probe in PROBES)
+
+
+def _sql(connection: sa.Connection, text: str) -> str:
+    return statement(text, connection.dialect.name)
+
+
+def _between(scope: Scope) -> tuple[list[str], dict[str, Any]]:
+    given = {name: scope.get(name) for name in ("since", "until")}
+    chosen = {name: moment(cast(datetime, at)) for name, at in given.items() if at is not None}
+    return [f"at {'>=' if name == 'since' else '<'} :{name}" for name in chosen], chosen
 
 
 def _matching(scope: Scope) -> tuple[list[str], dict[str, Any]]:
@@ -105,26 +136,54 @@ def _matching(scope: Scope) -> tuple[list[str], dict[str, Any]]:
     return [_TEXT[name] for name in chosen], chosen
 
 
-def summed_from(scope: Scope) -> tuple[str, dict[str, Any]]:
+def summed_from(connection: sa.Connection, scope: Scope) -> tuple[str, dict[str, Any]]:
     """The select that has the scope's sums, of whole quarters and of the calls at its edges, and its values."""
     clauses, values = _matching(scope)
     since, until = (moment(at) if at else "" for at in (scope.get("since"), scope.get("until")))
     begin, end = _next_quarter(since) if since else "", until[:14] + _quarter(until) if until else ""
     if since and until and begin > end:  # not one whole quarter
-        where, values = matching(scope)
+        where, values = matching(connection, scope)
         return f"SELECT {_FROM_CALLS} FROM chatkit_calls AS one WHERE {where}", values
-    bounds = [("period >= :begin", begin), ("period < :end", end)]
+    sound = is_sound(connection)
+    bounds = [("{period} >= :begin", begin), ("{period} < :end", end)]
     values |= {"begin": begin, "end": end, "since": since, "until": until}
     whole = [*clauses, *(clause for clause, bound in bounds if bound)]
-    parts = [f"SELECT {', '.join(_NAMES)} FROM chatkit_rollup AS one WHERE {' AND '.join(whole) or '1 = 1'}"]
+    readable = [] if sound else [_sql(connection, "{readable}")]
+    lines = [clause.format(period="period") for clause in whole] + ([] if sound else [_not_spoilt(connection)])
+    parts = [f"SELECT {', '.join(_NAMES)} FROM chatkit_rollup AS one WHERE {' AND '.join(lines) or '1 = 1'}"]
+    if not sound:
+        calls = [*(clause.format(period=_PERIOD) for clause in whole), *readable, _spoilt(connection)]
+        parts.append(f"SELECT {_FROM_CALLS} FROM chatkit_calls AS one WHERE {' AND '.join(calls)}")
     edges = [("at >= :since AND at < :begin", since and since[:16] < begin)]
     edges += [("at >= :end AND at < :until", bool(until))]
     for edge, needed in edges:
         if needed:
-            where = " AND ".join([*clauses, edge])
+            where = " AND ".join([*clauses, *readable, edge])
             parts.append(f"SELECT {_FROM_CALLS} FROM chatkit_calls AS one WHERE {where}")
     used = " ".join(parts)
     return " UNION ALL ".join(parts), {name: value for name, value in values.items() if f":{name}" in used}
+
+
+_PERIOD = f"({columns('one')['period']})"
+
+
+def _spoilt(connection: sa.Connection) -> str:
+    """The condition on a call whose line of sums cannot be used."""
+    return f"(session, {_PERIOD}) IN ({_spoilt_lines(connection)})"
+
+
+def _not_spoilt(connection: sa.Connection) -> str:
+    """The condition on a line of sums that can be used."""
+    return f"(session, period) NOT IN ({_spoilt_lines(connection)})"
+
+
+def _spoilt_lines(connection: sa.Connection) -> str:
+    period = columns("bad")["period"]
+    return _sql(
+        connection,
+        f"SELECT session, {period} FROM chatkit_calls AS bad WHERE {{unreadable}}"
+        " UNION SELECT session, period FROM chatkit_rollup WHERE {unsound}",
+    )
 
 
 def _quarter(at: str) -> str:

@@ -103,6 +103,11 @@ class Canvas:
         self._style(self.axes.set_xlabel(below), size=9.5)
         self._style(self.axes.set_ylabel(y), size=9.5)
 
+    def add_note(self, words: str) -> None:
+        """One more note below, after those that are there."""
+        said = self.axes.get_xlabel()
+        self._style(self.axes.set_xlabel(f"{said}\n{words}".strip("\n")), size=9.5)
+
     def names(self, places: list[int], words: list[str]) -> None:
         """Names of bars, from top to bottom."""
         self.axes.set_yticks(places, [short(word) for word in words])

@@ -15,7 +15,7 @@ from chatkit.exceptions import InputError
 from chatkit.ledger.record import NOTHING, Usage
 from chatkit.ledger.scope import Line, Scope
 from chatkit.ledger.store import UsageStore, default_store
-from chatkit.readings import sheet
+from chatkit.readings import figures, sheet
 from chatkit.readings.clock import When, instant
 from chatkit.readings.summary import Summary
 from chatkit.signs import fit_to_print
@@ -79,7 +79,9 @@ class ClassReport:
         if by == "user":
             lines = [replace(line, key=(self._shown(line.key[0]),)) for line in lines]
         said = session_caption(sum((line.usage for line in lines), NOTHING)) or "no calls yet"
-        return Summary(by, lines, f"Usage of {f'{user!r}' if user else 'the class'}: {said}")
+        return Summary(
+            by, lines, f"Usage of {f'{user!r}' if user else 'the class'}: {said}", self.store.unread(**scope)
+        )
 
     def plot(
         self,
@@ -96,11 +98,13 @@ class ClassReport:
         drawn = {"tokens": bars.tokens, "cost": bars.cost, "audio": bars.audio}
         if kind not in drawn:
             raise InputError(f"There is no plot {kind!r} of a class.", "Choose one of tokens, cost, audio.")
-        return drawn[kind](self.summary(by, user=user).lines, by, ax=ax, dark=dark)
+        summary = self.summary(by, user=user)
+        return figures.marked(drawn[kind](summary.lines, by, ax=ax, dark=dark), summary.unread, ax=ax, dark=dark)
 
     def to_csv(self, path: "str | os.PathLike[str] | None" = None) -> str | None:
         """A line for each student, lesson and exercise, as CSV that is safe in a spreadsheet."""
-        return sheet.to_csv((*_PARTS, *_COLUMNS), map(self._cells, self.store.lines(*_PARTS, **self.scope)), path)
+        rows = map(self._cells, self.store.lines(*_PARTS, **self.scope))
+        return sheet.to_csv((*_PARTS, *_COLUMNS), rows, path, self.store.unread(**self.scope).marks)
 
     @fit_to_print
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from chatkit.exceptions import InputError
 from chatkit.ledger.budget import Budget
+from chatkit.ledger.readable import Unread
 from chatkit.ledger.scope import Line, Scope
 from chatkit.ledger.store import UsageStore
 
@@ -32,7 +33,31 @@ def plot(
     ax: "Axes | None" = None,
     dark: bool | None = None,
 ) -> "Figure":
-    """The figure of this kind; `summed` gives the lines of a summary."""
+    """The figure of this kind; `summed` gives the lines of a summary. It tells rows that could not be read."""
+    drawn = _drawn(store, scope, kind, summed, by=by, limit=limit, ax=ax, dark=dark)
+    return marked(drawn, store.unread(**scope), ax=ax, dark=dark)
+
+
+def marked(figure: "Figure", unread: Unread, *, ax: "Axes | None" = None, dark: bool | None = None) -> "Figure":
+    """The figure, with a note below that tells rows that could not be read."""
+    if unread:
+        from chatkit.plots import style
+
+        style.Canvas(ax or figure.axes[-1], style.THEMES[dark]).add_note(f"{unread.short}, not drawn")
+    return figure
+
+
+def _drawn(
+    store: UsageStore,
+    scope: Scope,
+    kind: Kind,
+    summed: Callable[[str], Sequence[Line]],
+    *,
+    by: str,
+    limit: Decimal | None,
+    ax: "Axes | None",
+    dark: bool | None,
+) -> "Figure":
     from chatkit.plots import bars, growth, over_time, panels, waits
 
     look: dict[str, Any] = {"ax": ax, "dark": dark}

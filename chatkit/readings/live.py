@@ -31,7 +31,7 @@ def state(store: UsageStore, scope: Scope) -> dict[str, Any]:
     return {
         "calls": whole.calls,
         "counters": _counters(whole),
-        "notes": list(Summary(by, lines, "").table().notes),
+        "notes": list(Summary(by, lines, "", store.unread(**scope)).table().notes),
         "budget": _budget(store, scope),
         "latest": [[call.prompt_tokens, call.cached_tokens, call.completion_tokens, call.known] for call in latest],
         "spoken": _spoken(latest),

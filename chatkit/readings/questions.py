@@ -73,7 +73,8 @@ def sessions(tag: str | None = None, *, store: UsageStore | None = None) -> Sess
             Session(line.key[0], tags.get(line.key[0], ()), line.first, line.last, line.usage)
             for line in store.lines("session", tag=tag)
             if line.first and line.last
-        ]
+        ],
+        store.unread(tag=tag),
     )
 
 

@@ -4,6 +4,7 @@ In: a store and the scope of the question. Out: a table, summaries, rows, figure
 """
 
 import os
+import warnings
 from dataclasses import fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast, get_args
 
 from chatkit.captions import session_caption
 from chatkit.exceptions import InputError
+from chatkit.ledger.readable import Unread
 from chatkit.ledger.record import NOTHING, Usage, UsageRecord
 from chatkit.ledger.scope import Grouping, Line, Scope
 from chatkit.ledger.store import UsageStore
@@ -65,18 +67,27 @@ class UsageReport:
         else:
             raise InputError(f"There is no summary by {by!r}.", f"Choose one of {', '.join([*_GROUPS, *_CLOCKS])}.")
         said = session_caption(sum((line.usage for line in lines), NOTHING)) or "no calls yet"
-        return Summary(by, lines, f"{self.title}: {said}")
+        return Summary(by, lines, f"{self.title}: {said}", self.unread)
+
+    @property
+    def unread(self) -> Unread:
+        """The rows that could not be read and are in no sum: how many, which, and why."""
+        return self.store.unread(**self.scope)
 
     def records(self) -> list[UsageRecord]:
-        """Every call, in the order in which they were written."""
+        """Every call, in the order in which they were written; a warning tells those that could not be read."""
+        if unread := self.unread:
+            warnings.warn(f"{unread} Left out.", stacklevel=2)
         return self.store.records(**self.scope)
 
     def to_csv(self, path: "str | os.PathLike[str] | None" = None) -> str | None:
         """A line for each call, as CSV that is safe in a spreadsheet; text, or written to `path`.
 
-        What is unknown is an empty cell, and `known` says whether tokens are measured, estimated or unknown.
+        What is unknown is an empty cell, and `known` says whether tokens are measured, estimated or unknown. A call
+        that could not be read is a last line of one cell that says so.
         """
-        return sheet.to_csv((*_FACTS, *_USED), map(_values, self.records()), path)
+        rows = map(_values, self.store.records(**self.scope))
+        return sheet.to_csv((*_FACTS, *_USED), rows, path, self.unread.marks)
 
     def to_dataframe(self) -> "pandas.DataFrame":
         """A row for each call; `SetupError` where pandas is not installed."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatkit.captions import calls_caption
+from chatkit.ledger.readable import NONE, Unread
 from chatkit.ledger.record import Usage
 from chatkit.readings.summary import CELLS
 from chatkit.readings.table import Table
@@ -42,6 +43,8 @@ class SessionList:
     """
 
     sessions: Sequence[Session]
+    unread: Unread = NONE
+    """Rows that could not be read, and are in no session."""
 
     def __len__(self) -> int:
         return len(self.sessions)
@@ -78,6 +81,7 @@ class SessionList:
         calls = calls_caption(sum(one.usage.calls for one in self.sessions))
         title = f"{count:,} session{'' if count == 1 else 's'}, {calls}" if count else "No sessions yet"
         notes = [f"The latest {SHOWN} are shown."] if count > SHOWN else []
+        notes += [f"{self.unread} In no sum."] if self.unread else []
         return Table(title, ("session", "tags", "last call", "calls", *(head for head, _ in shown)), rows, (), notes)
 
 

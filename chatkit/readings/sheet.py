@@ -22,8 +22,17 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet may take for the start of a formula."""
 
 
-def to_csv(head: Sequence[str], rows: Iterable[Sequence[Any]], path: "str | os.PathLike[str] | None") -> str | None:
-    """The rows as CSV text; written to `path` instead, with the mark by which Excel knows UTF-8, if one is given."""
+def to_csv(
+    head: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    path: "str | os.PathLike[str] | None",
+    marks: Sequence[str] = (),
+) -> str | None:
+    """The rows as CSV text; written to `path` instead, with the mark by which Excel knows UTF-8, if one is given.
+
+    Each of `marks` is a line of its own at the end, of one cell.
+    """
+    rows = [*rows, *((mark, *[None] * (len(head) - 1)) for mark in marks)]
     if path is None:
         buffer = io.StringIO(newline="")
         _write(buffer, head, rows)

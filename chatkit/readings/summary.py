@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from chatkit.captions import calls_caption, dollars, minutes
+from chatkit.ledger.readable import NONE, Unread
 from chatkit.ledger.record import Usage
 from chatkit.ledger.scope import Line
 from chatkit.readings import sheet
@@ -40,6 +41,8 @@ class Summary:
     by: By
     lines: Sequence[Line]
     title: str
+    unread: Unread = NONE
+    """Rows that could not be read, and are in no line."""
 
     def __len__(self) -> int:
         return len(self.lines)
@@ -59,8 +62,12 @@ class Summary:
         return self.table().html()
 
     def to_csv(self, path: "str | os.PathLike[str] | None" = None) -> str | None:
-        """A line for each, as CSV that is safe in a spreadsheet; text, or written to `path`."""
-        return sheet.to_csv((self.by, *_COLUMNS), ((line.key[0], *_values(line)) for line in self.lines), path)
+        """A line for each, as CSV that is safe in a spreadsheet; text, or written to `path`.
+
+        A row that could not be read is a last line of one cell that says so.
+        """
+        rows = ((line.key[0], *_values(line)) for line in self.lines)
+        return sheet.to_csv((self.by, *_COLUMNS), rows, path, self.unread.marks)
 
     def to_dataframe(self) -> "pandas.DataFrame":
         """A row for each; `SetupError` where pandas is not installed."""
@@ -98,6 +105,8 @@ class Summary:
             notes.append(f"? {calls_caption(whole.unpriced_calls)} without a price, in no cost.")
         if failed := sum(line.failed for line in self.lines):
             notes.append(f"{calls_caption(failed)} failed.")
+        if self.unread:
+            notes.append(f"{self.unread} In no sum.")
         return notes
 
 
