@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+from chatkit.api.redact import scrub
 from chatkit.endpoint import launch
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.catalog import HOSTED_DEFAULT
 from chatkit.endpoint.keys import Key, clean_key, veiled
-from chatkit.endpoint.redact import scrub
 from chatkit.exceptions import InputError, SetupError
 from chatkit.ledger.free import LOCAL_PREFIX
 

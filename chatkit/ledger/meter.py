@@ -192,7 +192,7 @@ class MeteredStream(httpx2.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         exchange = self._exchange
         try:
-            for data in self._inner:
+            for data in _unpacked(self._inner, exchange) if exchange.unpacks else self._inner:
                 if passed := exchange.take(data):
                     yield passed
         except BaseException as error:
@@ -219,7 +219,7 @@ class AsyncMeteredStream(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         exchange = self._exchange
         try:
-            async for data in self._inner:
+            async for data in _unpacked_later(self._inner, exchange) if exchange.unpacks else self._inner:
                 if passed := exchange.take(data):
                     yield passed
         except BaseException as error:
@@ -246,9 +246,9 @@ def _rest_of_the_whole(exchange: Exchange) -> bytes:
 
 
 def _rest_of_the_broken(exchange: Exchange, error: BaseException) -> bytes:
-    rest = exchange.rest()
+    rest = exchange.rest(whole=False) if isinstance(error, Exception) else b""  # after a cancel, nobody reads on
     exchange.end(error)
-    return rest if isinstance(error, httpx2.HTTPError) else b""  # after a cancel, nobody reads on
+    return rest if isinstance(error, httpx2.HTTPError) else b""
 
 
 def _end_without_answer(exchange: Exchange, error: BaseException) -> None:
@@ -264,8 +264,19 @@ def _watched(
     if response.is_stream_consumed:  # made from bytes, its body would pass us by
         response = _with_stream(response, stream)
     response.stream = stream
+    if exchange.unpacks:  # a server that packs although it was asked not to: the caller gets it unpacked
+        for name in ("content-encoding", "content-length"):
+            response.headers.pop(name, None)
     response.extensions[NAME] = exchange
     return response
+
+
+def _unpacked(stream: httpx2.SyncByteStream, exchange: Exchange) -> Iterator[bytes]:
+    return httpx2.Response(200, headers={"content-encoding": exchange.coding}, stream=stream).iter_bytes()
+
+
+def _unpacked_later(stream: httpx2.AsyncByteStream, exchange: Exchange) -> AsyncIterator[bytes]:
+    return httpx2.Response(200, headers={"content-encoding": exchange.coding}, stream=stream).aiter_bytes()
 
 
 def _names_the_option(response: httpx2.Response, body: bytes) -> bool:

@@ -10,8 +10,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, TypeVar
 
+from chatkit.api.finish import Outcome as Outcome
+
 Known = Literal["measured", "estimated", "unknown"]
-Outcome = Literal["complete", "length", "filtered", "incomplete", "cancelled", "error"]
 
 Number = TypeVar("Number", int, float, Decimal)
 
