@@ -144,27 +144,27 @@ class Body:
         self.blind()
 
     def _events(self, data: bytes) -> bytes:
-        splitter = self._splitter
-        before = splitter.pending
+        splitter, edits = self._splitter, self._edits
+        before = splitter.pending if edits else 0
         events = splitter.feed(data)
         passed = self._read(events)
         if splitter.pending > self.most:
-            passed += splitter.close() if self._edits else []
+            passed += splitter.close() if edits else []
             self._lose_sight()
-        elif not before and not splitter.pending and len(passed) == len(events):
+        elif not edits or (not before and not splitter.pending and len(passed) == len(events)):
             return data
-        return b"".join([event.raw for event in passed]) if self._edits else data
+        return b"".join([event.raw for event in passed]) if edits else data
 
-    def _read(self, events: Sequence[Event], *, last: bool = False) -> list[Event]:
+    def _read(self, events: list[Event], *, last: bool = False) -> list[Event]:
         """Read events; give back those that go on to the caller."""
-        reading, follows, passed = self.reading, self.reading.follows, []
+        reading, extra = self.reading, None
         for event in events:
             deltas = reading.take(event, last=last)
-            if deltas and follows:
+            if deltas and reading.follows:
                 self._deltas += deltas
-            if not (reading.extra and self._edits):
-                passed.append(event)
-        return passed
+            if reading.extra:
+                extra = [*(extra or ()), event]
+        return [event for event in events if event not in extra] if extra and self._edits else events
 
     def _last_events(self) -> bytes:
         passed = self._read(self._splitter.close(), last=True)

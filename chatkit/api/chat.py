@@ -35,11 +35,11 @@ class ChatReading(Reading):
         if event.name == "error":
             self.refusal = from_object(chunk) or Refusal(str(chunk))
             return ()
-        return self._chunk(chunk, data)
+        return self._chunk(chunk)
 
     def _whole(self, data: bytes) -> Sequence[Delta]:
         answer = self._decode(data, streamed=False)
-        deltas = self._chunk(_first_error(answer), data)
+        deltas = self._chunk(_first_error(answer))
         if not self.began and not self.refusal:
             raise BadEvent("it has no choices")
         self.over = True
@@ -53,38 +53,43 @@ class ChatReading(Reading):
             self.refusal = read_refusal(raw.removeprefix(b"error:").strip())
         return ()
 
-    def _chunk(self, chunk: Any, data: bytes) -> Sequence[Delta]:
+    def _chunk(self, chunk: Any) -> Sequence[Delta]:
         if not isinstance(chunk, dict):
             if chunk is None:
                 return ()
             raise BadEvent("it is not a JSON object")
-        if not self.model or not self.tier:
+        if not self.model or (not self.tier and "service_tier" in chunk):
             self._head(chunk)
-        if b'"usage"' in data and ("usage" not in chunk or chunk["usage"] or data.count(b'"usage"') > 1):
+        if chunk.get("usage") or "x_groq" in chunk:
             self._used(chunk)
-        choices = chunk.get("choices")
-        if b'"error"' in data and (refusal := error_in(chunk)):
+        if chunk.get("error") and (refusal := error_in(chunk)):
             self.refusal = refusal
             return ()
-        self.extra = not choices and isinstance(chunk.get("usage"), dict)
-        deltas: list[Delta] = []
+        choices = chunk.get("choices")
+        if not choices:
+            self.extra = isinstance(chunk.get("usage"), dict)
+            return ()
+        deltas: Sequence[Delta] = ()
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict):
-                deltas += self._choice(choice, data)
+                found = self._choice(choice)
+                deltas = [*deltas, *found] if deltas else found
         return deltas
 
-    def _choice(self, choice: dict[str, Any], data: bytes) -> list[Delta]:
+    def _choice(self, choice: dict[str, Any]) -> list[Delta]:
         index = choice.get("index")
         index = index if type(index) is int else 0
         delta = choice.get("delta") or choice.get("message") or choice
-        deltas = self._delta(index, delta) if isinstance(delta, dict) else []
-        if deltas or (delta is not choice and isinstance(delta, dict) and any(delta[k] for k in delta if k != "role")):
+        inner = delta if isinstance(delta, dict) else {}
+        deltas = self._delta(index, inner) if inner else []
+        if deltas or (inner is not choice and any(inner[key] for key in inner if key != "role")):
             self.pieces += 1
         if (value := choice.get("finish_reason")) is not None and (reason := reason_of(value)):
             self._reason(index, reason)
-        if b'"error"' in data:  # OpenRouter: genkit-ai/genkit#6259
-            said = (error_in(part) for part in (choice, delta) if isinstance(part, dict))
-            self.refusal = next(filter(None, said), self.refusal)
+        if choice.get("error") or inner.get("error"):  # OpenRouter: genkit-ai/genkit#6259
+            self.refusal = next(filter(None, map(error_in, (choice, inner))), self.refusal)
+        if "usage" in choice or "usage" in inner:
+            self._used({"choices": [choice]})
         return deltas
 
     def _delta(self, index: int, delta: dict[str, Any]) -> list[Delta]:
@@ -108,7 +113,8 @@ class ChatReading(Reading):
                 self._media(index, "picture", len(value))
             elif name == "audio" and isinstance(value, Mapping):
                 deltas += self._sound(index, value)
-        self._at(index)
+        if not deltas:
+            self._at(index)
         return deltas
 
     def _calls(self, index: int, calls: list[Any]) -> list[Delta]:
@@ -165,13 +171,10 @@ def _text_in(value: Any) -> str:
 
 def _only_brings_text(data: bytes, tier: str | None) -> bool:
     # in JSON, a quote inside a text is escaped: these bytes can only be keys, or a text of just that word
-    reasons = data.count(b'"finish_reason"')
+    used, reasons = data.count(b'"usage"'), data.count(b'"finish_reason"')
     return (
-        (not reasons or data.count(b'"finish_reason":null') + data.count(b'"finish_reason": null') == reasons)
-        and (
-            b'"usage"' not in data
-            or (data.count(b'"usage"') == 1 and (b'"usage":null' in data or b'"usage": null' in data))
-        )
+        (not reasons or (reasons == 1 and (b'"finish_reason":null' in data or b'"finish_reason": null' in data)))
+        and (not used or (used == 1 and (b'"usage":null' in data or b'"usage": null' in data)))
         and b'"error"' not in data
         and (b'"choices":[{' in data or b'"choices": [{' in data)
         and (tier is not None or b'"service_tier"' not in data)

@@ -13,6 +13,7 @@ GROWING = frozenset(
     ("content", "text", "delta", "reasoning", "reasoning_content", "refusal", "arguments", "transcript")
 )
 """Fields whose text goes on in the next event."""
+_DECODER = json.JSONDecoder()
 
 
 def decode(text: str, *, streamed: bool = False) -> Any:
@@ -22,12 +23,15 @@ def decode(text: str, *, streamed: bool = False) -> Any:
     {'model': 'a\ufffd', 'code': 'b\ufffd'}
     """
     try:
-        value = json.loads(text)
+        value, end = _DECODER.raw_decode(text)
+        if end != len(text):
+            value = json.loads(text)  # white space behind it, or more than it
     except RecursionError:
         raise ValueError("it is nested too deep") from None
     except ValueError:
-        value = _with_control_characters(text)
-    if "\\u" in text or "\0" in text:
+        value = _read_loosely(text)
+        return _mended(value, GROWING if streamed else frozenset())
+    if "\\u" in text:
         return _mended(value, GROWING if streamed else frozenset())
     return value
 
@@ -51,8 +55,8 @@ def mended(value: Any) -> Any:
     return _mended(value, frozenset())
 
 
-def _with_control_characters(text: str) -> Any:
-    """Read what has raw control characters in its texts, which JSON forbids and some servers send."""
+def _read_loosely(text: str) -> Any:
+    """Read what has white space before it, or raw control characters in its texts, which JSON forbids and some send."""
     try:
         return json.loads(text, strict=False)
     except RecursionError:

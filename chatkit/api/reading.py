@@ -59,7 +59,7 @@ class Reading(ABC):
     def take(self, event: Event, *, last: bool = False) -> Sequence[Delta]:
         """Read one event of a stream; give back what it adds. The `last` may be cut, which is not its fault."""
         self.extra = False
-        if self.over or (self.follows and self.failed):
+        if self.over or (self.follows and (self.refusal or self.bad)):
             return ()
         try:
             return self._take(event)

@@ -75,8 +75,11 @@ class ResponsesReading(Reading):
         return self._event(str(value.get("type") or event.name), value)
 
     def _begin_unseen(self, kind: str) -> None:
+        """Count what only brings content, where nobody reads it."""
         if kind.endswith(".delta"):
             self.pieces += 1
+            self._at(0)
+        elif kind.endswith(".done"):
             self._at(0)
 
     def _whole(self, data: bytes) -> Sequence[Delta]:

@@ -141,7 +141,8 @@ class Asking:
         if self._attachment:
             return dict(self._body)
         if self._is_whole:
-            self._note(UNSTREAMED)
+            if self._body.get("stream") is not False:
+                self._note(UNSTREAMED)
             return {key: value for key, value in self._body.items() if key not in ("stream", "stream_options")}
         body = {**self._body, "stream": True}
         if self._api == "chat":
@@ -152,8 +153,8 @@ class Asking:
 
     @property
     def _is_whole(self) -> bool:
-        """Whether the answer is asked for at once, since the endpoint refuses to stream it."""
-        return (self._asked.url, self._asked.model) in _no_streams
+        """Whether the answer is asked for at once: as the caller wishes, or since the endpoint refuses to stream it."""
+        return self._body.get("stream") is False or (self._asked.url, self._asked.model) in _no_streams
 
     def _note(self, words: str) -> None:
         if words not in self.draft.notes:

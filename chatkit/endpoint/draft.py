@@ -71,7 +71,7 @@ class Draft:
     def end(self, cut: Outcome, error: ChatkitError | None = None) -> None:
         """Note how the turn ended: as the answer says, else by `cut`; the meter, which sees only a close, says the same."""
         self.outcome, self.error, self.settled = self.reading.outcome(cut), error, True
-        if self.reading.ended:
+        if self.reading.ended and not self.reading.failed:
             self.reading.remark()
         self._tell_meter(cut)
 

@@ -46,13 +46,15 @@ def faults(model: str, parameters: Mapping[str, Any]) -> list[str]:
 def _model_faults(model: object) -> list[str]:
     if not isinstance(model, str) or not model.strip():
         return ["model is empty; it must be a model's name"]
-    if model.split() != [model] or not model.isprintable() or ".." in model:
-        return [f"model is {model!r}; a model's name has no spaces, line breaks or '..'"]
+    if " ".join(model.split()) != model or not model.isprintable() or ".." in model:
+        return [f"model is {model!r}; a model's name has no spaces at its ends, line breaks or '..'"]
     return []
 
 
 def _parameter_faults(parameters: Mapping[str, Any]) -> list[str]:
-    faults = [f"{name} is set by chatkit itself; leave it out" for name in _OWN if name in parameters]
+    whole = parameters.get("stream") is False  # the answer is asked for at once
+    own = [name for name in _OWN if name in parameters and not (whole and name == "stream")]
+    faults = [f"{name} is set by chatkit itself; leave it out" for name in own]
     faults += [f"{name} is no parameter of a turn; give it to connect()" for name in CONNECTION if name in parameters]
     for name, value in parameters.items():
         if name in _NUMBERS and not _in_range(value, *_NUMBERS[name]):

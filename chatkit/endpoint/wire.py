@@ -18,6 +18,7 @@ import openai
 from chatkit.api import retry
 from chatkit.api.decode import mend
 from chatkit.api.errors import Refusal, is_missing_model, read_refusal, refuses_streams
+from chatkit.api.model_list import read_models
 from chatkit.api.redact import clean_url, plain
 from chatkit.api.sentences import Asked, refused
 from chatkit.endpoint import faults
@@ -157,13 +158,13 @@ async def models(client: openai.AsyncOpenAI, deadlines: Deadlines) -> list[dict[
     options: Any = {"max_retries": 0, "follow_redirects": False, "timeout": httpx2.Timeout(deadlines.connect)}
     try:
         response = await client.get("/models", cast_to=httpx2.Response, options=options)
-        return [model for model in response.json()["data"] if isinstance(model["id"], str)]
+        return read_models(response.content)
     except openai.APIStatusError as error:
         asked = Asked(None, url, (*keys_of(client), *_keys_in(error.response.request.headers)))
         said: ChatkitError = refused(error.status_code, read_refusal(error.response.content), asked)
     except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL) as error:
         said, _ = faults.no_answer(error, url, deadlines)
-    except (ValueError, TypeError, LookupError):
+    except ValueError:
         said = EndpointError(f"What {url} answers is no list of models.", "Type the model's name.", kind="not_found")
     raise said from None
 

@@ -24,6 +24,7 @@ import httpx2
 
 from chatkit.api import usage
 from chatkit.api.body import MOST, Body
+from chatkit.api.errors import Refusal
 from chatkit.api.finish import Outcome
 from chatkit.api.redact import scrub, without_parts
 from chatkit.api.request import reading_of
@@ -135,8 +136,17 @@ class Exchange:
             self.finalizer.detach()
         if self._packed:
             self._unpack()
-        self.record = self._make_record(self._outcome(cause), cause, latency)
+        try:
+            self.record = self._make_record(self._outcome(cause), cause, latency)
+        except ImportError:
+            self._once.release()  # it can be ended again
+            raise
         self._keep(self.record)
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """What the endpoint said instead of an answer, or inside of it."""
+        return self._reading.refusal
 
     def _unpack(self) -> None:
         """Read at the end what passed as it was packed."""
