@@ -8,10 +8,11 @@ from dataclasses import replace
 from html import escape
 from typing import Any
 
+from chatkit.api.answer import Answer
+from chatkit.api.finish import Outcome
 from chatkit.captions import reply_caption
 from chatkit.display import displayed, shown
-from chatkit.endpoint.reading import FILTERED, LENGTH
-from chatkit.endpoint.reply import Answer, Reply
+from chatkit.endpoint.reply import Reply
 from chatkit.message import Message
 
 
@@ -51,13 +52,15 @@ def _message(answer: Answer, reply: Reply) -> Message:
     if answer.refusal:
         extra["refusal"] = answer.refusal
     outcome = _outcome(answer, reply)
-    message = Message("assistant", answer.text, outcome=outcome, extra=extra)
+    message = Message("assistant", answer.text, outcome=outcome, note=answer.note or None, extra=extra)
     return replace(message, enabled=outcome != "filtered" and bool(answer.text or extra))
 
 
-def _outcome(answer: Answer, reply: Reply) -> str:
-    """How one answer ended: by its own reason; one that has none ended as the whole reply did."""
-    reason = answer.finish_reason
-    if reason is None and (len(reply.answers) < 2 or reply.outcome not in ("length", "filtered")):
+def _outcome(answer: Answer, reply: Reply) -> Outcome:
+    """How one answer ended: as the reply did; of several, by its own reason."""
+    own = answer.outcome
+    if len(reply.answers) < 2:
         return reply.outcome
-    return "length" if reason in LENGTH else "filtered" if reason in FILTERED else "complete"
+    if own is None:
+        return "complete" if reply.outcome in ("length", "filtered") else reply.outcome
+    return own

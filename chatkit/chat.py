@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from chatkit import answers, context, conversation_file, offered, typed
+from chatkit.api.redact import MARK, SECRET
 from chatkit.branches import Branch
 from chatkit.captions import reply_caption
 from chatkit.context import Selection, Trim
@@ -26,7 +27,6 @@ from chatkit.endpoint import connect, finding, run
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.engine import Api, Engine
 from chatkit.endpoint.keys import veiled_all
-from chatkit.endpoint.redact import MARK, SECRET
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError

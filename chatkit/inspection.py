@@ -11,11 +11,12 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from chatkit.api.decode import decode, mend
+from chatkit.api.sse import BOM, Splitter
 from chatkit.endpoint import snippets
 from chatkit.endpoint.redact import without_keys
 from chatkit.endpoint.reply import Reply
 from chatkit.ledger.record import Usage, UsageRecord
-from chatkit.ledger.sse import BOM, Splitter
 from chatkit.signs import fit_to_print
 
 SHOWN = 20
@@ -204,9 +205,9 @@ def _pieces(raw: bytes) -> Iterator[bytes]:
 def _value(data: bytes) -> Any:
     text = data.decode("utf-8", "replace")
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+        return decode(text)
+    except ValueError:
+        return mend(text)
 
 
 def _shown(chunk: Any) -> str:

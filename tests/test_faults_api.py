@@ -33,7 +33,7 @@ from faultserver import (
 )
 from turns import BODY, KEY, Taken, ask, outcomes
 
-from chatkit.endpoint.attempts import asked_wait
+from chatkit.api.retry import asked_wait
 from chatkit.endpoint.deadlines import Deadlines
 from chatkit.endpoint.reply import Wait
 from chatkit.endpoint.run import start
@@ -278,14 +278,16 @@ def test_a_404_names_the_model_and_near_names() -> None:
     assert [seen.path for seen in server.log] == ["/v1/chat/completions", "/v1/models"]
     assert failed(taken).code == "model_not_found"
     assert taken.message == (
-        "The endpoint has no model 'gpt-6-lunar' (404). Near names that it has: gpt-6-luna, gpt-6-sol."
+        "The endpoint has no model 'gpt-6-lunar' (404). It says: “The model `gpt-6-lunar` does not exist” "
+        "Near names that it has: gpt-6-luna, gpt-6-sol."
     )
 
 
 def test_a_404_without_a_list_of_models_still_names_the_model() -> None:
     with FaultServer(refusal(404, "model not found"), reply(500)) as server:
         taken = ask(server)
-    assert taken.message == "The endpoint has no model 'asked' (404). Choose a model that it lists at /models."
+    said = "The endpoint has no model 'asked' (404). It says: “model not found”"
+    assert taken.message == f"{said} Choose a model that it lists at /models."
 
 
 # no connection

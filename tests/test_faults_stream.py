@@ -32,12 +32,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from turns import BODY, Taken, ask, bare_client, outcomes
 
+from chatkit.api.chat import ChatReading
+from chatkit.api.sse import Splitter
 from chatkit.endpoint.deadlines import Deadlines
 from chatkit.endpoint.engine import Engine
-from chatkit.endpoint.reading_chat import ChatReading
 from chatkit.endpoint.reply import Answer, Delta, Reply
 from chatkit.endpoint.run import Run, start
-from chatkit.ledger.sse import Splitter
 
 HASTY = Deadlines(first_content=10, idle=0.1, tail=0.1)
 
@@ -375,13 +375,14 @@ ESCAPED = b"".join(
 @given(st.sampled_from([WIRE, ESCAPED]), st.lists(st.integers(1, len(ESCAPED)), max_size=40))
 @settings(max_examples=300, deadline=None)
 def test_the_text_is_the_same_for_every_split_of_its_bytes(wire: bytes, cuts: list[int]) -> None:
-    splitter, reading = Splitter(), ChatReading(10**6)
+    splitter, reading = Splitter(), ChatReading()
+    reading.follow(10**6)
     edges = [0, *sorted(min(place, len(wire)) for place in cuts), len(wire)]
     for left, right in pairwise(edges):
         for found in splitter.feed(wire[left:right]):
-            reading.read(found)
+            reading.take(found)
     assert "".join(a.text for a in reading.answers()) == "".join(WORDS)
-    assert (reading.over, reading.outcome(), reading.notes) == (True, "complete", [])
+    assert (reading.over, reading.outcome("incomplete"), reading.notes) == (True, "complete", [])
 
 
 def test_the_text_is_the_same_when_each_byte_comes_alone() -> None:

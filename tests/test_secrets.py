@@ -17,8 +17,8 @@ from faultserver import DONE, FaultServer, completion, refusal, reply, say, stop
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from nbconvert.exporters import HTMLExporter, MarkdownExporter
 
+from chatkit.api.redact import scrub
 from chatkit.endpoint.keys import clean_key
-from chatkit.endpoint.redact import scrub
 
 HALVES = ("canary0Tq7Wd2Xn9", "Lf4Zb8Rk3Vm6Hc1y")
 CANARY = "sk-" + "".join(HALVES)

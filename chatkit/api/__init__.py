@@ -1,1 +1,1 @@
-"""The API's wire: requests, models, parameters, answers, errors; what it looks like, without I/O."""
+"""The API's wire: requests, models, parameters, answers, their ends, usage, errors; what it looks like, without I/O."""

@@ -207,13 +207,15 @@ def faults(model: str, parameters: Mapping[str, Any], rules: Rules | None = "ope
 def _model_faults(model: object) -> list[str]:
     if not isinstance(model, str) or not model.strip():
         return ["model is empty; it must be a model's name"]
-    if model.split() != [model] or not model.isprintable() or ".." in model:
-        return [f"model is {model!r}; a model's name has no spaces, line breaks or '..'"]
+    if " ".join(model.split()) != model or not model.isprintable() or ".." in model:
+        return [f"model is {model!r}; a model's name has no spaces at its ends, line breaks or '..'"]
     return []
 
 
 def _parameter_faults(given: Mapping[str, Any], rules: Rules | None) -> list[str]:
-    found = [f"{name} is set by chatkit itself; leave it out" for name in OWN if name in given]
+    whole = given.get("stream") is False  # the answer is asked for at once
+    own = [name for name in OWN if name in given and not (whole and name == "stream")]
+    found = [f"{name} is set by chatkit itself; leave it out" for name in own]
     found += [f"{name} is no parameter of a turn; give it to connect()" for name in CONNECTION if name in given]
     found += [f"{name} {fault}" for name, value in given.items() if (fault := find(name).fault(value, rules))]
     if len(limits := [name for name in LIMITS if name in given]) > 1:

@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from chatkit.api.hosts import Rules, rules_at
+from chatkit.api.redact import clean_url, scrub
 from chatkit.endpoint.keys import Key
-from chatkit.endpoint.redact import clean_url, scrub
 from chatkit.exceptions import InputError
 
 _CALL = re.compile(r"/(chat/completions|completions|responses|audio/(transcriptions|translations|speech))\Z")

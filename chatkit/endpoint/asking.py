@@ -14,14 +14,14 @@ from typing import Any
 import httpx2
 import openai
 
+from chatkit.api.redact import plain
+from chatkit.api.retry import own_wait
+from chatkit.api.sentences import Asked
 from chatkit.endpoint import faults, wire
 from chatkit.endpoint.attachment import Attachment
-from chatkit.endpoint.attempts import own_wait
 from chatkit.endpoint.deadlines import Deadlines, Expired, Watch
 from chatkit.endpoint.draft import Draft
 from chatkit.endpoint.receiving import Receiving
-from chatkit.endpoint.redact import plain
-from chatkit.endpoint.refusals import Asked
 from chatkit.endpoint.reply import Delta, Wait
 from chatkit.endpoint.wire import Failed
 from chatkit.exceptions import EndpointError
@@ -30,7 +30,10 @@ BILLED_TWICE = "an attempt that brought no answer was made again; it may be bill
 LOOKED_UP = 3.0  # seconds that the model names in a 404's sentence may cost
 SILENCES = 2  # attempts that may end without a word; a file is not sent twice into silence, it may be billed twice
 
+UNSTREAMED = "the endpoint refuses to stream this model for this account: it was asked for the whole answer at once"
+
 _no_options: set[str] = set()  # addresses that reject stream_options
+_no_streams: set[tuple[str, str | None]] = set()  # addresses that refuse streams of a model
 
 
 class Asking:
@@ -70,7 +73,7 @@ class Asking:
                 except Failed as caught:
                     failed = caught
                     self._silences += failed.silent
-                if self._drops_options(failed):
+                if self._drops_options(failed) or self._drops_stream(failed):
                     continue
                 seconds = self._wait(failed, number)
                 if seconds is None:
@@ -83,9 +86,15 @@ class Asking:
         except Expired as expired:
             self.draft.fail(faults.too_late(expired))
 
-    async def _attempt(self, number: int) -> AsyncGenerator[list[Delta]]:
+    @property
+    def _clock(self) -> Deadlines:
+        """A whole answer takes as long as its last word: only the turn's own end is due."""
+        limits = self._deadlines
+        return replace(limits, first_content=limits.turn) if self._is_whole else limits
+
+    async def _attempt(self, number: int) -> AsyncGenerator[Sequence[Delta]]:
         self.draft.begin(self._sent())
-        self.watch.begin()
+        self.watch.begin(self._clock.first_content)
         response = await self._send(number)
         self.watch.answered()
         try:
@@ -103,7 +112,7 @@ class Asking:
         try:
             with self.watch:
                 response = await wire.send(
-                    self._client, self._api, self.draft.sent, number, self._deadlines, self._attachment
+                    self._client, self._api, self.draft.sent, number, self._clock, self._attachment
                 )
             exchange = response.extensions.get("chatkit_exchange")
             return response
@@ -131,12 +140,25 @@ class Asking:
     def _sent(self) -> dict[str, Any]:
         if self._attachment:
             return dict(self._body)
+        if self._is_whole:
+            if self._body.get("stream") is not False:
+                self._note(UNSTREAMED)
+            return {key: value for key, value in self._body.items() if key not in ("stream", "stream_options")}
         body = {**self._body, "stream": True}
         if self._api == "chat":
             options = {} if self._asked.url in _no_options else {"include_usage": True}
             if options := {**options, **(body.pop("stream_options", None) or {})}:
                 body["stream_options"] = options
         return body
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the answer is asked for at once: as the caller wishes, or since the endpoint refuses to stream it."""
+        return self._body.get("stream") is False or (self._asked.url, self._asked.model) in _no_streams
+
+    def _note(self, words: str) -> None:
+        if words not in self.draft.notes:
+            self.draft.notes.append(words)
 
     def _silent(self, expired: Expired) -> Failed | Expired:
         return (
@@ -152,6 +174,13 @@ class Asking:
         _no_options.add(self._asked.url)
         return True
 
+    def _drops_stream(self, failed: Failed) -> bool:
+        """Say whether the endpoint refuses streams of this model; the whole answer is asked for from now on."""
+        if not failed.no_stream or self._attachment or self._is_whole:
+            return False
+        _no_streams.add((self._asked.url, self._asked.model))
+        return True
+
     def _wait(self, failed: Failed, number: int) -> float | None:
         """Seconds until the next attempt; None where there is none."""
         silences = 1 if self._attachment else SILENCES
@@ -160,8 +189,8 @@ class Asking:
         seconds = own_wait(number, self._chance()) if failed.wait is None else failed.wait
         if seconds > min(self._deadlines.retry_after, self.watch.left()):
             return None
-        if failed.silent and BILLED_TWICE not in self.draft.notes:
-            self.draft.notes.append(BILLED_TWICE)
+        if failed.silent:
+            self._note(BILLED_TWICE)
         return seconds
 
     async def _give_up(self, failed: Failed) -> None:

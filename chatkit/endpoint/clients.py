@@ -9,9 +9,9 @@ from typing import Any
 import httpx2
 import openai
 
+from chatkit.api.redact import scrub_bytes
 from chatkit.endpoint import route
 from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.redact import scrub_bytes
 from chatkit.ledger.meter import AsyncMeteredTransport, Meter, MeteredTransport
 
 LIMITS = httpx2.Limits(max_connections=1000, max_keepalive_connections=100)

@@ -14,10 +14,11 @@ from weakref import WeakKeyDictionary
 
 from chatkit.api.hosts import LOCAL_PREFIX, SERVER
 from chatkit.api.models import HOSTED_DEFAULT
+from chatkit.api.redact import clean_url
 from chatkit.endpoint import launch, sources
 from chatkit.endpoint.address import Endpoint, checked_url, is_loopback, without_query
 from chatkit.endpoint.keys import clean_key, veiled, veiled_all
-from chatkit.endpoint.redact import AZURE_KEY, clean_url
+from chatkit.endpoint.redact import AZURE_KEY
 from chatkit.endpoint.sources import AZURE, Pair
 from chatkit.exceptions import ChatkitError, InputError, SetupError
 from chatkit.signs import printable

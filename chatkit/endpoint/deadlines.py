@@ -57,6 +57,7 @@ class Watch:
         self._end = self._loop.time() + deadlines.turn
         self.before: Callable[[], object] = bool  # called before the interruption, which others see first
         self._start = 0.0
+        self._first = deadlines.first_content
         self._phase: Phase = "turn"
         self._seconds = deadlines.turn
         self._due = self._end
@@ -68,14 +69,15 @@ class Watch:
         """Seconds that the turn has left."""
         return self._end - self._loop.time()
 
-    def begin(self) -> None:
+    def begin(self, first_content: float | None = None) -> None:
         """Start an attempt; while it is sent, the transport's own timeouts come first."""
         self._start = self._loop.time()
-        self._set("first content", self._deadlines.first_content, late=self._deadlines.connect + SLACK)
+        self._first = self._deadlines.first_content if first_content is None else first_content
+        self._set("first content", self._first, late=self._deadlines.connect + SLACK)
 
     def answered(self) -> None:
         """The answer's head has come: the attempt's first content is due."""
-        self._set("first content", self._deadlines.first_content, late=self._start - self._loop.time())
+        self._set("first content", self._first, late=self._start - self._loop.time())
 
     def pause(self) -> None:
         """Wait before the next attempt: only the turn's own end is due."""

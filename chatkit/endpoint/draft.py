@@ -5,19 +5,21 @@ In: responses, bytes, exchanges, how it ended. Out: one `Reply`, in which no key
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from chatkit.api.answer import Answer
+from chatkit.api.finish import Outcome
+from chatkit.api.reading import Reading
+from chatkit.api.redact import scrub, scrub_bytes, without_parts
+from chatkit.api.request import Kind, reading_of
+from chatkit.api.sentences import Asked
 from chatkit.endpoint.deadlines import Deadlines
-from chatkit.endpoint.reading import Reading
-from chatkit.endpoint.reading_chat import ChatReading
-from chatkit.endpoint.reading_responses import ResponsesReading
-from chatkit.endpoint.reading_transcript import TranscriptReading
-from chatkit.endpoint.redact import scrub, scrub_bytes
-from chatkit.endpoint.refusals import Asked
 from chatkit.endpoint.reply import Reply
 from chatkit.exceptions import ChatkitError, EndpointError
-from chatkit.ledger.record import Outcome, UsageRecord
+from chatkit.ledger.record import UsageRecord
 
+KINDS: Mapping[str, Kind] = {"chat": "chat", "responses": "responses"}
 RAW_CUT = "the raw body is kept only in part"
 
 
@@ -35,12 +37,18 @@ class Draft:
         self.settled = False
         self.first_token: float | None = None
         self.sent: Mapping[str, Any] = body
-        self.reading = _reading(api, body, deadlines)
+        self.reading = self.own_reading(api, body)
         self.url = asked.url
         self._keys = asked.keys
         self._began = time.perf_counter()
         self._raw = bytearray()
         self._raw_cap = deadlines.raw
+
+    @staticmethod
+    def own_reading(api: str, body: Mapping[str, Any]) -> Reading:
+        """A reading for an answer that no meter reads."""
+        expected = body.get("n")
+        return reading_of(KINDS.get(api, "audio"), expected if isinstance(expected, int) else 1)
 
     def begin(self, sent: Mapping[str, Any]) -> None:
         """Start an attempt: what an earlier one brought is no part of the answer."""
@@ -60,10 +68,12 @@ class Draft:
         """Note the time of the first content."""
         self.first_token = time.perf_counter() - self._began
 
-    def end(self, outcome: Outcome, error: ChatkitError | None = None) -> None:
-        """Note how the turn ended."""
-        self.outcome, self.error, self.settled = outcome, error, True
-        self._tell_meter(outcome)
+    def end(self, cut: Outcome, error: ChatkitError | None = None) -> None:
+        """Note how the turn ended: as the answer says, else by `cut`; the meter, which sees only a close, says the same."""
+        self.outcome, self.error, self.settled = self.reading.outcome(cut), error, True
+        if self.reading.ended and not self.reading.failed:
+            self.reading.remark()
+        self._tell_meter(cut)
 
     def interrupt(self) -> None:
         """A deadline has passed: the meter, which sees only the cancellation, shall know what it was."""
@@ -73,9 +83,10 @@ class Draft:
         if self.exchanges and self.exchanges[-1] is not None:
             self.exchanges[-1].close_as = outcome
 
-    def fail(self, error: ChatkitError, *, partial: Outcome = "incomplete") -> None:
-        """End by an error: what came is kept as `partial`; where nothing came the turn is an error."""
-        self.end(partial if self.reading.has_content else "error", error)
+    def fail(self, error: ChatkitError) -> None:
+        """End by an error: what came is kept as incomplete; where nothing came the turn is an error."""
+        cut: Outcome = "incomplete" if self.reading.has_content else "error"
+        self.end(cut, error)
 
     def reply(self) -> Reply:
         """The Reply."""
@@ -84,13 +95,13 @@ class Draft:
         if isinstance(error, EndpointError):
             error.request_id, error.status = error.request_id or self.request_id, error.status or self.status
         return Reply(
-            answers=self.reading.answers(),
+            answers=tuple(map(self._without_keys, self.reading.answers())),
             outcome=self.outcome,
-            model=self.reading.model,
+            model=self._without_key(self.reading.model),
             request={"method": "POST", "url": self.url, "body": self.sent},
             raw=self._kept_raw(),
             status=self.status,
-            request_id=self.request_id,
+            request_id=self._without_key(self.request_id),
             headers=self.headers,
             latency=time.perf_counter() - self._began,
             first_token=self.first_token,
@@ -106,8 +117,19 @@ class Draft:
             return scrub(raw[:65536].decode("utf-8", "replace"), self._keys).encode()
         return raw
 
+    def _without_key(self, name: str | None) -> str | None:
+        return without_parts(name, self._keys) if name else name
 
-def _reading(api: str, body: Mapping[str, Any], deadlines: Deadlines) -> Reading:
-    expected = body.get("n")
-    kind = {"chat": ChatReading, "responses": ResponsesReading}.get(api, TranscriptReading)
-    return kind(deadlines.text, expected if isinstance(expected, int) and expected > 0 else 1)
+    def _without_keys(self, answer: Answer) -> Answer:
+        """The answer, in whose names no key is that the endpoint sent back."""
+        reason, calls = self._without_key(answer.finish_reason), answer.tool_calls
+        if not calls and reason == answer.finish_reason:
+            return answer
+        return replace(
+            answer, finish_reason=reason, tool_calls=tuple(map(self._call_without_keys, calls)), how=answer.outcome
+        )
+
+    def _call_without_keys(self, call: Mapping[str, Any]) -> Mapping[str, Any]:
+        function = call["function"]
+        named = {**function, "name": self._without_key(function["name"])}
+        return {**call, "id": self._without_key(call["id"]), "function": named}

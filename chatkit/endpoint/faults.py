@@ -83,6 +83,27 @@ def no_api_answer(why: str, status: int, request_id: str | None) -> EndpointErro
     )
 
 
+def no_words(status: int, request_id: str | None) -> EndpointError:
+    """Say that an answer ended as it should and that there is none in it."""
+    return EndpointError(
+        "The endpoint ended its answer without having begun one.",
+        "Try again; if it stays so, ask another model or look at what came back.",
+        kind="bad_answer",
+        status=status,
+        request_id=request_id,
+    )
+
+
+def gave_up(reason: str, status: int) -> EndpointError:
+    """Say that the endpoint itself did not bring its answer to an end."""
+    return EndpointError(
+        f"The endpoint did not finish its answer: its finish reason is {reason!r}.",
+        "Continue or try again.",
+        kind="server",
+        status=status,
+    )
+
+
 def _dns(_: BaseException, host: str, __: str, ___: Deadlines) -> Judged:
     again = getattr(_, "errno", None) == socket.EAI_AGAIN
     return _error(f"The name {host!r} is not known (DNS).", "Check its spelling, and the network.", "connection"), again

@@ -90,8 +90,9 @@ async def _listed(endpoint: Endpoint) -> Models:
 
 
 def _is_name(text: str) -> bool:
-    """Whether it may be shown and sent as a model's name: a word of printed characters that holds no key."""
-    return 0 < len(text) <= LONGEST and text.isprintable() and " " not in text and not any(find_keys(text))
+    """Whether it may be shown and sent as a model's name: printed characters, spaces within, that hold no key."""
+    is_text = 0 < len(text) <= LONGEST and text.isprintable() and " ".join(text.split()) == text
+    return is_text and not any(find_keys(text))
 
 
 def _hosted(listed: Iterable[Mapping[str, Any]], today: date) -> list[str]:

@@ -1,4 +1,4 @@
-"""Values of the endpoint door: what the engine yields on the way (`Delta`, `Wait`) and at the end (`Reply`).
+"""Values of the endpoint door: what the engine yields on the way (`Wait`; api/answer.py has `Delta`) and at the end (`Reply`).
 
 In: nothing. Out: to the chat, which keeps them; to a panel, which shows them.
 """
@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from chatkit.api.answer import Answer as Answer
+from chatkit.api.answer import Delta as Delta
 from chatkit.display import shown
 from chatkit.exceptions import ChatkitError
 from chatkit.ledger.record import Outcome, Usage, UsageRecord, total
@@ -14,19 +16,6 @@ from chatkit.signs import fit_to_print
 
 SHOWN = 60
 """Letters of an answer in a reply's repr."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delta:
-    """A piece of an answer as it came: more `text` for the answer number `index`; iterate over a `Run` to get them.
-
-    >>> "".join(piece.text for piece in [Delta("Bra"), Delta("zil")] if piece.kind == "text")
-    'Brazil'
-    """
-
-    text: str
-    index: int = 0
-    kind: Literal["text", "reasoning", "refusal", "tool_call"] = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +53,6 @@ class Progress:
     parts: int = 0
     seconds: float = 0.0
     duration: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One choice of a reply: `n=2` gives two.
-
-    >>> Answer(text="Brazil", finish_reason="stop").text
-    'Brazil'
-    """
-
-    index: int = 0
-    text: str = ""
-    reasoning: str = ""
-    refusal: str = ""
-    tool_calls: tuple[Mapping[str, Any], ...] = ()
-    finish_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from chatkit.api.hosts import OPENAI
+from chatkit.api.redact import clean_url
 from chatkit.endpoint import dotenv_file
 from chatkit.endpoint.address import checked_url, is_loopback, same_address
 from chatkit.endpoint.keys import Key, clean_key
-from chatkit.endpoint.redact import AZURE_KEY, KEY, clean_url
+from chatkit.endpoint.redact import AZURE_KEY, KEY
 from chatkit.exceptions import SetupError
 
 WAY_OUT = "Say by arguments which are meant: connect(base_url=..., api_key=...)."

@@ -5,7 +5,7 @@ body or the fields of a form with a file. Out: an httpx2 response whose body is 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from io import FileIO
@@ -15,11 +15,15 @@ from urllib.parse import urljoin
 import httpx2
 import openai
 
-from chatkit.endpoint import attempts, faults
+from chatkit.api import retry
+from chatkit.api.decode import mend
+from chatkit.api.errors import Refusal, is_missing_model, read_refusal, refuses_streams
+from chatkit.api.model_list import read_models
+from chatkit.api.redact import clean_url, plain
+from chatkit.api.sentences import Asked, refused
+from chatkit.endpoint import faults
 from chatkit.endpoint.attachment import Attachment
 from chatkit.endpoint.deadlines import Deadlines
-from chatkit.endpoint.redact import clean_url, plain
-from chatkit.endpoint.refusals import Asked, Refusal, is_missing_model, read_refusal, refused
 from chatkit.exceptions import BudgetError, ChatkitError, EndpointError, InputError
 
 PATHS = {
@@ -40,6 +44,7 @@ class Failed(Exception):  # noqa: N818  # an attempt's end, which the engine jud
     again: bool = False
     silent: bool = False
     no_model: bool = False
+    no_stream: bool = False
     wait: float | None = None
     exchange: Any = None
     raw: bytes = b""
@@ -117,19 +122,26 @@ def _refused(error: openai.APIStatusError, asked: Asked, number: int) -> Failed:
     refusal = read_refusal(raw)
     if 300 <= response.status_code < 400:
         refusal = Refusal(_base_of(urljoin(asked.url, response.headers.get("location", ""))))
-    wait = attempts.asked_wait(response.headers, now)
+    status, headers = response.status_code, response.headers
+    wait = retry.asked_wait(headers, now)
     said = refused(
-        response.status_code,
+        status,
         refusal,
         asked,
         request_id=request_id_of(response),
-        retry_at=attempts.retry_time(wait, now) if wait is not None else None,
+        retry_at=retry.retry_time(wait, now) if wait is not None else None,
         tries=number,
     )
-    again = attempts.may_retry(response.status_code, refusal.code or refusal.type, response.headers)
-    no_model = said.kind == "not_found" and is_missing_model(refusal, asked)
-    exchange, headers = response.extensions.get("chatkit_exchange"), telling_headers(response.headers)
-    return Failed(said, again, no_model=no_model, wait=wait, exchange=exchange, raw=raw, headers=headers)
+    return Failed(
+        said,
+        retry.may_retry(status, refusal, headers),
+        no_model=bool(asked.model) and is_missing_model(status, refusal),
+        no_stream=refuses_streams(status, refusal),
+        wait=wait,
+        exchange=response.extensions.get("chatkit_exchange"),
+        raw=raw,
+        headers=telling_headers(headers, asked.keys),
+    )
 
 
 async def list_models(client: openai.AsyncOpenAI, deadlines: Deadlines) -> list[str]:
@@ -146,13 +158,13 @@ async def models(client: openai.AsyncOpenAI, deadlines: Deadlines) -> list[dict[
     options: Any = {"max_retries": 0, "follow_redirects": False, "timeout": httpx2.Timeout(deadlines.connect)}
     try:
         response = await client.get("/models", cast_to=httpx2.Response, options=options)
-        return [model for model in response.json()["data"] if isinstance(model["id"], str)]
+        return read_models(response.content)
     except openai.APIStatusError as error:
         asked = Asked(None, url, (*keys_of(client), *_keys_in(error.response.request.headers)))
         said: ChatkitError = refused(error.status_code, read_refusal(error.response.content), asked)
     except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL) as error:
         said, _ = faults.no_answer(error, url, deadlines)
-    except (ValueError, TypeError, LookupError):
+    except ValueError:
         said = EndpointError(f"What {url} answers is no list of models.", "Type the model's name.", kind="not_found")
     raise said from None
 
@@ -187,12 +199,13 @@ def _keys_in(headers: Mapping[str, str]) -> tuple[str, ...]:
 
 def request_id_of(response: httpx2.Response) -> str | None:
     """The id to name when asking the endpoint's support."""
-    return next((response.headers[name] for name in REQUEST_IDS if name in response.headers), None)
+    found = next((response.headers[name] for name in REQUEST_IDS if name in response.headers), None)
+    return None if found is None else mend(found)
 
 
-def telling_headers(headers: Mapping[str, str]) -> dict[str, str]:
+def telling_headers(headers: Mapping[str, str], keys: Iterable[str] = ()) -> dict[str, str]:
     """The headers of an answer that tell a person something: limits, versions, times; no cookie, no account."""
-    return {name: plain(value, (), 200) for name, value in headers.items() if _TELLING.fullmatch(name)}
+    return {name: plain(value, keys, 200) for name, value in headers.items() if _TELLING.fullmatch(name)}
 
 
 def _model(body: Mapping[str, Any]) -> str | None:

@@ -4,36 +4,20 @@ In: an `httpx2.Request`. Out: `Asked`, and for a stream that did not ask for usa
 """
 
 import json
-import re
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import httpx2
 
+from chatkit.api import request as wire
+from chatkit.api.request import Kind
 from chatkit.api.speech_models import LARGEST_FILE
 from chatkit.ledger import audio_length
 from chatkit.ledger.free import has_local_key
 
-Kind = Literal["chat", "text", "responses", "embeddings", "audio", "moderations", "other"]
-
-KINDS: tuple[tuple[str, Kind], ...] = (
-    ("/chat/completions", "chat"),
-    ("/completions", "text"),
-    ("/responses", "responses"),
-    ("/embeddings", "embeddings"),
-    ("/audio/transcriptions", "audio"),
-    ("/audio/translations", "audio"),
-    ("/moderations", "moderations"),
-)
-BOOKKEEPING = re.compile(
-    r"/(files|uploads|batches|vector_stores|conversations|fine_tuning|containers|evals|skills|voices)(/|$)"
-    r"|/(cancel|input_tokens|client_secrets)$"
-)
 LOWEST_RATE = 6_000
 LOWEST_RATES = {"wav": 64_000, "flac": 32_000, "mp3": 8_000, "mpga": 8_000, "mpeg": 8_000}
 """Bits a second of the thinnest sound that people record: telephone WAV, speech in Opus."""
-ASK = b'"stream_options":{"include_usage":true}'
 
 
 @dataclass(slots=True)
@@ -60,6 +44,8 @@ class Asked:
     """The most seconds of sound that the file sent along can hold."""
     local_key: bool = False
     """The key is a local server's, on which nobody is billed."""
+    keys: tuple[str, ...] = ()
+    """The keys that were sent, so that no row quotes one."""
 
     @property
     def server(self) -> str:
@@ -84,7 +70,7 @@ def read_request(request: httpx2.Request) -> Asked | None:
     if request.method != "POST":
         return None
     path = request.url.path
-    kind = _kind(path)
+    kind = wire.kind_of(path)
     if kind is None:
         return None
     body = _json(request)
@@ -102,30 +88,18 @@ def read_request(request: httpx2.Request) -> Asked | None:
         attempt=_attempt(request),
         streamed=streamed,
         choices=choices if type(choices) is int else 1,
-        hides_usage=streamed and kind in ("chat", "text") and body is not None and not _asks(body),
+        hides_usage=streamed and body is not None and not wire.tells_usage(kind, body),
         body=body,
         audio_seconds=_audio_seconds(request) if kind == "audio" else None,
         sound=_sound(request) if kind == "audio" else 0.0,
         local_key=has_local_key(request.headers),
+        keys=_keys(request.headers),
     )
-
-
-@lru_cache(maxsize=1024)
-def _kind(path: str) -> Kind | None:
-    if BOOKKEEPING.search(path):
-        return None
-    return next((kind for end, kind in KINDS if path.endswith(end)), "other")
 
 
 def with_usage(request: httpx2.Request, body: dict[str, Any]) -> httpx2.Request:
     """The same request, asking for usage, in an encoding in which the extra chunk can be found."""
-    content = request.content
-    if "stream_options" in body:
-        options = body["stream_options"] if isinstance(body["stream_options"], dict) else {}
-        content = json.dumps(body | {"stream_options": options | {"include_usage": True}}).encode()
-    else:
-        start = content.index(b"{") + 1
-        content = b"".join((content[:start], ASK, b"," if body else b"", content[start:]))
+    content = wire.with_usage(request.content, body)
     headers = httpx2.Headers(request.headers)
     headers["accept-encoding"] = "identity"
     if "content-length" in headers:
@@ -167,9 +141,9 @@ def _audio_seconds(request: httpx2.Request) -> float | None:
     return audio_length.seconds(files[0]) if len(files) == 1 else None
 
 
-def _asks(body: dict[str, Any]) -> bool:
-    options = body.get("stream_options")
-    return isinstance(options, dict) and options.get("include_usage") is True
+def _keys(headers: httpx2.Headers) -> tuple[str, ...]:
+    sent = (headers.get(name, "").removeprefix("Bearer ") for name in ("authorization", "api-key", "x-api-key"))
+    return tuple(key for key in sent if key)
 
 
 def _attempt(request: httpx2.Request) -> int:

@@ -15,24 +15,26 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
 import httpx2
 
+from chatkit.api import usage
+from chatkit.api.body import MOST, Body
+from chatkit.api.errors import Refusal
+from chatkit.api.finish import Outcome
+from chatkit.api.redact import scrub, without_parts
+from chatkit.api.request import reading_of
+from chatkit.api.usage import Counts
 from chatkit.ledger import bounds, counts, session, tokens
 from chatkit.ledger.asking import Asked
-from chatkit.ledger.counts import Counts
 from chatkit.ledger.free import is_nearby
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.pricing import price_of
-from chatkit.ledger.reading import Reading
-from chatkit.ledger.record import Known, Outcome, UsageRecord
-from chatkit.ledger.sse import Splitter
-
-MOST = 16 * 1024 * 1024
-"""Bytes of a body, or of one event, that are kept for reading; beyond them the usage is unknown."""
+from chatkit.ledger.record import Known, UsageRecord
 
 NEVER_SENT = (
     httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol,
@@ -40,7 +42,8 @@ NEVER_SENT = (
 )  # fmt: skip
 """Errors that come before the endpoint has seen the request."""
 
-Mode = Literal["stream", "body", "blind"]
+READABLE = ("chat", "text", "responses")
+"""Calls whose answer is read whatever its content type says."""
 
 
 class Ticket(NamedTuple):
@@ -60,13 +63,16 @@ class Exchange:
     """The state of one attempt; found as `response.extensions["chatkit_exchange"]`.
 
     `record` is None until the attempt has ended. Who closes a stream before its end may say as what
-    that counts, by setting `close_as` before; it counts as cancelled otherwise.
+    that counts, by setting `close_as` before; it counts as cancelled otherwise. Who wants to read the answer
+    takes `body` and follows it: what passes here is split and parsed once.
     """
 
     def __init__(self, asked: Asked, keep: Callable[[UsageRecord], object], ticket: Ticket, *, edits: bool) -> None:
         self.record: UsageRecord | None = None
         self.close_as: Outcome = "cancelled"
         self.finalizer: weakref.finalize[..., object] | None = None
+        self.coding = ""
+        self.body: Body | None = None
         self._asked = asked
         self._keep = keep
         self._edits = edits
@@ -77,11 +83,8 @@ class Exchange:
         self._start = time.perf_counter()
         self._first_token: float | None = None
         self._status: int | None = None
-        self._encoding = ""
-        self._mode: Mode = "blind"
-        self._kept = bytearray()
-        self._splitter = Splitter()
-        self._reading = Reading(asked.kind, asked.choices)
+        self._packed = bytearray()
+        self._reading = reading_of(asked.kind, asked.choices)
         self._once = threading.Lock()
 
     def __repr__(self) -> str:
@@ -91,55 +94,39 @@ class Exchange:
         """The head of the answer came."""
         self._status = response.status_code
         self._free = self._free or (self._asked.local_key and is_nearby(response))
-        self._encoding = response.headers.get("content-encoding", "").replace("identity", "")
-        kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if self._status < 400 and (kind == "text/event-stream" or (self._asked.streamed and not kind)):
-            self._mode = "body" if self._encoding else "stream"
-        elif not kind or kind.endswith("json") or kind.startswith("text/") or self._status >= 400:
-            self._mode = "body"
+        self.coding = response.headers.get("content-encoding", "").replace("identity", "")
+        kind = response.headers.get("content-type", "")
+        streamed = self._asked.streamed
+        self.body = Body(self._reading, kind, status=self._status, streamed=streamed, edits=self._edits, most=MOST)
         if self._asked.kind == "audio" and self._status < 300:
-            self._reading.take_audio_head(response.headers)
-        if kind == "text/html" and self._status < 300:
-            self._reading.fail("bad_answer")  # a sign-in page, a proxy's page
+            self._take_audio_head(response)
+        if self._status < 300 and self._asked.kind not in READABLE and not _is_text(kind):
+            self.body.blind()
+
+    @property
+    def unpacks(self) -> bool:
+        """Whether a packed answer is unpacked as it passes: for who reads it here, or for a chunk to be taken out."""
+        return bool(self.coding) and (self._reading.follows or (self._edits and (self._status or 0) < 300))
 
     def take(self, data: bytes) -> bytes:
         """Watch bytes pass; give back what may go on to the caller now."""
-        if self._mode == "stream":
-            return self._take_events(data)
-        if self._mode == "body":
-            self._kept += data
-            if len(self._kept) > MOST:
-                self._lose_sight()
-        return data
-
-    def _take_events(self, data: bytes) -> bytes:
-        splitter, reading = self._splitter, self._reading
-        before = splitter.pending
-        events = splitter.feed(data)
-        passed = [event.raw for event in events if not (reading.take(event) and self._edits)]
-        if reading.pieces and self._first_token is None:
+        body = self.body
+        if body is None:
+            return data
+        if self.coding and not self.unpacks:
+            self._packed += data
+            if len(self._packed) > body.most:
+                self._packed.clear()
+                body.blind()
+            return data
+        passed = body.take(data)
+        if self._first_token is None and self._reading.pieces:
             self._first_token = time.perf_counter() - self._start
-        if not self._edits:
-            if splitter.pending > MOST:
-                self._lose_sight()
-            return data
-        if splitter.pending > MOST:
-            passed += [event.raw for event in splitter.close()]
-            self._lose_sight()
-        elif not before and not splitter.pending and len(passed) == len(events):
-            return data
-        return b"".join(passed)
+        return passed
 
-    def _lose_sight(self) -> None:
-        self._mode = "blind"
-        self._kept.clear()
-        self._splitter = Splitter()
-
-    def rest(self) -> bytes:
-        """At the end of the body: the bytes still held back."""
-        events = self._splitter.close() if self._mode == "stream" else []
-        passed = [event.raw for event in events if not (self._reading.take(event) and self._edits)]
-        return b"".join(passed) if self._edits else b""
+    def rest(self, *, whole: bool = True) -> bytes:
+        """At the end of the body, or where it broke: the bytes still held back."""
+        return self.body.rest(whole=whole) if self.body and not self._packed else b""
 
     def end(self, cause: BaseException | Literal["end", "close"]) -> None:
         """The attempt is over: make the record and store it. Only the first end counts."""
@@ -148,37 +135,43 @@ class Exchange:
         latency = time.perf_counter() - self._start
         if self.finalizer:
             self.finalizer.detach()
-        if self._mode == "body" and (cause == "end" or (self._encoding and self._asked.streamed)):
-            self._read_kept()
-        self.record = self._make_record(self._outcome(cause), cause, latency)
+        if self._packed:
+            self._unpack()
+        try:
+            self.record = self._make_record(self._outcome(cause), cause, latency)
+        except ImportError:
+            self._once.release()  # it can be ended again
+            raise
         self._keep(self.record)
 
-    def _read_kept(self) -> None:
-        body = _decoded(bytes(self._kept), self._encoding)
-        self._kept.clear()
-        reading = self._reading
-        if body is None or reading.outcome == "error":
-            return
-        if (self._status or 0) >= 300:
-            reading.take_refusal(body)
-        elif self._asked.streamed and body.lstrip()[:1] != b"{":
-            splitter = Splitter()
-            for event in splitter.feed(body) + splitter.close():
-                reading.take(event)
-        else:
-            reading.take_body(body)
+    @property
+    def refusal(self) -> Refusal | None:
+        """What the endpoint said instead of an answer, or inside of it."""
+        return self._reading.refusal
+
+    def _unpack(self) -> None:
+        """Read at the end what passed as it was packed."""
+        data = _decoded(bytes(self._packed), self.coding)
+        self._packed.clear()
+        if self.body and data is not None:
+            self.body.take(data)
+            self.body.rest()
+
+    def _take_audio_head(self, response: httpx2.Response) -> None:
+        """Read what the head of an answer to audio says; chatkit's own server names model and seconds there."""
+        self._reading.model = response.headers.get("openai-model")
+        with suppress(ValueError):
+            self._reading.counts = usage.read({"seconds": float(response.headers.get("x-audio-seconds", ""))})
 
     def _outcome(self, cause: BaseException | str) -> Outcome:
-        reading = self._reading
-        if reading.outcome == "error" or (self._status or 0) >= 300:
+        form = self.body.form if self.body else None
+        if (self._status or 0) >= 300:
             return "error"
-        if reading.outcome and (reading.ended or (cause == "end" and self._mode == "body")):
-            return reading.outcome
-        if cause == "end" and (self._mode == "blind" or self._asked.kind == "other"):
+        if cause == "end" and not self._reading.failed and (form == "blind" or self._asked.kind == "other"):
             return "complete"
         if isinstance(cause, Exception):
-            return "incomplete" if self._mode == "stream" else "error"
-        return "incomplete" if cause == "end" else self.close_as
+            return self._reading.outcome("incomplete" if form == "events" else "error")
+        return self._reading.outcome("incomplete" if cause == "end" else self.close_as)
 
     def _make_record(self, outcome: Outcome, cause: BaseException | str, latency: float) -> UsageRecord:
         asked, reading = self._asked, self._reading
@@ -192,11 +185,11 @@ class Exchange:
             path=asked.path,
             host=asked.host if self._ticket.free else asked.server,  # our own local server's port is another each time
             model=asked.model,
-            answered_model=reading.answered_model,
+            answered_model=without_parts(reading.model, asked.keys) if reading.model else None,
             streamed=asked.streamed,
             outcome=outcome,
             status=self._status,
-            error_code=reading.error_code or (type(cause).__name__ if isinstance(cause, Exception) else None),
+            error_code=self._error_code(cause),
             attempt=asked.attempt,
             latency=latency,
             first_token=self._first_token,
@@ -210,29 +203,48 @@ class Exchange:
             exercise=self._booking.exercise,
         )
 
+    def _error_code(self, cause: BaseException | str) -> str | None:
+        code = self._reading.error_code
+        if code is None:
+            return type(cause).__name__ if isinstance(cause, Exception) else None
+        return scrub(code, self._asked.keys)[:100]
+
     def _used(self, cause: BaseException | str) -> tuple[Counts | None, Known]:
         reading, status, seconds = self._reading, self._status, self._asked.audio_seconds
         if reading.counts and (reading.doubt == "measured" or seconds is None):
-            return reading.counts, reading.doubt
+            return self._without_zeros(reading.counts, reading.doubt)
         if isinstance(cause, NEVER_SENT) or (status and 300 <= status < 500 and status != 408):
             return counts.NOTHING, "measured"
         given_up = status is None and not isinstance(cause, Exception)
-        if seconds is not None and reading.outcome != "error" and (status == 200 or given_up):
+        if seconds is not None and not reading.failed and (status == 200 or given_up):
             return {"audio_seconds": seconds}, "estimated"
         if status is None or status >= 300 or self._asked.body is None:
             return None, "unknown"
         if self._asked.kind == "moderations":
             return counts.NOTHING, "measured"
-        if self._mode == "stream" or reading.pieces or reading.text_tokens is not None:
-            output = reading.text_tokens if reading.text_tokens is not None else reading.pieces
-            return {"input_tokens": tokens.of_prompt(self._asked.body), "output_tokens": output}, "estimated"
+        if (self.body and self.body.form == "events") or reading.pieces or reading.size is not None:
+            return self._estimate(), "estimated"
         return None, "unknown"
+
+    def _estimate(self) -> dict[str, int | float]:
+        reading = self._reading
+        output = reading.pieces if reading.size is None else tokens.of_bytes(reading.size)
+        return {"input_tokens": tokens.of_prompt(self._asked.body or {}), "output_tokens": output}
+
+    def _without_zeros(self, found: Counts, doubt: Known) -> tuple[Counts, Known]:
+        """The counts, where one is 0 that cannot be: of a prompt that was sent, of a text that came."""
+        zeros = 0 in (found.get("input_tokens"), found.get("output_tokens"))
+        if not zeros or self._asked.kind not in READABLE or self._asked.body is None:
+            return found, doubt
+        guess = self._estimate()
+        wrong = {key: guess[key] for key in guess if found.get(key) == 0 and guess[key]}
+        return ({**found, **wrong}, "estimated") if wrong else (found, doubt)
 
     def _cost(self, used: Counts | None) -> tuple[Decimal | None, str | None, str | None]:
         if self._free or (used is not None and not any(used.values())):
             return Decimal(0), None, None
         asked, reading = self._asked, self._reading
-        models = (reading.answered_model, asked.model)
+        models = (reading.model, asked.model)
         price = price_of(used, models, asked.url, self._at, tier=reading.tier, own=self._ticket.own) if used else None
         return price or (None, None, None)
 
@@ -241,6 +253,11 @@ class Exchange:
         seen = int(used.get("output_tokens", 0)) if used else 0
         most = bounds.most(self._asked, self._ticket.own, self._at, seen)
         return cost if most is None else max(most, cost or Decimal(0))
+
+
+def _is_text(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return not kind or kind.endswith("json") or kind.startswith("text/")
 
 
 def _decoded(body: bytes, encoding: str) -> bytes | None:

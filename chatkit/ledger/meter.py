@@ -11,15 +11,17 @@ import asyncio
 import threading
 import warnings
 import weakref
-from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
 import httpx2
 
+from chatkit.api import retry
+from chatkit.api.errors import Refusal
 from chatkit.exceptions import InputError, StoreError
 from chatkit.ledger import budget, prices
 from chatkit.ledger.asking import Asked, read_request, with_usage
 from chatkit.ledger.exchange import Exchange, Ticket, new_call
+from chatkit.ledger.passing import AsyncMeteredStream, MeteredStream
 from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.store import PATIENCE, UsageStore, default_store
@@ -28,6 +30,10 @@ PATIENCE_ON_LOOP = 0.05
 """Seconds that an event loop may be held up by another program that holds the store; then a thread takes over."""
 
 NAME = "chatkit_exchange"
+
+
+_loading = threading.local()
+"""In the thread that loads: the exchanges whose streams were collected there, in the middle of an import."""
 
 
 class Meter:
@@ -82,12 +88,14 @@ class Meter:
         """Whether the meter is to ask for the usage that the caller did not ask for."""
         return asked.hides_usage and asked.endpoint not in self._refusing
 
-    def learns(self, asked: Asked, response: httpx2.Response, body: bytes) -> bool:
-        """Whether this refusal says that the endpoint rejects `stream_options`; it is remembered, whoever asked."""
+    def rejects_option(self, asked: Asked, response: httpx2.Response, body: bytes, *, edits: bool) -> bool:
+        """Whether to ask again without `stream_options`: the endpoint rejects it, which is remembered whoever asked."""
+        if response.status_code not in REFUSALS or not (edits or asked.tells_usage):
+            return False
         if not _names_the_option(response, body):
             return False
         self._refusing.add(asked.endpoint)
-        return True
+        return edits
 
     def warm_up(self) -> None:
         """Load the store and the price table beside the first request, so that its answer need not wait for them."""
@@ -97,6 +105,16 @@ class Meter:
                 threading.Thread(target=self._load, name="chatkit-meter").start()
 
     def _load(self) -> None:
+        dropped: list[Exchange] = []
+        _loading.dropped = dropped
+        try:
+            self._load_all()
+        finally:
+            _loading.dropped = None
+            for exchange in dropped:
+                exchange.end("close")
+
+    def _load_all(self) -> None:
         try:
             (self._store or default_store()).open()
         except (StoreError, InputError):
@@ -125,13 +143,13 @@ class MeteredTransport(httpx2.BaseTransport):
         self._meter.warm_up()
         edits = self._meter.asks(asked)
         response = self._send(with_usage(request, asked.body or {}) if edits else request, asked, edits=edits)
-        if response.status_code in REFUSALS and (edits or asked.tells_usage):
-            body = b"".join(response.stream)  # type: ignore[arg-type]  # a sync transport's stream
-            response.close()
-            if self._meter.learns(asked, response, body) and edits:
-                return self._send(request, asked.again(), edits=False)
-            response = _with_stream(response, httpx2.ByteStream(body))
-        return response
+        if response.status_code < 400:
+            return response
+        body = b"".join(response.stream)  # type: ignore[arg-type]  # a sync transport's stream
+        response.close()
+        if self._meter.rejects_option(asked, response, body, edits=edits):
+            return self._send(request, asked.again(), edits=False)
+        return _refused(response, body)
 
     def _send(self, request: httpx2.Request, asked: Asked, *, edits: bool) -> httpx2.Response:
         exchange = Exchange(asked, self._meter.write, self._meter.admit(asked), edits=edits)
@@ -160,13 +178,13 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
         self._meter.warm_up()
         edits = self._meter.asks(asked)
         response = await self._send(with_usage(request, asked.body or {}) if edits else request, asked, edits=edits)
-        if response.status_code in REFUSALS and (edits or asked.tells_usage):
-            body = b"".join([part async for part in response.stream])  # type: ignore[union-attr]  # an async one's
-            await response.aclose()
-            if self._meter.learns(asked, response, body) and edits:
-                return await self._send(request, asked.again(), edits=False)
-            response = _with_stream(response, httpx2.ByteStream(body))
-        return response
+        if response.status_code < 400:
+            return response
+        body = b"".join([part async for part in response.stream])  # type: ignore[union-attr]  # an async one's
+        await response.aclose()
+        if self._meter.rejects_option(asked, response, body, edits=edits):
+            return await self._send(request, asked.again(), edits=False)
+        return _refused(response, body)
 
     async def _send(self, request: httpx2.Request, asked: Asked, *, edits: bool) -> httpx2.Response:
         ticket = await self._meter.admit_on_loop(asked)
@@ -182,73 +200,7 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-class MeteredStream(httpx2.SyncByteStream):
-    """The body of a metered answer."""
-
-    def __init__(self, inner: httpx2.SyncByteStream, exchange: Exchange) -> None:
-        self._inner = inner
-        self._exchange = exchange
-
-    def __iter__(self) -> Iterator[bytes]:
-        exchange = self._exchange
-        try:
-            for data in self._inner:
-                if passed := exchange.take(data):
-                    yield passed
-        except BaseException as error:
-            if rest := _rest_of_the_broken(exchange, error):
-                yield rest
-            raise
-        if rest := _rest_of_the_whole(exchange):
-            yield rest
-
-    def close(self) -> None:
-        try:
-            self._inner.close()
-        finally:
-            self._exchange.end("close")
-
-
-class AsyncMeteredStream(httpx2.AsyncByteStream):
-    """The body of a metered answer, for an async client."""
-
-    def __init__(self, inner: httpx2.AsyncByteStream, exchange: Exchange) -> None:
-        self._inner = inner
-        self._exchange = exchange
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        exchange = self._exchange
-        try:
-            async for data in self._inner:
-                if passed := exchange.take(data):
-                    yield passed
-        except BaseException as error:
-            if rest := _rest_of_the_broken(exchange, error):
-                yield rest
-            raise
-        if rest := _rest_of_the_whole(exchange):
-            yield rest
-
-    async def aclose(self) -> None:
-        try:
-            await self._inner.aclose()
-        finally:
-            self._exchange.end("close")
-
-
 REFUSALS = (400, 422)
-
-
-def _rest_of_the_whole(exchange: Exchange) -> bytes:
-    rest = exchange.rest()
-    exchange.end("end")
-    return rest
-
-
-def _rest_of_the_broken(exchange: Exchange, error: BaseException) -> bytes:
-    rest = exchange.rest()
-    exchange.end(error)
-    return rest if isinstance(error, httpx2.HTTPError) else b""  # after a cancel, nobody reads on
 
 
 def _end_without_answer(exchange: Exchange, error: BaseException) -> None:
@@ -260,12 +212,37 @@ def _watched(
     response: httpx2.Response, stream: MeteredStream | AsyncMeteredStream, exchange: Exchange
 ) -> httpx2.Response:
     exchange.answered(response)
-    exchange.finalizer = weakref.finalize(stream, exchange.end, "close")  # for a stream that is dropped unread
+    exchange.finalizer = weakref.finalize(stream, _dropped, exchange)
     if response.is_stream_consumed:  # made from bytes, its body would pass us by
         response = _with_stream(response, stream)
     response.stream = stream
+    if exchange.unpacks:  # a server that packs although it was asked not to: the caller gets it unpacked
+        for name in ("content-encoding", "content-length"):
+            response.headers.pop(name, None)
     response.extensions[NAME] = exchange
     return response
+
+
+def _dropped(exchange: Exchange) -> None:
+    """Book a stream that is dropped unread: not in the middle of an import of what the row needs, but after it."""
+    waiting: list[Exchange] | None = getattr(_loading, "dropped", None)
+    if waiting is not None:
+        waiting.append(exchange)
+        return
+    try:
+        exchange.end("close")
+    except ImportError:
+        with suppress(RuntimeError):  # the interpreter is ending and starts no thread any more
+            threading.Thread(target=exchange.end, args=("close",), name="chatkit-meter").start()
+
+
+def _refused(response: httpx2.Response, body: bytes) -> httpx2.Response:
+    """A refusal, read; where another try cannot help, the SDK is told so by the header that it obeys."""
+    exchange, status = response.extensions[NAME], response.status_code
+    refusal = exchange.refusal or Refusal()
+    if (status in retry.AGAIN or status >= 500) and not retry.may_retry(status, refusal, response.headers):
+        response.headers["x-should-retry"] = "false"
+    return _with_stream(response, httpx2.ByteStream(body))
 
 
 def _names_the_option(response: httpx2.Response, body: bytes) -> bool:

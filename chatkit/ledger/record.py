@@ -10,11 +10,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, TypeVar
 
+from chatkit.api.finish import Outcome as Outcome
 from chatkit.display import shown
 from chatkit.signs import fit_to_print
 
 Known = Literal["measured", "estimated", "unknown"]
-Outcome = Literal["complete", "length", "filtered", "incomplete", "cancelled", "error"]
 
 Number = TypeVar("Number", int, float, Decimal)
 

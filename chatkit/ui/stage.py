@@ -101,7 +101,7 @@ class Stage:
                 [
                     answer.index,
                     self._answer_html(answer.text),
-                    outcome_caption(ANSWER_OUTCOMES.get(answer.finish_reason or "")),
+                    outcome_caption(answer.outcome),
                 ]
                 for answer in reply.answers
             ]
@@ -163,6 +163,3 @@ class Stage:
         # whatever name is asked for, the local server answers with its own model
         asked = endpoint if endpoint.local else replace(endpoint, model=self._chat.model or endpoint.model)
         return asked.sentence
-
-
-ANSWER_OUTCOMES = {"length": "length", "content_filter": "filtered"}

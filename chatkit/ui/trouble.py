@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from chatkit import offered
+from chatkit.api.redact import plain
 from chatkit.chat import Chat
-from chatkit.endpoint.redact import plain
 from chatkit.endpoint.reply import Reply
 from chatkit.exceptions import BudgetError, ChatkitError, EndpointError, mended
 

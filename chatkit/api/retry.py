@@ -1,33 +1,23 @@
-"""The endpoint door's retry rules: whether a refused attempt is made again, and after how long.
+"""The wire's retry rules, for the engine and for clients alike: whether a refused attempt is made again, and when.
 
-In: a status, headers and an error code. Out: seconds to wait, or None. Nothing here waits.
+In: a status, headers and a refusal. Out: seconds to wait, or None. Nothing here waits.
 """
 
 import math
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+
+from chatkit.api.errors import Refusal, is_hopeless, is_too_long
 
 AGAIN = frozenset({408, 409, 429})
 NEVER = frozenset({501, 505})
 FIRST, LONGEST = 0.5, 8.0  # seconds: the own backoff begins and ends here
 
-_HOPELESS = re.compile(r"insufficient_quota|credit_balance_exhausted|billing|(?:^|_)spend_limit_exceeded")
 
-
-def is_hopeless(code: str | None) -> bool:
-    """Say whether a 429 with this code stays one however often it is tried.
-
-    >>> is_hopeless("project_spend_limit_exceeded"), is_hopeless("rate_limit_exceeded")
-    (True, False)
-    """
-    return bool(code and _HOPELESS.search(code))
-
-
-def may_retry(status: int, code: str | None, headers: Mapping[str, str]) -> bool:
+def may_retry(status: int, refusal: Refusal, headers: Mapping[str, str]) -> bool:
     """Say whether an answer with this status is worth another attempt; `x-should-retry` overrides."""
-    if is_hopeless(code):
+    if is_hopeless(status, refusal) or is_too_long(status, refusal):
         return False
     told = headers.get("x-should-retry")
     if told in ("true", "false"):

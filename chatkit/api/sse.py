@@ -42,8 +42,11 @@ class Splitter:
     def feed(self, data: bytes) -> list[Event]:
         """Take the next bytes, cut anywhere; give back the events that they complete."""
         buffer = self._buffer
+        one_line = data.find(b"\n") == len(data) - 2 and data[:6] == b"data: " and data[-1:] == b"\n"
+        if one_line and not buffer and not self._first and b"\r" not in data:
+            return [Event("", data[6:-2], data)]  # nearly always
         if not buffer and data[-2:] == b"\n\n" and data[-3:] != b"\n\n\n" and b"\r" not in data:
-            return [self._event(raw + b"\n\n") for raw in data[:-2].split(b"\n\n")]  # whole events: nearly always
+            return [self._event(raw + b"\n\n") for raw in data[:-2].split(b"\n\n")]  # whole events
         buffer += data
         events, start = [], 0
         while match := BLANK_LINE.search(buffer, max(start, self._scanned)):

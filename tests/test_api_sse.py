@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkit.ledger.sse import BOM, Splitter
+from chatkit.api.sse import BOM, Splitter
 
 PIECES = [b"data: a", b"data:b", b"data", b"event: x", b": note", b"id: 1", b"retry: 3", "data: né日🙂".encode(), b""]
 ENDS = [b"\n", b"\r\n", b"\r"]
