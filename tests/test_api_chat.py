@@ -64,6 +64,21 @@ def test_an_error_of_any_form_in_a_choice_is_one(error: Any) -> None:
     assert "Upstream gave up" in str(told.reply.error)
 
 
+@pytest.mark.parametrize(
+    "data", [b"Boom at noon", b'"Boom at noon"', b'{"message": "Boom at noon"}', b'{"error": "Boom at noon"}']
+)
+def test_an_error_event_is_told_in_its_words_whatever_its_form(data: bytes) -> None:
+    told = tell(*events(say("Hel")), b"event: error\ndata: " + data + b"\n\n")
+    assert (told.outcomes, told.reply.text) == (("error",) * 3, "Hel")
+    assert "It says: “Boom at noon”" in str(told.reply.error)
+
+
+@pytest.mark.parametrize(("code", "kind"), [(402, "quota"), (429, "rate_limit"), (401, "auth"), (502, "server")])
+def test_a_number_in_an_error_of_a_stream_says_what_it_is(code: int, kind: str) -> None:
+    told = tell(*events(say("x"), {"error": {"code": code, "message": "no"}}))
+    assert (told.reply.error.kind, told.row.error_code) == (kind, str(code))
+
+
 @pytest.mark.parametrize("error", [None, "", False, {}, []])
 def test_no_error_in_a_choice_is_none(error: Any) -> None:
     told = tell(*events({"model": "m", "choices": [{"index": 0, "delta": {"content": "x"}, "error": error}]}, DONE))

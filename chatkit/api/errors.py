@@ -178,7 +178,7 @@ def kind_of(status: int, refusal: Refusal) -> str:
     names = f"{refusal.code} {refusal.type}"
     if status == 429 or "rate_limit" in names or refusal.code in ("slow_down", "429"):
         return "rate_limit"
-    if status != 404 and BAD_KEY.search(refusal.said):
+    if status != 404 and (refusal.code == "401" or BAD_KEY.search(refusal.said)):
         return "auth"
     if status in by_status:
         return by_status[status]
@@ -197,7 +197,11 @@ def is_hopeless(status: int, refusal: Refusal) -> bool:
     >>> [is_hopeless(429, Refusal(code=code)) for code in ("project_spend_limit_exceeded", "rate_limit_exceeded")]
     [True, False]
     """
-    if status == 402 or any(HOPELESS.search(name) for name in (refusal.code, refusal.type) if name):
+    if (
+        status == 402
+        or refusal.code == "402"
+        or any(HOPELESS.search(name) for name in (refusal.code, refusal.type) if name)
+    ):
         return True
     return bool(NO_MONEY.search(refusal.message[:MOST]))
 
