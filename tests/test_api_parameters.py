@@ -43,14 +43,25 @@ def test_a_bad_parameter_is_refused_with_its_rule(parameters, rule):
 
 def test_all_faults_are_in_one_message():
     with pytest.raises(InputError) as caught:
-        check("a b", {"temperature": "hot", "n": 0, "max_tokens": 0})
+        check("a\nb", {"temperature": "hot", "n": 0, "max_tokens": 0})
     assert [word in str(caught.value) for word in ("model", "temperature", "n is 0", "max_tokens")] == [True] * 4
 
 
-@pytest.mark.parametrize("model", ["", "  ", "a b", "a\nb", "../../etc/passwd", None, 7])
+@pytest.mark.parametrize("model", ["", "  ", " a", "a  b", "a\nb", "../../etc/passwd", None, 7])
 def test_a_name_that_no_model_has_is_refused(model):
     with pytest.raises(InputError, match="model is"):
         check(model, {})
+
+
+def test_a_model_may_be_a_file_whose_name_has_spaces():
+    check("my model.gguf", {})
+
+
+def test_an_answer_may_be_asked_for_whole_and_nothing_else_is_said_of_streams():
+    check("m", {"stream": False})
+    for stream in (True, 0):
+        with pytest.raises(InputError, match="stream is set by chatkit itself"):
+            check("m", {"stream": stream})
 
 
 def test_a_model_is_gone_from_the_day_it_was_shut_down():

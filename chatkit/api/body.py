@@ -157,14 +157,14 @@ class Body:
 
     def _read(self, events: list[Event], *, last: bool = False) -> list[Event]:
         """Read events; give back those that go on to the caller."""
-        reading, extra = self.reading, None
+        reading, extra = self.reading, set[int]()
         for event in events:
             deltas = reading.take(event, last=last)
             if deltas and reading.follows:
                 self._deltas += deltas
             if reading.extra:
-                extra = [*(extra or ()), event]
-        return [event for event in events if event not in extra] if extra and self._edits else events
+                extra.add(id(event))
+        return [event for event in events if id(event) not in extra] if extra and self._edits else events
 
     def _last_events(self) -> bytes:
         passed = self._read(self._splitter.close(), last=True)

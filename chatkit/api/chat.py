@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chatkit.api.answer import Delta
-from chatkit.api.errors import Refusal, error_in, from_object, read_refusal
+from chatkit.api.errors import error_in, read_refusal
 from chatkit.api.finish import reason_of
 from chatkit.api.reading import BadEvent, Reading
 from chatkit.api.sse import Event
@@ -31,11 +31,10 @@ class ChatReading(Reading):
         if data.startswith(b"[DONE]"):
             self.over = True
             return ()
-        chunk = self._decode(data)
         if event.name == "error":
-            self.refusal = from_object(chunk) or Refusal(str(chunk))
+            self.refusal = read_refusal(data)
             return ()
-        return self._chunk(chunk)
+        return self._chunk(self._decode(data))
 
     def _whole(self, data: bytes) -> Sequence[Delta]:
         answer = self._decode(data, streamed=False)

@@ -48,7 +48,7 @@ TOO_LONG = re.compile(
             r"input token count.{0,40}exceeds|exceeds the maximum number of (?:input )?tokens",  # Gemini
             r"maximum prompt length",  # xAI
             r"prompt is too long|exceeds? (?:the )?(?:model'?s? )?context (?:limit|length|window)",  # Anthropic, Fireworks
-            r"tokens. \+ .max_new_tokens. must be <=|inputs. must have less than",  # TGI, Together
+            r"tokens \+ .max_new_tokens. must be <=|inputs. must have less than",  # TGI, Together
             r"input is too long for|too many input tokens",  # Bedrock
             r"context window (?:exceeds|of this model)|exceeds? maximum context",  # MiniMax, Ollama
             r"prompt contains \d+ tokens.{0,60}too large for",  # Mistral
@@ -63,7 +63,7 @@ NO_MODEL = re.compile(
     r"model_not_found|deploymentnotfound|not a valid model|(?:unknown|no such|invalid|unsupported) model"
     r"|model\b.{0,120}?(?:not found|does ?n.t exist|does not exist|not exist|is not supported|not available|isn.t available"
     r"|unavailable|no longer|deprecated|has been (?:shut|removed|retired))"
-    r"|no endpoints found for\b|deployment .{0,60}does not exist",  # OpenRouter, Azure
+    r"|models/\S+ is not found|no endpoints found for\b|deployment .{0,60}does not exist",  # OpenRouter, Azure
     re.I | re.S,
 )
 POLICY = re.compile(
@@ -178,7 +178,7 @@ def kind_of(status: int, refusal: Refusal) -> str:
     names = f"{refusal.code} {refusal.type}"
     if status == 429 or "rate_limit" in names or refusal.code in ("slow_down", "429"):
         return "rate_limit"
-    if status != 404 and BAD_KEY.search(refusal.said):
+    if status != 404 and (refusal.code == "401" or BAD_KEY.search(refusal.said)):
         return "auth"
     if status in by_status:
         return by_status[status]
@@ -197,7 +197,11 @@ def is_hopeless(status: int, refusal: Refusal) -> bool:
     >>> [is_hopeless(429, Refusal(code=code)) for code in ("project_spend_limit_exceeded", "rate_limit_exceeded")]
     [True, False]
     """
-    if status == 402 or any(HOPELESS.search(name) for name in (refusal.code, refusal.type) if name):
+    if (
+        status == 402
+        or refusal.code == "402"
+        or any(HOPELESS.search(name) for name in (refusal.code, refusal.type) if name)
+    ):
         return True
     return bool(NO_MONEY.search(refusal.message[:MOST]))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from chatkit.api.decode import decode, mend
 
-_LISTS = ("data", "models", "result", "items")
+_LISTS = ("models", "result", "items")
 _NAMES = ("id", "name", "model")
 
 
@@ -21,7 +21,8 @@ def read_models(body: bytes) -> list[dict[str, Any]]:
     """
     listed = decode(body.decode("utf-8", "replace"))
     if isinstance(listed, Mapping):
-        listed = next((listed[name] for name in _LISTS if isinstance(listed.get(name), list)), None)
+        others = (listed[name] for name in _LISTS if isinstance(listed.get(name), list) and listed[name])
+        listed = listed["data"] if isinstance(listed.get("data"), list) else next(others, None)
     if not isinstance(listed, list):
         raise ValueError("it holds no list of models")
     return [model for model in map(_model, listed) if model]

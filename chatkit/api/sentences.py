@@ -17,6 +17,8 @@ _NOTHING_SAID = re.compile(
     re.I | re.S,
 )
 """Words of a 404 that say no more than its number."""
+FEW = 3
+"""Words from which on a 404 has something to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,8 @@ def _not_found(case: _Case) -> tuple[str, str]:
             f"The endpoint has no model {plain(case.asked.model, case.asked.keys, 80)!r} ({case.status}).{case.words}"
         )
         return cause, "Choose a model that it lists at /models."
-    if _NOTHING_SAID.fullmatch(case.refusal.message) or case.refusal.message.lstrip().startswith("<"):
+    said = plain(case.refusal.message)
+    if _NOTHING_SAID.fullmatch(said) or len(said.split()) < FEW or case.refusal.message.lstrip().startswith("<"):
         return f"There is nothing at {case.asked.url} ({case.status}).{case.words}", (
             "Check the base URL; most end in /v1, and not every endpoint speaks this API."
         )

@@ -93,7 +93,8 @@ class Draft:
         records = (getattr(exchange, "record", None) for exchange in self.exchanges)
         error = self.error
         if isinstance(error, EndpointError):
-            error.request_id, error.status = error.request_id or self.request_id, error.status or self.status
+            error.request_id = self._without_key(error.request_id or self.request_id)
+            error.status = error.status or self.status
         return Reply(
             answers=tuple(map(self._without_keys, self.reading.answers())),
             outcome=self.outcome,
@@ -106,7 +107,7 @@ class Draft:
             latency=time.perf_counter() - self._began,
             first_token=self.first_token,
             records=tuple(record for record in records if isinstance(record, UsageRecord)),
-            notes=(*self.notes, *self.reading.notes),
+            notes=tuple(without_parts(note, self._keys) for note in (*self.notes, *self.reading.notes)),
             error=error,
             payload=getattr(self.reading, "payload", {}),
         )
