@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from chatkit.api.answer import Answer as Answer
+    from chatkit.api.answer import Delta as Delta
     from chatkit.api.speech_models import SpeechModel as SpeechModel
     from chatkit.api.speech_models import speech_models as speech_models
     from chatkit.branches import Branch as Branch
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from chatkit.conversation import Message as Message
     from chatkit.endpoint.address import Endpoint as Endpoint
     from chatkit.endpoint.connect import connect as connect
-    from chatkit.endpoint.reply import Answer as Answer
-    from chatkit.endpoint.reply import Delta as Delta
     from chatkit.endpoint.reply import Progress as Progress
     from chatkit.endpoint.reply import Reply as Reply
     from chatkit.endpoint.reply import Wait as Wait

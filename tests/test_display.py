@@ -98,7 +98,7 @@ EMPTY: dict[str, Callable[[Path], Any]] = {
     "Transcript": lambda _: Transcript(""),
 }
 WIDGETS = {"ui.audio_uploader.AudioUploader", "ui.chat_panel.ChatPanel", "ui.usage_meter.UsageMeter"}
-LITERALS = {"render.transcript", "ui.questions", "ledger.exchange"}
+LITERALS = {"render.transcript", "ui.questions", "api.body"}
 """Modules that name the type of HTML: an output's data, a download, what a server says it sends."""
 
 

@@ -164,7 +164,7 @@ def test_a_minute_of_sound_costs_the_same_everywhere(tmp_path: Path) -> None:
     chatkit.set_price("my-whisper", per_minute="0.01", endpoint=HERE)
     cost = Decimal("0.015")
     assert foresee("transcribe", "my-whisper", client).per_minute == Decimal("0.01")
-    assert costs.estimate_cost(path, model="my-whisper", client=client) == cost
+    assert costs.estimate_transcription(path, model="my-whisper", client=client) == cost
     found = chatkit.estimate(path, model="my-whisper", base_url=HERE).once.cost
     assert found is not None
     assert found.likely == cost

@@ -21,11 +21,13 @@ ROOT = Path(__file__).parent.parent
 CLASSES = [name for name in chatkit.__all__ if inspect.isclass(getattr(chatkit, name))]
 
 INNER = {
-    "chatkit.keeping.archive": {"Archive", "Entry"},
+    "chatkit.keeping.archive": {"Archive", "Broken", "Entry"},
     "chatkit.keeping.keeper": {"Keeper"},
     "chatkit.conversation_file": {"Kept"},
     "chatkit.inspection": {"View"},
+    "chatkit.ledger.place": {"Place"},
     "chatkit.ledger.prices": {"Price"},
+    "chatkit.ledger.readable": {"Unread"},
     "chatkit.ledger.rows": {"Run"},
     "chatkit.ledger.scope": {"Line", "Scope"},
     "chatkit.ledger.series": {"Call", "Moment", "Spread", "Turn"},

@@ -68,6 +68,11 @@ TABLE = (
     " first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL, first_at TEXT NOT NULL, last_at TEXT NOT NULL"
     "{rollup_end}"
 )
+PROBES = (
+    "SELECT 1 FROM chatkit_calls WHERE {unreadable} ORDER BY seq LIMIT 1",
+    "SELECT 1 FROM chatkit_rollup WHERE {unsound} ORDER BY first_seq LIMIT 1",
+)
+"""What asks whether there is any; without the order, SQLite would go through all lines."""
 
 
 def columns(row: str, words: Mapping[str, str] = PLAIN) -> dict[str, str]:

@@ -98,11 +98,6 @@ INDEXES = (
     f"CREATE INDEX IF NOT EXISTS {UNREADABLE} ON chatkit_calls (seq) WHERE {{unreadable}}",
     f"CREATE INDEX IF NOT EXISTS {UNSOUND} ON chatkit_rollup (first_seq) WHERE {{unsound}}",
 )
-PROBES = (
-    "SELECT 1 FROM chatkit_calls WHERE {unreadable} ORDER BY seq LIMIT 1",
-    "SELECT 1 FROM chatkit_rollup WHERE {unsound} ORDER BY first_seq LIMIT 1",
-)
-"""What asks whether there is any; without the order, SQLite would go through all lines."""
 
 
 def statement(text: str, dialect: str) -> str:

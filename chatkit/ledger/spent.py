@@ -7,10 +7,9 @@ read counts with the most that it says, and never below 0: nothing that is writt
 from typing import Any
 
 from chatkit.ledger.functions import Run
-from chatkit.ledger.rollup import columns
+from chatkit.ledger.rollup import PROBES, columns
 from chatkit.ledger.rows import LARGEST, moment, text
 from chatkit.ledger.rules import Limit, day_begins
-from chatkit.ledger.schema import PROBES
 
 _SUMS = "SELECT COALESCE(SUM(at_most_pico), 0), COALESCE(SUM(unbounded), 0) FROM chatkit_rollup WHERE owner = {owner}"
 _ADDED = (

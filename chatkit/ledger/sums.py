@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from chatkit import typed
 from chatkit.ledger.readable import LISTED, Unread, unread_row
 from chatkit.ledger.record import NOTHING, Known, Usage
-from chatkit.ledger.rollup import KEYS, SPAN, SUMS, columns
+from chatkit.ledger.rollup import KEYS, PROBES, SPAN, SUMS, columns
 from chatkit.ledger.rows import NAMES, dollars, moment
-from chatkit.ledger.schema import PROBES, statement
+from chatkit.ledger.schema import statement
 from chatkit.ledger.scope import Grouping, Line, Scope
 
 MODEL = "COALESCE(NULLIF(answered_model, ''), model)"
