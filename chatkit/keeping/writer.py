@@ -13,6 +13,9 @@ from typing import Protocol
 
 _log = logging.getLogger(__name__)
 
+PATIENCE = 5.0
+"""Seconds that a fork waits for what is being written: a child that inherits SQLite at work cannot use it."""
+
 
 class Writing(Protocol):
     """What can be written."""
@@ -29,6 +32,7 @@ class Writer:
         self._state = threading.Condition()
         self._serving: threading.Thread | None = None
         self._ending = False
+        self._writing = threading.Lock()
 
     def touch(self, keeper: Writing) -> None:
         """Have `keeper` write, soon and on another thread; at the interpreter's end at once and on this one."""
@@ -51,6 +55,15 @@ class Writer:
         with self._state:
             self._ending = True
 
+    def pause(self) -> None:
+        """Let what is being written be written, and begin nothing more until `resume`."""
+        self._writing.acquire(timeout=PATIENCE)
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        if self._writing.locked():
+            self._writing.release()
+
     def _started(self, thread: threading.Thread) -> bool:
         if self._ending:
             return False
@@ -70,7 +83,8 @@ class Writer:
                     return
                 del self._due[keeper]
             try:
-                keeper.write()
+                with self._writing:
+                    keeper.write()
             except Exception:  # noqa: BLE001  # one chat's fault must not keep the others from being written
                 _log.exception("A chat could not be kept.")
 
@@ -90,4 +104,6 @@ def _forget() -> None:
 
 atexit.register(_end)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(
+        before=lambda: writer.pause(), after_in_parent=lambda: writer.resume(), after_in_child=_forget
+    )
