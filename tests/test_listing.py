@@ -22,7 +22,9 @@ def listed(*names: str, **more: object) -> dict[str, object]:
 
 
 def test_the_names_are_those_that_the_endpoint_lists_in_its_order():
-    with FaultServer(reply(200, listed("llama3:8b", "qwen", "llama3:8b", "my model.gguf", " a", "x\x1b", "", KEY))) as server:
+    with FaultServer(
+        reply(200, listed("llama3:8b", "qwen", "llama3:8b", "my model.gguf", " a", "x\x1b", "", KEY))
+    ) as server:
         assert models_of(at(server)) == Models(("llama3:8b", "qwen", "my model.gguf"))
         assert [(seen.method, seen.path) for seen in server.log] == [("GET", "/v1/models")]
 
