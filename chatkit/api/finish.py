@@ -5,6 +5,7 @@ its own gets a line here, and nothing else.
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Literal
 
 Outcome = Literal["complete", "length", "filtered", "incomplete", "cancelled", "error"]
@@ -130,6 +131,7 @@ def worst(outcomes: Iterable[Outcome]) -> Outcome:
     return max(outcomes, key=_WORST.__getitem__, default="complete")
 
 
+@lru_cache(maxsize=256)
 def _word(reason: str) -> str:
     """The word of the table: `FinishReason.MAX_TOKENS`, `FINISH_REASON_MAX_TOKENS`, `content-filter: why`."""
     word = reason.partition(":")[0].strip().rpartition(".")[2]

@@ -142,8 +142,9 @@ def _audio_seconds(request: httpx2.Request) -> float | None:
 
 
 def _keys(headers: httpx2.Headers) -> tuple[str, ...]:
-    sent = (headers.get(name, "").removeprefix("Bearer ") for name in ("authorization", "api-key", "x-api-key"))
-    return tuple(key for key in sent if key)
+    bearer = headers.get("authorization", "").removeprefix("Bearer ")
+    others = () if bearer else (headers.get(name) for name in ("api-key", "x-api-key"))
+    return (bearer,) if bearer else tuple(filter(None, others))
 
 
 def _attempt(request: httpx2.Request) -> int:
