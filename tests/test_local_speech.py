@@ -115,7 +115,14 @@ def test_spanish_is_translated_into_english(server):
     answer = server.hear(clip("spanish.flac"), "translations", response_format="verbose_json")
     validate(answer.json, "CreateTranslationResponseVerboseJson")
     assert answer.json["language"] == "english"
-    assert {"morning", "family", "mother", "father", "hospital"} <= set(words(answer.json["text"]))
+    heard = set(words(answer.json["text"]))
+    assert {
+        "good",
+        "morning",
+        "family",
+        "hospital",
+    } <= heard  # of "madre" and "padre", each processor's kernels make others
+    assert not {"buenos", "familia", "mi", "madre", "padre", "trabaja"} & heard
 
 
 def test_json_brings_the_text_and_what_it_took_and_nothing_else(server, short):
