@@ -157,7 +157,7 @@ class Chat:
     @property
     def captions(self) -> Mapping[str, str]:
         """What each answer took, in words, by its message's id."""
-        local = self.endpoint is not None and self.endpoint.local
+        local = self.endpoint is not None and self.endpoint.free
         return {name: reply_caption(reply, local=local) for name, reply in self._replies.items()}
 
     @property

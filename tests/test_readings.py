@@ -265,3 +265,10 @@ def test_the_user_is_the_one_that_the_environment_or_the_session_names(monkeypat
         assert current_user() == "pseudonym 7"
         assert (booking().lesson, booking().exercise) == ("3", "b")
     assert (current_user(), booking().lesson) == ("ada", "")
+
+
+def test_a_name_that_is_not_there_is_a_key_error():
+    with pytest.raises(KeyError, match="no such"):
+        chatkit.usage().summary(by="model")["no such"]
+    with pytest.raises(KeyError, match="no such"):
+        chatkit.sessions()["no such"]

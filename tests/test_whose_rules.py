@@ -27,6 +27,7 @@ from chatkit.speech import asking
 from chatkit.ui import controls as ui_controls
 from chatkit.ui.controls import controls, set_control
 from chatkit.ui.outlook import outlook
+from chatkit.ui.price import foresee
 
 AT_OPENAI = ("https://api.openai.com/v1", "https://API.OpenAI.com:443/v1/", "https://eu.api.openai.com/v1",
              "https://us.api.openai.com/v1", "https://api.openai.com./v1")  # fmt: skip
@@ -380,3 +381,15 @@ def test_an_end_is_one_day_for_chat_and_speech():
         gone = find(row.name).gone(after)
         assert bool(gone) == bool(row.ends)
         assert find(row.name).gone(after - timedelta(days=1)) is None
+
+
+def test_a_local_server_by_its_address_costs_nothing_before_the_answer_too():
+    chat = local()
+    assert "cost 0" in outlook(chat, chat.preview("Where?"))["caption"]
+    found = chatkit.estimate(chat, "Where?")
+    assert found.once.cost.likely == found.once.cost.high == 0
+    assert "on this machine, where it costs nothing" in repr(found)
+    client = openai.OpenAI(base_url="http://127.0.0.1:9/v1", api_key="chatkit-local-x")
+    assert (foresee("transcribe", None, client).per_minute, foresee("transcribe", None, client).local) == (None, True)
+    elsewhere = at("http://127.0.0.1:9/v1", "my-own")
+    assert "cost unknown" in outlook(elsewhere, elsewhere.preview("Where?"))["caption"]

@@ -50,6 +50,11 @@ class Endpoint:
         return rules_at(self.base_url, self.api_key, local=self.local)
 
     @property
+    def free(self) -> bool:
+        """Whether nobody is billed there: on this process's local server, and on another's by the key that it printed."""
+        return self.rules == "local"
+
+    @property
     def sentence(self) -> str:
         """Which endpoint and model serve, in one sentence without the key."""
         if self.local:

@@ -104,6 +104,4 @@ def _forget() -> None:
 
 atexit.register(_end)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=lambda: writer.pause(), after_in_parent=lambda: writer.resume(), after_in_child=_forget
-    )
+    os.register_at_fork(before=lambda: writer.pause(), after_in_parent=lambda: writer.resume(), after_in_child=_forget)

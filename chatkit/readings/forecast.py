@@ -21,6 +21,7 @@ from chatkit.chat import Chat
 from chatkit.conversation import Conversation, Message
 from chatkit.display import displayed
 from chatkit.endpoint import connect
+from chatkit.endpoint.address import is_loopback
 from chatkit.endpoint.keys import veiled_all
 from chatkit.exceptions import InputError
 from chatkit.ledger import estimates
@@ -124,17 +125,18 @@ class _Way:
         chat = what if isinstance(what, Chat) else None
         asked = model or (chat.model if chat else None)
         endpoint = chat.endpoint if chat else None
-        if base_url is not None or (model and (endpoint is None or endpoint.local)):
+        if base_url is not None or (model and (endpoint is None or endpoint.free)):
             return cls(base_url or OPENAI, asked, local=False)  # who names a model asks for its price
         endpoint = endpoint or connect.named()
         if endpoint is None:
-            return cls(OPENAI, asked, local=True)
-        return cls(endpoint.base_url, asked or endpoint.model, endpoint.local, endpoint.window, endpoint.rules)
+            return cls("", asked, local=True)
+        return cls(endpoint.base_url, asked or endpoint.model, endpoint.free, endpoint.window, endpoint.rules)
 
     @property
     def sentence(self) -> str:
         """Where it would go."""
-        where = "on this machine, where it costs nothing" if self.local else f"to {self.url}"
+        where = "on this machine" if self.local and (not self.url or is_loopback(self.url)) else f"to {self.url}"
+        where += ", where it costs nothing" if self.local else ""
         return f"Reckoned as sent {where}" + (f", model {self.model}." if self.model and not self.local else ".")
 
     def body(self, body: Mapping[str, Any], typical: int | None = None, more: int = 0) -> Estimate:

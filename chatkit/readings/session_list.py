@@ -53,10 +53,13 @@ class SessionList:
         return iter(self.sessions)
 
     def __getitem__(self, which: str | int) -> Session:
-        """The session of this name, or at this place."""
+        """The session of this name, or at this place; raises KeyError or IndexError where there is none."""
         if isinstance(which, int):
             return self.sessions[which]
-        return next(session for session in self.sessions if session.name == which)
+        found = next((session for session in self.sessions if session.name == which), None)
+        if found is None:
+            raise KeyError(which)
+        return found
 
     @property
     def names(self) -> list[str]:

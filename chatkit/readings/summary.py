@@ -51,8 +51,11 @@ class Summary:
         return iter(self.lines)
 
     def __getitem__(self, name: str) -> Usage:
-        """What was used by the session, model and so on of this name."""
-        return next(line.usage for line in self.lines if line.key[0] == name)
+        """What was used by the session, model and so on of this name; raises KeyError where there is none."""
+        found = next((line.usage for line in self.lines if line.key[0] == name), None)
+        if found is None:
+            raise KeyError(name)
+        return found
 
     @fit_to_print
     def __repr__(self) -> str:

@@ -49,7 +49,7 @@ def estimate_transcription(
     seconds = audio if isinstance(audio, int | float) and not isinstance(audio, bool) else None
     if seconds is not None and not 0 <= seconds < float("inf"):
         raise InputError(f"audio is {seconds!r}; a length must be seconds, 0 or more.")
-    if rules == "local":
+    if rules == "local":  # as `Endpoint.free` has it
         if seconds is None:
             source.check(audio, rate)
         return Decimal(0)

@@ -17,7 +17,7 @@ def outlook(chat: Chat, preview: Preview) -> dict[str, Any] | None:
     if not preview.messages:
         return None
     endpoint = chat.foreseen
-    local = endpoint is None or endpoint.local
+    local = endpoint is None or endpoint.free
     rules = endpoint.rules if endpoint else "local"
     url = endpoint.base_url if endpoint else ""
     estimate = estimate_body(preview.body, url, local=local, window=preview.window, rules=rules, own=own_at_hand())

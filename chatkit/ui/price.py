@@ -32,4 +32,5 @@ def foresee(task: Task, model: str | None, client: "openai.OpenAI | openai.Async
     if endpoint is None or endpoint.local:
         return Price("Whisper answers on this machine: no key, no network, no cost.", None, True)
     asked = model or speech_models.default(task)
-    return Price(replace(endpoint, model=asked).sentence, costs.price(60, asked, endpoint.base_url, task), False)
+    minute = None if endpoint.free else costs.price(60, asked, endpoint.base_url, task)
+    return Price(replace(endpoint, model=asked).sentence, minute, endpoint.free)

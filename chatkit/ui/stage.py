@@ -117,7 +117,7 @@ class Stage:
             return caption
         endpoint = self._chat.endpoint
         own = own_at_hand()
-        here = priced_as(usage, model, endpoint.base_url, own=own) if endpoint and not endpoint.local else None
+        here = priced_as(usage, model, endpoint.base_url, own=own) if endpoint and not endpoint.free else None
         cost = priced_as(usage, model, own=own) if here is None else here  # a model that is not served here is OpenAI's
         return f"{caption} · {priced_as_caption(cost, model)}"
 
@@ -153,8 +153,8 @@ class Stage:
 
     @property
     def is_local(self) -> bool:
-        """Whether calls go to the local server, as far as is known."""
-        return self._chat.endpoint is not None and self._chat.endpoint.local
+        """Whether calls go to a local server, where they cost nothing, as far as is known."""
+        return self._chat.endpoint is not None and self._chat.endpoint.free
 
     def _serving(self) -> str:
         endpoint = self._chat.foreseen
