@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from chatkit.api.models import HOSTED_DEFAULT
-from chatkit.captions import outcome_caption, priced_as_caption, reply_caption, session_caption
+from chatkit.answers import messages as answers_of
+from chatkit.captions import outcome_caption, priced_as_caption, reply_caption, sentences, session_caption
 from chatkit.chat import Chat
 from chatkit.conversation import Message
 from chatkit.endpoint.listing import Models
@@ -90,20 +91,18 @@ class Stage:
             "caption": self._caption(reply) if reply and message.outcome else "",
             "answered": reply is not None,
         }
+        if reply and message.outcome and (notes := sentences(note for note in reply.notes if note != message.note)):
+            entry["notes"] = " ".join(notes)
         if of := line(heading(message).of):
             entry["of"] = of
         if variants is not None:
             entry["variants"] = [variants.shown + 1, len(variants)]
         if last and message.role == "assistant" and message.outcome in UNFINISHED:
             entry["unfinished"] = True
-        if last and reply is not None and len(reply.answers) > 1 and id(reply) not in self.decided:
+        if last and reply is not None and id(reply) not in self.decided and len(kept := answers_of(reply)) > 1:
             entry["choices"] = [
-                [
-                    answer.index,
-                    self._answer_html(answer.text),
-                    outcome_caption(answer.outcome),
-                ]
-                for answer in reply.answers
+                [number, self._laid_out(answer), " · ".join(filter(None, [outcome_caption(answer.outcome), answer.note]))]
+                for number, answer in enumerate(kept)
             ]
         return entry
 
