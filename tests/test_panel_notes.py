@@ -7,10 +7,14 @@ import pytest
 from test_chat_panel import ScriptedChat, View, Wire, ask
 
 from chatkit.api.answer import SPOKEN, UNHEARD, Answer
+from chatkit.chat import Chat
 from chatkit.endpoint.asking import BILLED_TWICE
+from chatkit.endpoint.listing import Models
 from chatkit.endpoint.reply import Reply
 from chatkit.exceptions import EndpointError
 from chatkit.ui.chat_panel import ChatPanel
+from chatkit.ui.controls import controls
+from chatkit.ui.outlook import outlook
 
 PICTURE = "1 picture came with the answer; chatkit does not show it"
 CALL = {"id": "1", "type": "function", "function": {"name": "lookup", "arguments": "{}"}}
@@ -46,7 +50,9 @@ def answered(panel: ChatPanel, view: View, wire: Wire, reply: Reply) -> dict[str
 
 
 def test_the_notes_of_a_turn_stand_below_its_answer(panel: ChatPanel, view: View, wire: Wire):
-    reply = Reply((Answer(text="Brazil.", finish_reason="stop"),), "complete", notes=(BILLED_TWICE, "Two turns are out."))
+    reply = Reply(
+        (Answer(text="Brazil.", finish_reason="stop"),), "complete", notes=(BILLED_TWICE, "Two turns are out.")
+    )
     entry = answered(panel, view, wire, reply)
     assert entry["notes"] == (
         "An attempt that brought no answer was made again; it may be billed twice. Two turns are out."
@@ -58,10 +64,16 @@ def test_an_answer_that_is_as_it_should_be_has_no_notes(panel: ChatPanel, view: 
     assert "notes" not in entry
 
 
-def test_a_note_that_stands_in_the_heading_is_not_said_twice(panel: ChatPanel, view: View, wire: Wire):
+def test_a_note_of_the_message_and_of_the_turn_is_said_once(panel: ChatPanel, view: View, wire: Wire):
     reply = Reply((Answer(text="Brazil.", note=SPOKEN),), "complete", notes=("ended without reason", SPOKEN))
     entry = answered(panel, view, wire, reply)
-    assert (entry["state"], entry["notes"]) == (SPOKEN, "Ended without reason.")
+    assert (entry["state"], entry["notes"]) == ("", "The answer was spoken; these are its words. Ended without reason.")
+
+
+def test_what_was_mended_in_a_message_that_was_typed_is_a_note_too(panel: ChatPanel, view: View, wire: Wire):
+    panel.chat.conversation.add("user", "half \ud83d of a sign")
+    wire.until(lambda: view.entries)
+    assert view.entries[0]["notes"] == panel.chat.conversation[0].note
 
 
 def test_the_notes_of_a_turn_that_brought_nothing_are_in_its_error(panel: ChatPanel, view: View, wire: Wire):
@@ -78,7 +90,7 @@ def test_the_notes_of_a_turn_that_brought_nothing_are_in_its_error(panel: ChatPa
 @pytest.mark.parametrize("outcome", ["complete", "cancelled", "incomplete"])
 def test_an_answer_of_pictures_or_sound_alone_is_kept_and_named(panel, view, wire, note: str, outcome: Any):
     entry = answered(panel, view, wire, Reply((Answer(note=note),), outcome))
-    assert note in entry["state"]
+    assert entry["notes"].startswith(note[0].upper() + note[1:])
 
 
 def test_of_several_answers_each_shows_what_it_holds(panel: ChatPanel, view: View, wire: Wire):
@@ -102,3 +114,46 @@ def test_the_answer_that_is_chosen_is_the_one_that_is_kept_where_another_was_emp
 def test_one_answer_with_words_is_no_choice(panel, view, wire):
     entry = answered(panel, view, wire, Reply((Answer(0), Answer(1, "Brazil.")), "complete"))
     assert "choices" not in entry
+
+
+def test_what_code_keeps_is_no_longer_asked_for(panel: ChatPanel, view: View, wire: Wire):
+    answered(panel, view, wire, Reply((Answer(0, "Brazil."), Answer(1, "Germany.")), "complete"))
+    assert len(panel.chat.choices) == 2
+    panel.chat.keep(1)
+    wire.until(lambda: "Germany" in view.entries[1]["html"] and "choices" not in view.entries[1])
+    assert panel.chat.choices == ()
+
+
+def test_keeping_the_one_that_is_shown_already_is_a_choice_too(panel: ChatPanel, view: View, wire: Wire):
+    answered(panel, view, wire, Reply((Answer(0, "Brazil."), Answer(1, "Germany.")), "complete"))
+    panel.chat.keep(0)
+    wire.until(lambda: "choices" not in view.entries[1])
+
+
+def test_what_no_control_shows_is_named_in_the_settings(panel: ChatPanel, view: View, wire: Wire):
+    panel.chat.parameters |= {"temperature": 0.2, "max_tokens": 5, "tools": [{"type": "function"}], "user": "me"}
+    panel.touch()
+    wire.until(lambda: any(control["name"] == "also" for control in view.status.get("controls", ())))
+    also = next(control for control in view.status["controls"] if control["name"] == "also")
+    assert also["value"] == 'tools = [{"type": "function"}]; user = "me"'
+
+
+@pytest.mark.parametrize("plain", [{}, {"temperature": 1}, {"reasoning": {"effort": "low"}}, {"max_output_tokens": 5}])
+def test_what_the_controls_show_is_not_named_again(panel: ChatPanel, plain: dict[str, Any]):
+    panel.chat.parameters |= plain
+    assert [c["name"] for c in controls(panel.chat, Models(()), None) if c["name"] == "also"] == []
+
+
+def test_an_empty_talk_has_no_outlook_and_nothing_to_be_warned_of():
+    chat = Chat("Be brief.", history=False)
+    assert outlook(chat, chat.preview()) is None
+    assert outlook(chat, chat.preview("Hi"))["warn"] is False
+
+
+def test_what_is_wrong_with_the_settings_of_an_empty_talk_is_said():
+    chat = Chat("Be brief.", history=False, response_format={"type": "json_object"})
+    found = outlook(chat, chat.preview())
+    assert found["warn"] and "no message to answer" not in found["caption"]
+    assert found["caption"].endswith(
+        "· response_format is JSON and no message says the word JSON; OpenAI refuses that."
+    )

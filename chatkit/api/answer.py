@@ -13,7 +13,7 @@ from chatkit.api.tool_calls import ToolCalls
 
 Piece = Literal["text", "reasoning", "refusal", "tool_call"]
 
-SPOKEN = "the answer is sound; these are its words"
+SPOKEN = "the answer was spoken; these are its words"
 UNHEARD = "sound came with the answer; chatkit does not play it"
 
 

@@ -34,7 +34,8 @@ def offer(chat: Chat) -> Mapping[str, Any] | None:
     """What the chat's file sets beside, to be taken or left; None where that is nothing."""
     if not chat.set_aside:
         return None
-    return {"text": offered.sentence(chat.set_aside), "acts": [["accept", "Take it"], ["decline", "Leave it out"]]}
+    acts = [["accept", "Take it"], ["decline", "Leave it out"]]
+    return {"text": offered.sentence(chat.set_aside), "acts": acts, "kind": "offer"}
 
 
 def trouble_of(reply: Reply) -> Mapping[str, Any] | None:
