@@ -2,7 +2,8 @@
 # make bench runs the benchmarks
 # make test  sets up what the tests need and runs all of them            (make test ARGS="-k store")
 # make test-short runs the part of the tests that each Python must pass, with the newest packages (make test-short PYTHON=python3.13)
-# make test-wide  does so on every Python that is on this machine, and with the lowest versions that pyproject.toml allows
+# make test-wide  does so on every Python that is on this machine, and with the lowest versions that pyproject.toml allows;
+#                 and it shows many more hostile documents in a browser than make test does (DOCUMENTS=64)
 # Needs python3 (3.11 or newer) with venv, and make. uv is used where it is there.
 
 PYTHON ?= python3
@@ -13,13 +14,14 @@ PIP := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip 
 ARGS ?=
 # what a browser, a server or a kernel is waited for is most of the time that tests take
 WORKERS ?= 2
+DOCUMENTS ?= 64
 
 # imports, first answer, transcribe, panel, meter, store
 SHORT := house main_job notebook_clips audio_opening audio_mono chat_panel usage_meter ledger_meter ledger_store
 # names what a Python can do; nothing where it does not run (a shim of pyenv's may lead nowhere), or is too old
 VERSION = $(shell $(1) -c "import sys, venv, ensurepip; sys.version_info >= (3, 11) and print('%d.%d' % sys.version_info[:2])" 2>/dev/null)
 
-.PHONY: lab test test-short test-wide test-lowest setup check bench clean
+.PHONY: lab test test-short test-wide test-lowest test-fuzz setup check bench clean
 
 lab: $(VENV)/lab.stamp
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)
@@ -43,6 +45,10 @@ test-lowest:
 test-wide:
 	for python in $$($(PYTHON) tests/other_pythons.py --all); do $(MAKE) --no-print-directory test-short PYTHON=$$python || exit 1; done
 	$(MAKE) --no-print-directory test-lowest
+	$(MAKE) --no-print-directory test-fuzz
+
+test-fuzz: $(VENV)/test.stamp
+	CHATKIT_FUZZ_COUNT=$(DOCUMENTS) $(BIN)/python -m pytest -q -n 1 tests/browser/test_display_browser.py
 
 .PHONY: run-short
 run-short: $(VENV)/short.stamp

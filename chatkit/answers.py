@@ -23,7 +23,7 @@ def messages(reply: Reply) -> list[Message]:
     >>> [(message.text, message.outcome) for message in messages(reply)]
     [('Yes.', 'complete'), ('N', 'length')]
     """
-    said = [answer for answer in reply.answers if answer.text or answer.refusal or answer.tool_calls]
+    said = [answer for answer in reply.answers if answer.came]
     return [_message(answer, reply) for answer in said or reply.answers[:1] or (Answer(),)]
 
 
@@ -33,7 +33,7 @@ def reply_html(reply: Reply) -> str:
     from chatkit.render.static import conversation_html
 
     said = messages(reply)
-    thoughts = [answer.reasoning for answer in reply.answers if answer.text or answer.refusal or answer.tool_calls]
+    thoughts = [answer.reasoning for answer in reply.answers if answer.came]
     told = [
         replace(message, extra={**message.extra, "reasoning": thought} if thought else message.extra)
         for message, thought in zip(said, thoughts or [""], strict=True)

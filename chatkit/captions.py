@@ -3,6 +3,7 @@
 In: values of the ledger and endpoint doors. Out: short sentences that a panel, a repr or an export shows as they are.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from html import escape
 
@@ -27,6 +28,16 @@ def outcome_caption(outcome: str | None) -> str:
     ('stopped', '')
     """
     return OUTCOMES.get(outcome or "", "" if outcome in (None, "complete") else str(outcome))
+
+
+def sentences(notes: Iterable[str]) -> list[str]:
+    """Notes, each as a sentence.
+
+    >>> sentences(["the answer has no text", "Is it whole?"])
+    ['The answer has no text.', 'Is it whole?']
+    """
+    said = (f"{note[:1].upper()}{note[1:]}" for note in notes if note)
+    return [note if note.endswith((".", "!", "?")) else f"{note}." for note in said]
 
 
 def reply_caption(reply: Reply, *, local: bool = False) -> str:

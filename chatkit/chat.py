@@ -99,6 +99,7 @@ class Chat:
         self._set_aside: dict[str, Any] = {}
         self._replies: dict[str, Reply] = {}
         self._answers: tuple[str, ...] = ()
+        self._choices: tuple[str, ...] = ()
         self._asked: Request | None = None
         self._failed: Request | None = None
         self._selection = Selection((), MappingProxyType({}), 0)
@@ -148,6 +149,11 @@ class Chat:
         self._trim: Trim = context.check_trim(trim)
 
     # --- what there is
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The ids of the last reply's answers while there are several and none was kept."""
+        return self._choices
 
     @property
     def replies(self) -> Mapping[str, Reply]:
@@ -296,7 +302,9 @@ class Chat:
             raise InputError(f"There is no answer {index}; the last reply has {len(self._answers)}, counted from 0.")
         chosen = self._answers[index]
         self._check_idle()
+        self._choices = ()
         self.conversation.show(chosen)
+        self.conversation.tell()  # showing the one that is shown already changes nothing
         others = set(self._answers) - {chosen}
         for branch in self.branches if only else ():
             if not branch.current and any(m.id in others for m in branch.messages):
@@ -519,6 +527,7 @@ class Chat:
         self._failed = self.pending = None
         messages = answers.messages(reply)
         self._answers = tuple(message.id for message in messages)
+        self._choices = self._answers if len(messages) > 1 else ()
         self._replies |= dict.fromkeys(self._answers, reply)
         said = (*asked.line[len(asked.basis) :], messages[0])
         try:

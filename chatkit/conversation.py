@@ -176,6 +176,11 @@ class Conversation:
             self._recent.append(name)
         return branch
 
+    def tell(self) -> None:
+        """Have the listeners look again: something that is shown beside the messages has changed."""
+        with self._changing():
+            pass
+
     def rename_branch(self, old: str, new: str) -> None:
         """Give a branch another name; its place among the others stays."""
         with self._changing():

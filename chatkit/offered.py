@@ -54,7 +54,7 @@ def parted(asked: Settings) -> tuple[Settings, dict[str, Any]]:
 
 def sentence(aside: Mapping[str, Any]) -> str:
     """What was set aside, and why."""
-    said = [f"{name} = {_short(value)} ({_why(name, value)})" for name, value in aside.items()]
+    said = [f"{name} = {short(value)} ({_why(name, value)})" for name, value in aside.items()]
     return f"The conversation's file also sets {'; '.join(said)}. It is set aside, and not sent."
 
 
@@ -103,6 +103,7 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A parameter's value as JSON, its beginning if it is long."""
     text = _text(value)
     return text if len(text) <= 60 else f"{text[:59]}…"

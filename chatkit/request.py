@@ -21,6 +21,7 @@ from chatkit.message import HEADS, Message
 from chatkit.settings import Settings
 from chatkit.signs import fit_to_print
 
+NOTHING_YET = "There is no message to answer yet."
 MUCH = 100_000
 """Tokens of a prompt from which on a person is asked to think twice."""
 _BESIDE = ("tools", "response_format")
@@ -128,7 +129,7 @@ class Request:
         """What an endpoint may find wrong with a request that can be sent."""
         found: list[str] = []
         if all(message.role in HEADS for message in chosen.messages):
-            found.append("There is no message to answer yet.")
+            found.append(NOTHING_YET)
         parameters = self.settings.parameters
         as_json = parameters.get("response_format") in ("json", {"type": "json_object"})
         if as_json and not any("json" in message.text.lower() for message in chosen.messages):

@@ -169,7 +169,7 @@ def test_what_is_not_shown_is_told_to_the_person(fields: dict[str, Any], note: s
 
 def test_the_words_of_a_spoken_answer_are_its_text() -> None:
     told = tell(*events(delta(audio={"id": "a", "transcript": "Hel"}), delta("stop", audio={"transcript": "lo"}), DONE))
-    assert (told.reply.text, told.messages[0].note) == ("Hello", "the answer is sound; these are its words")
+    assert (told.reply.text, told.messages[0].note) == ("Hello", "the answer was spoken; these are its words")
 
 
 HALF = "\ud83d"

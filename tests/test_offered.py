@@ -141,7 +141,8 @@ def test_a_panel_asks_and_goes_by_what_is_chosen(monkeypatch: pytest.MonkeyPatch
     wire.views.append(view)
     view.hello()
     said = "The conversation's file also sets n = 9 (asks for several answers, each of which costs). It is set aside, and not sent."
-    assert view.status["error"] == {"text": said, "acts": [["accept", "Take it"], ["decline", "Leave it out"]]}
+    acts = [["accept", "Take it"], ["decline", "Leave it out"]]
+    assert view.status["error"] == {"text": said, "acts": acts, "kind": "offer"}  # a question, and no error
     panel.simulate({"type": act, "id": "1"})
     wire.until(lambda: view.status["error"] is None)
     assert (chat.parameters, chat.set_aside) == (taken, {})

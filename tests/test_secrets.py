@@ -17,7 +17,7 @@ from faultserver import DONE, FaultServer, completion, refusal, reply, say, stop
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from nbconvert.exporters import HTMLExporter, MarkdownExporter
 
-from chatkit.api.redact import scrub
+from chatkit.api.redact import scrub, without_parts
 from chatkit.endpoint.keys import clean_key
 
 HALVES = ("canary0Tq7Wd2Xn9", "Lf4Zb8Rk3Vm6Hc1y")
@@ -221,3 +221,13 @@ def test_no_byte_that_was_left_holds_the_key_or_half_of_it(left: Left, secret: s
 def test_what_changed_before_the_kernel_ended_is_kept(left: Left):
     # the notebook's last cells are over within milliseconds, and the kernel is shut down after them
     assert b"the last word" in (left.folder / "history.sqlite").read_bytes()
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_what_all_keys_of_local_servers_begin_with_is_the_servers_name_and_no_part_of_a_key(ends: bool):
+    key = "chatkit-local-" + HALVES[0] + HALVES[1]
+    clean = (lambda text: scrub(text, [key])) if ends else (lambda text: without_parts(text, (key,)))
+    assert clean("chatkit-local answers") == "chatkit-local answers"
+    assert clean(f"the key is {key}.") == "the key is [key]."
+    for part in (key[:22], key[14:22], key[-8:]):
+        assert clean(f"it began with {part} then") == "it began with [key] then"

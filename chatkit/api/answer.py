@@ -13,7 +13,7 @@ from chatkit.api.tool_calls import ToolCalls
 
 Piece = Literal["text", "reasoning", "refusal", "tool_call"]
 
-SPOKEN = "the answer is sound; these are its words"
+SPOKEN = "the answer was spoken; these are its words"
 UNHEARD = "sound came with the answer; chatkit does not play it"
 
 
@@ -52,6 +52,15 @@ class Answer:
     def outcome(self) -> Outcome | None:
         """How it ended; None where it gave no reason."""
         return self.how or (finish.outcome_of(self.finish_reason) if self.finish_reason else None)
+
+    @property
+    def came(self) -> bool:
+        """Whether there is anything to keep: words, a call, or what the note names.
+
+        >>> Answer(note="1 picture came with the answer; chatkit does not show it").came, Answer(reasoning="Hm.").came
+        (True, False)
+        """
+        return bool(self.text or self.refusal or self.tool_calls or self.note)
 
 
 class Growing:

@@ -10,6 +10,7 @@ from html import unescape
 from urllib.parse import urlsplit, urlunsplit
 
 from chatkit.api.decode import mend
+from chatkit.api.hosts import LOCAL_PREFIX
 
 SHOWN = 300  # characters of an endpoint's words that a sentence quotes
 MARK = "[key]"
@@ -68,15 +69,16 @@ def without_parts(text: str, keys: tuple[str, ...]) -> str:
     'gpt-4o for [key]'
     """
     for key in keys:
-        if len(key) >= SECRET and any(key[i : i + SECRET] in text for i in range(len(key) - SECRET + 1)):
+        if len(key) >= SECRET and any(part in text for part in _parts(key)):
             text = _without(text, key, ends=False)
     return text
 
 
 def _without(text: str, key: str, *, ends: bool = True) -> str:
     """The text without the key, and without each word that holds an end of it or eight of its letters in a row."""
-    told_by = {key[:n] for n in _ENDS} | {key[-n:] for n in _ENDS} if ends else set()
-    parts = {key[i : i + SECRET] for i in range(len(key) - SECRET + 1)}
+    secret = key.removeprefix(LOCAL_PREFIX)
+    told_by = {secret[:n] for n in _ENDS} | {secret[-n:] for n in _ENDS} if ends else set()
+    parts = _parts(key)
 
     def hidden(run: re.Match[str]) -> str:
         word = run[0]
@@ -86,6 +88,12 @@ def _without(text: str, key: str, *, ends: bool = True) -> str:
         return MARK if told else word
 
     return _RUN.sub(hidden, text.replace(key, MARK))
+
+
+def _parts(key: str) -> set[str]:
+    """Each eight of a key's letters in a row; what all keys of local servers begin with is no secret, but their name."""
+    secret = key.removeprefix(LOCAL_PREFIX)
+    return {secret[i : i + SECRET] for i in range(len(secret) - SECRET + 1)}
 
 
 def plain(text: str, keys: Iterable[str] = (), shown: int = SHOWN) -> str:

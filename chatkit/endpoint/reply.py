@@ -98,7 +98,7 @@ class Reply:
         """Whether there is anything to keep: an answer that ended, or any part of one."""
         if self.outcome in ("complete", "length", "filtered"):
             return True
-        return any(a.text or a.refusal or a.tool_calls for a in self.answers)
+        return any(answer.came for answer in self.answers)
 
     @property
     def usage(self) -> Usage:

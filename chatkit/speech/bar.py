@@ -50,10 +50,13 @@ def _with_bar(job: Job) -> Transcript:
             if latest:
                 _show(bar, latest[-1])
             try:
-                return job.wait(TICK)
+                said = job.wait(TICK)
             except TimeoutError:
                 if job.done:
                     raise
+            else:
+                bar.n = 1.0  # in a notebook one that is not full stays, red as after an error
+                return said
 
 
 def _show(bar: Any, item: Item) -> None:

@@ -116,9 +116,7 @@ def _choose(desk: Desk, content: Content) -> None:
 def _keep(desk: Desk, content: Content) -> None:
     _idle(desk.chat)
     index = content.get("index")
-    reply = desk.chat.replies.get(_id(content))
     desk.chat.keep(index if isinstance(index, int) else 0)
-    desk.stage.decided.add(id(reply))
 
 
 def _branch(desk: Desk, content: Content) -> None:

@@ -5,7 +5,7 @@ In: sizes, times, progress, transcripts. Out: short sentences that an uploader s
 
 from decimal import Decimal
 
-from chatkit.captions import cost_caption
+from chatkit.captions import cost_caption, sentences
 from chatkit.endpoint.reply import Progress
 from chatkit.ledger.record import Usage
 from chatkit.speech.timed import clock
@@ -76,8 +76,7 @@ def transcript_caption(said: Transcript, *, edited: bool, local: bool) -> str:
 def transcript_notes(said: Transcript) -> list[str]:
     """What has to be known beside the text: what is missing, what the model could not do."""
     gaps = [f"{clock(gap.start)} to {clock(gap.end)} is missing: {gap.why}" for gap in said.missing]
-    notes = [note[:1].upper() + note[1:] for note in (*gaps, *said.notes)]
-    return [note if note.endswith((".", "!", "?")) else f"{note}." for note in notes]
+    return sentences((*gaps, *said.notes))
 
 
 def price_caption(per_minute: Decimal | None, seconds: float | None, *, local: bool) -> str:

@@ -15,8 +15,10 @@ from chatkit.api.models import Model
 from chatkit.api.parameters import Parameter
 from chatkit.chat import Chat
 from chatkit.endpoint.listing import Models
+from chatkit.endpoint.redact import without_keys
 from chatkit.exceptions import InputError
 from chatkit.message import mended_all
+from chatkit.offered import short
 
 Options = tuple[tuple[str, str], ...]
 
@@ -71,6 +73,7 @@ def controls(chat: Chat, models: Models, priced_as: str | None) -> list[dict[str
         *_format_controls(chat, rejected.get("response_format")),
         *_trim_controls(chat),
         _control("priced_as", "Priced as", "list", priced_as or "", options=names, hint=catalog.HOSTED_DEFAULT),
+        *_also_sent(chat),
     ]
     return [{key: value for key, value in control.items() if value not in (None, (), False)} for control in found]
 
@@ -143,6 +146,16 @@ def _hint(parameter: Parameter, model: Model, rejected: bool) -> str:
         return f"{model.longest_answer:,}" if model.rules == "local" else f"at most {model.longest_answer:,}"
     default = {"local": parameter.local_default, "openai": parameter.default, "own": None}[model.rules]
     return parameter.hint if default is None or rejected else f"{default:g}"
+
+
+def _also_sent(chat: Chat) -> list[dict[str, Any]]:
+    """What code or a file has set that no control shows: it is sent too."""
+    shown = {*_BY_NAME, *parameters.LIMITS, "response_format"}
+    if set(chat.parameters.get("reasoning") or ()) == {"effort"}:
+        shown.add("reasoning")
+    words = "; ".join(f"{name} = {short(value)}" for name, value in chat.parameters.items() if name not in shown)
+    note = "Set by code or by the conversation's file: chat.parameters."
+    return [_control("also", "Also sent", "output", without_keys(words), note=note, wide=True)] if words else []
 
 
 def _set_parameter(chat: Chat, parameter: Parameter, text: str) -> None:

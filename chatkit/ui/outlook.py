@@ -9,12 +9,13 @@ from chatkit.captions import estimate_caption, window_caption
 from chatkit.chat import Chat
 from chatkit.ledger.estimates import estimate_body
 from chatkit.ledger.pricing import own_at_hand
-from chatkit.request import Preview
+from chatkit.request import NOTHING_YET, Preview
 
 
 def outlook(chat: Chat, preview: Preview) -> dict[str, Any] | None:
     """The caption for the next request and the window's fill; None before there is anything to send."""
-    if not preview.messages:
+    problems = [problem for problem in preview.problems if problem != NOTHING_YET]
+    if not preview.messages or (len(problems) < len(preview.problems) and not problems):
         return None
     endpoint = chat.foreseen
     local = endpoint is None or endpoint.free
@@ -23,8 +24,8 @@ def outlook(chat: Chat, preview: Preview) -> dict[str, Any] | None:
     estimate = estimate_body(preview.body, url, local=local, window=preview.window, rules=rules, own=own_at_hand())
     likely = estimate.prompt.likely
     return {
-        "caption": " ".join([estimate_caption(estimate, local=local), *preview.problems]),
-        "warn": bool(preview.problems),
+        "caption": " · ".join([estimate_caption(estimate, local=local), *problems]),
+        "warn": bool(problems),
         "fill": likely / preview.window if preview.window else None,
         "window": window_caption(likely, preview.window),
     }

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from chatkit.answers import messages as answers_of
 from chatkit.api.models import HOSTED_DEFAULT
-from chatkit.captions import outcome_caption, priced_as_caption, reply_caption, session_caption
+from chatkit.captions import outcome_caption, priced_as_caption, reply_caption, sentences, session_caption
 from chatkit.chat import Chat
 from chatkit.conversation import Message
 from chatkit.endpoint.listing import Models
@@ -33,8 +34,7 @@ class Stage:
     """Turns one chat into scenes.
 
     `laid_out` has the HTML of the answers that streamed last, by their text; `models` are those of the endpoint;
-    `priced_as` is the model that a run is also priced as (None: the hosted default, for what cost nothing);
-    `decided` are the replies of whose answers one was kept.
+    `priced_as` is the model that a run is also priced as (None: the hosted default, for what cost nothing).
     """
 
     def __init__(self, chat: Chat, priced_as: str | None = None) -> None:
@@ -46,7 +46,6 @@ class Stage:
         self.laid_out: Mapping[str, str] = {}
         self.models = Models(())
         self.priced_as = priced_as
-        self.decided: set[int] = set()
 
     def changed(self) -> None:
         """Look at the whole chat again: something other than the running answer has changed."""
@@ -78,9 +77,7 @@ class Stage:
 
     def _entry(self, message: Message, why_not: str | None, variants: Any, last: bool) -> Mapping[str, Any]:
         reply = self._chat.replies.get(message.id)
-        state = filter(
-            None, [outcome_caption(message.outcome), f"not sent: {why_not}" if why_not else "", message.note]
-        )
+        state = filter(None, [outcome_caption(message.outcome), f"not sent: {why_not}" if why_not else ""])
         entry = {
             "id": message.id,
             "role": message.role,
@@ -90,20 +87,22 @@ class Stage:
             "caption": self._caption(reply) if reply and message.outcome else "",
             "answered": reply is not None,
         }
+        if notes := sentences(dict.fromkeys([message.note or "", *(reply.notes if reply and message.outcome else ())])):
+            entry["notes"] = " ".join(notes)
         if of := line(heading(message).of):
             entry["of"] = of
         if variants is not None:
             entry["variants"] = [variants.shown + 1, len(variants)]
         if last and message.role == "assistant" and message.outcome in UNFINISHED:
             entry["unfinished"] = True
-        if last and reply is not None and len(reply.answers) > 1 and id(reply) not in self.decided:
+        if last and reply is not None and message.id in self._chat.choices:
             entry["choices"] = [
                 [
-                    answer.index,
-                    self._answer_html(answer.text),
-                    outcome_caption(answer.outcome),
+                    number,
+                    self._laid_out(answer),
+                    " · ".join(filter(None, [outcome_caption(answer.outcome), answer.note])),
                 ]
-                for answer in reply.answers
+                for number, answer in enumerate(answers_of(reply))
             ]
         return entry
 

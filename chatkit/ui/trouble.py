@@ -8,6 +8,7 @@ from typing import Any
 
 from chatkit import offered
 from chatkit.api.redact import plain
+from chatkit.captions import sentences
 from chatkit.chat import Chat
 from chatkit.endpoint.reply import Reply
 from chatkit.exceptions import BudgetError, ChatkitError, EndpointError, mended
@@ -33,7 +34,8 @@ def offer(chat: Chat) -> Mapping[str, Any] | None:
     """What the chat's file sets beside, to be taken or left; None where that is nothing."""
     if not chat.set_aside:
         return None
-    return {"text": offered.sentence(chat.set_aside), "acts": [["accept", "Take it"], ["decline", "Leave it out"]]}
+    acts = [["accept", "Take it"], ["decline", "Leave it out"]]
+    return {"text": offered.sentence(chat.set_aside), "acts": acts, "kind": "offer"}
 
 
 def trouble_of(reply: Reply) -> Mapping[str, Any] | None:
@@ -42,7 +44,10 @@ def trouble_of(reply: Reply) -> Mapping[str, Any] | None:
         return None if reply.came_back else {"text": "Stopped before anything came.", "acts": [list(RETRY)]}
     if reply.error is not None:
         kind = reply.error.kind if isinstance(reply.error, EndpointError | BudgetError) else ""
-        return {**trouble(reply.error, *REMEDIES.get(kind, (RETRY,))), "kind": kind}
+        said = trouble(reply.error, *REMEDIES.get(kind, (RETRY,)))
+        # what stays as a message has the notes below it
+        notes = [] if reply.came_back else sentences(reply.notes)
+        return {**said, "kind": kind, "text": " ".join([said["text"], *notes])}
     if reply.outcome in ("incomplete", "error"):
         return {"text": "The answer broke off; what came is kept.", "acts": [list(RETRY)]}
     return None

@@ -12,8 +12,8 @@ from lab import Notebook
 from test_hostile_panel_browser import TRAPS
 
 SEED = int(os.environ.get("CHATKIT_FUZZ_SEED", "20261127"))
-COUNT = int(os.environ.get("CHATKIT_FUZZ_COUNT", "16"))
-"""Documents of each run; a long fuzz by hand sets another seed and many more."""
+COUNT = int(os.environ.get("CHATKIT_FUZZ_COUNT", "10"))
+"""Documents of each run, 5 at least, one for each role; `make test-wide` shows more, and a long fuzz by hand sets another seed."""
 
 MAKE = """
 import json

@@ -494,3 +494,28 @@ def test_a_question_behind_a_running_cell_says_that_it_waits(
     flag.touch()
     panel.wait_answer("You said: are you there?")
     assert len(endpoint.asked("are you there?")) == 1
+
+
+def test_an_inspection_in_a_cell_has_each_name_on_one_line(panel: Panel):
+    panel.ask("look")
+    panel.wait_answer("You said: look")
+    write(panel.notebook, 1, "chat.inspect()")
+    panel.notebook.run(1)
+    names = panel.page.locator(".jp-OutputArea .ck-sheet dt")
+    names.first.wait_for()
+    lines = names.evaluate_all(
+        "(all) => all.map((one) => one.offsetHeight / parseFloat(getComputedStyle(one).lineHeight))"
+    )
+    assert len(lines) >= 7
+    assert max(lines) < 1.5
+
+
+def test_notes_and_what_no_control_shows_are_in_sight(panel: Panel):
+    write(panel.notebook, 1, "chat.conversation.add('user', 'half \\ud83d of a sign'); chat.parameters['user'] = 'me'")
+    panel.notebook.run(1)
+    panel.message(0).locator(".ck-notes").wait_for()
+    assert panel.message(0).locator(".ck-notes").inner_text() == panel.notebook.python("chat.conversation[0].note")
+    panel.notebook.python("panel.touch()")
+    also = panel.drawer("Settings").locator(".ck-set-also")
+    also.wait_for()
+    assert also.inner_text() == 'user = "me"'

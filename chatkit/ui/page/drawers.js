@@ -2,7 +2,7 @@
 /**
  * Below the box: settings, branches, history, code and export. One drawer is open at a time.
  *
- * @typedef {{name: string, label: string, kind: "text" | "number" | "select" | "area" | "list", value: string, options?: [string, string][],
+ * @typedef {{name: string, label: string, kind: "text" | "number" | "select" | "area" | "list" | "output", value: string, options?: [string, string][],
  *   hint?: string, reason?: string, note?: string, wide?: boolean, step?: string, least?: string, most?: string}} Control
  */
 
@@ -25,6 +25,7 @@ function settingsDrawer(desk) {
     let extra = [];
     if (control.kind === "select") field = make("select", { className: props.className }, ...options);
     else if (control.kind === "area") field = make("textarea", { ...props, rows: 2, dir: "auto" });
+    else if (control.kind === "output") field = make("output", { className: props.className });
     else if (control.kind === "list") {
       const list = make("datalist", { id: `ck-list-${newId()}` }, ...options);
       field = make("input", { type: "text", ...props, list: list.id });

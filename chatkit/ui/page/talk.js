@@ -3,7 +3,7 @@
  * The talk: messages, the answer that streams, and what can be done to each message.
  *
  * @typedef {{id: string, role: string, html?: string, streamed?: boolean, state: string, off: boolean, caption: string, of?: string,
- *   variants?: [number, number] | null, answered?: boolean, unfinished?: boolean, choices?: [number, string, string][]}} Entry
+ *   variants?: [number, number] | null, answered?: boolean, notes?: string, unfinished?: boolean, choices?: [number, string, string][]}} Entry
  * @typedef {{run: string, blocks: [number, number, number, string][], question?: string, start?: boolean}} LivePatch
  * @typedef {{html: string[], nodes: HTMLElement[], body: HTMLElement}} LiveAnswer
  * @typedef {{model: Model, el: HTMLElement, link: ReturnType<typeof openLink>, busy: () => boolean, gone: () => boolean,
@@ -240,6 +240,7 @@ function talkOf(desk) {
     if (entry.unfinished) {
       shown.append(make("div", { className: "ck-row" }, button("Continue", () => desk.start({ type: "continue", message: entry.id }), { className: "ck-button ck-changes" })));
     }
+    if (entry.notes) shown.append(make("div", { className: "ck-caption ck-notes" }, entry.notes));
     if (entry.caption) shown.append(make("div", { className: "ck-caption" }, entry.caption));
     place(shown, entry.id);
     return shown;
