@@ -170,6 +170,42 @@ def test_a_damaged_file_stops_calls_until_a_budget_is_set_or_ended(file: Path, c
     goes_on(file)
 
 
+GONE = {"removed": Path.unlink, "emptied": lambda file: file.write_bytes(b"")}
+
+
+@pytest.mark.parametrize("how", GONE)
+@pytest.mark.parametrize("known", ["a budget", "what cannot be read"])
+def test_a_file_that_is_gone_or_empty_stops_calls_where_a_budget_may_have_been(
+    file: Path, how: str, known: str
+) -> None:
+    set_limit(file, STOP)
+    if known != "a budget":
+        LastRules(place(file)).file.write_text("{")
+    GONE[how](file)
+    refused(file, "is gone. A budget may have been set in it")
+    refused(file, "is gone. A budget may have been set in it")
+    set_limit(file, None)
+    goes_on(file)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right of their own on Windows")
+def test_a_link_whose_file_is_gone_stops_calls(file: Path) -> None:
+    file.symlink_to(file.with_name("elsewhere"))
+    set_limit(file, STOP)
+    file.with_name("elsewhere").unlink()
+    refused(file, "is gone. A budget may have been set in it")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right of their own on Windows")
+def test_a_circle_of_links_stops_calls_and_is_told_as_a_store_that_cannot_be_opened(file: Path) -> None:
+    set_limit(file, STOP)
+    file.unlink()
+    file.symlink_to(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        refused(file, "cannot be")
+
+
 def test_a_damaged_file_that_had_no_budget_stops_nothing(file: Path) -> None:
     set_limit(file, None)
     file.write_bytes(b"shopping list")

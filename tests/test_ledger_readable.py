@@ -28,7 +28,8 @@ from chatkit.ledger.record import Usage, UsageRecord, total
 from chatkit.ledger.rows import NAMES, to_row
 from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.rules import Limit
-from chatkit.ledger.schema import PROBES, UNREADABLE, UNSOUND, statement
+from chatkit.ledger.rollup import PROBES
+from chatkit.ledger.schema import UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS, statement
 from chatkit.ledger.store import UsageStore
 from chatkit.readings import live
 from chatkit.readings.classroom import ClassReport
@@ -185,6 +186,8 @@ SPOILT = {
     "cost_pico": "x",
     "prompt_tokens": -1e300,
     "first_at": "zzzz",
+    "last_at": "2026-11-27T05:03:99.000000Z",
+    "host": b"api",
     "known": "?",
     "last_seq": b"",
 }
@@ -205,12 +208,12 @@ def test_indexes_tell_at_once_that_there_are_no_bad_rows_also_in_a_store_of_an_o
     store: UsageStore, file: Path
 ) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        for name in (UNREADABLE, UNSOUND):
+        for name in (UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS):
             other.execute(f"DROP INDEX {name}")
     UsageStore(file).open()
     with closing(sqlite3.connect(file)) as other:
         plans = [other.execute(f"EXPLAIN QUERY PLAN {statement(probe, 'sqlite')}").fetchone()[-1] for probe in PROBES]
-    assert [plan.split()[-1] for plan in plans] == [UNREADABLE, UNSOUND]
+    assert [plan.split()[-1] for plan in plans] == [UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS]
 
 
 VALUES = st.one_of(

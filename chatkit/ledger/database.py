@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -36,7 +37,7 @@ Answer = TypeVar("Answer")
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
 
-LIMITS = {"connect_timeout": 4, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2,
+LIMITS: dict[str, Any] = {"connect_timeout": 4, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2,
           "tcp_user_timeout": 10_000, "options": "-c statement_timeout=60000"}  # fmt: skip
 """For a server: seconds to connect, then what notices that it is gone (libpq's words)."""
 TURN = 4.0
@@ -165,12 +166,12 @@ class Database:
         if self._place.file is None:
             # many students share the server: no connection is kept between writes
             url = sa.make_url(self._place.url)
-            limits = LIMITS if url.get_driver_name().startswith("psycopg") else {}
+            limits = _limits(url) if url.get_driver_name().startswith("psycopg") else {}
             engine = sa.create_engine(url, poolclass=NullPool, connect_args=limits)
             sa.event.listen(engine, "do_connect", _connect_in_turn)
             return engine
         places.make(self._place.file)
-        wal = not places.on_network(self._place.file.resolve())
+        wal = not places.on_network(Path(os.path.realpath(self._place.file)))  # which no circle of links stops
         if not wal:
             warnings.warn(
                 f"{self._place} lies on a network file system, where writing is slow. " + ELSEWHERE, stacklevel=2
@@ -281,6 +282,16 @@ def open_database(place: Place, patience: float = OPENING) -> Database:
         LastRules(place).lose(f"The usage store {place} was damaged and is set aside.", of_unknown=True)
         places.set_aside(place.file, inode, fault.why)
         return Database(place, patience)
+
+
+def _limits(url: sa.URL) -> dict[str, Any]:
+    """The limits beside what the URL says, which counts; its options (such as the schema) go along with ours."""
+    options = " ".join([LIMITS["options"], *_all_of(url.query.get("options"))])
+    return {name: value for name, value in LIMITS.items() if name not in url.query} | {"options": options}
+
+
+def _all_of(said: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (said,) if isinstance(said, str) else said or ()
 
 
 def _connect_in_turn(dialect: sa.Dialect, _: object, given: Sequence[Any], named: dict[str, Any]) -> DBAPIConnection:

@@ -64,10 +64,11 @@ class LastRules:
     def lose(self, why: str, *, of_unknown: bool = False) -> None:
         """The store is gone or damaged, and with it what was spent: a budget in it stops all until one is set anew.
 
-        `of_unknown`: also where nothing is known of a budget, for one may have been set.
+        `of_unknown`: also where nothing is known of a budget, for one may have been set; so too where what was known
+        cannot be read any more.
         """
         known = self.read()
-        if known.may_stop if known else of_unknown:
+        if known.may_stop if known else of_unknown or os.path.lexists(self.file):
             self.keep(replace(known or Rules(), lost=why))
 
 

@@ -6,6 +6,7 @@ whether that file lies on a network file system, where SQLite's WAL must not be 
 
 import hashlib
 import os
+import stat
 import time
 import warnings
 from collections.abc import Iterable
@@ -84,14 +85,14 @@ class Place:
 
     @property
     def missing(self) -> bool:
-        """Whether there is no file yet; one that cannot be looked at may be there, and so may be a server's database."""
+        """Whether there is no file yet, or an empty one; one that cannot be looked at may be there, as a server's may."""
         if self.file is None:
             return False
         try:
-            os.lstat(self.file)
+            found = os.stat(self.file)
         except OSError as error:
             return isinstance(error, FileNotFoundError | NotADirectoryError)
-        return False
+        return stat.S_ISREG(found.st_mode) and found.st_size == 0
 
     def name_beside(self, what: str, ending: str) -> Path:
         """A file of the user's that is about this store: in the user's data folder, named by a digest of the address."""

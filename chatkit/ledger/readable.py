@@ -155,9 +155,14 @@ def unreadable(dialect: str) -> str:
     return f"({' AND '.join(_CALLS[dialect])}) IS NOT TRUE"
 
 
-def unsound(dialect: str) -> str:
-    """The condition on a line of `chatkit_rollup` that no calls that can be read add up to."""
-    return f"({' AND '.join(_LINES[dialect])}) IS NOT TRUE"
+def unsound_keys(dialect: str) -> str:
+    """The condition on a line of `chatkit_rollup` that no calls that can be read have in common."""
+    return f"({' AND '.join(_KEYS[dialect])}) IS NOT TRUE"
+
+
+def unsound_sums(dialect: str) -> str:
+    """The condition on a line of `chatkit_rollup`, of sound keys, that no calls that can be read add up to."""
+    return f"({' AND '.join(_SUMS[dialect])}) IS NOT TRUE"
 
 
 def timeless(dialect: str) -> str:
@@ -169,31 +174,45 @@ def _one_of(words: Sequence[str]) -> str:
     return ", ".join(f"'{word}'" for word in words)
 
 
-_DIGITS = "[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]Z"
+_WITHIN = "[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]Z"
+_DIGITS = f"[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:{_WITHIN}"
 _MOMENT = {
     # a day that is none becomes another by way of a number; a date function may stand in an index if never asked for "now"
     "sqlite": f"CASE WHEN LENGTH(CAST({{at}} AS BLOB)) = 27 AND {{at}} GLOB '{_DIGITS}' AND {{at}} >= '{FIRST}'"
     f" AND {{at}} < '{END}' AND SUBSTR({{at}}, 12, 2) < '24'"
-    " THEN DATE(JULIANDAY(SUBSTR({at}, 1, 10))) = SUBSTR({at}, 1, 10) ELSE 0 END",
+    " THEN (SUBSTR({at}, 9, 2) BETWEEN '01' AND '28' AND SUBSTR({at}, 6, 2) BETWEEN '01' AND '12')"
+    " OR DATE(JULIANDAY(SUBSTR({at}, 1, 10))) = SUBSTR({at}, 1, 10) ELSE 0 END",
     "postgresql": "{at} ~ '^(19[7-9]|2[01][0-9])[0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])"
     ":[0-5][0-9]:[0-5][0-9][.][0-9][0-9][0-9][0-9][0-9][0-9]Z$' AND {at} !~ '-(02-3|(04|06|09|11)-31)'"
     " AND ({at} !~ '-02-29' OR ({at} ~ '^[0-9][0-9]([02468][048]|[13579][26])' AND {at} !~ '^2100'))",
 }
 
 
+# Each row that is written is held against SQLite's conditions: few calls of functions, and no list, which is built anew
+# for each row, keep that cheap. In its order, numbers come before all text, and bytes after it.
+
+
 def _calls_of_sqlite() -> list[str]:
-    words = [f"TYPEOF({name}) = 'text' AND {name} IN ({_one_of(known)})" for name, known in _WORDS.items()]
-    numbers = {name: ("'integer'", most) for name, most in _WHOLE.items()}
-    numbers |= dict.fromkeys(_NUMBERS, ("'integer', 'real'", SECONDS))
+    numbers = {name: f"TYPEOF({name}) = 'integer' AND {name} BETWEEN 0 AND {most}" for name, most in _WHOLE.items()}
+    numbers |= {name: f"{name} BETWEEN 0 AND {SECONDS}" for name in _NUMBERS}
     return [
-        *(f"TYPEOF({name}) = 'text'" for name in TEXTS),
+        *_all_text(*TEXTS),
         "id <> ''",
         f"TYPEOF(at) = 'text' AND {_MOMENT['sqlite'].format(at='at')}",
-        *(f"TYPEOF({name}) IN ('text', 'null')" for name in _TEXTS_OR_NONE),
-        *words,
-        *(_or_none(name, f"TYPEOF({name}) IN ({kinds}) AND {name} BETWEEN 0 AND {most}")
-          for name, (kinds, most) in numbers.items()),
-    ]  # fmt: skip
+        *_all_text(*(f"COALESCE({name}, '')" for name in _TEXTS_OR_NONE)),
+        *(_is_one_of(name, known) for name, known in _WORDS.items()),
+        *(_or_none(name, condition) for name, condition in numbers.items()),
+    ]
+
+
+def _is_one_of(name: str, words: Sequence[str]) -> str:
+    choices = [f"{name} = '{word}'" for word in words]
+    return f"({' OR '.join(choices)})"
+
+
+def _all_text(*values: str) -> tuple[str, str]:
+    found = ", ".join(values)
+    return f"MIN({found}) >= ''", f"MAX({found}) < X''"
 
 
 def _calls_of_postgresql() -> list[str]:
@@ -211,19 +230,44 @@ def _or_none(name: str, condition: str) -> str:
     return f"({condition})" if name in _NEEDED else f"({name} IS NULL OR ({condition}))"
 
 
-def _lines(dialect: str) -> list[str]:
-    counted = ("calls", "failed", "unpriced", "unbounded", *_MONEY, "first_seq", "last_seq")
-    texts = (f"TYPEOF({name}) = 'text'" for name in rollup.KEYS)
+_COUNTED = ("calls", "failed", "unpriced", "unbounded", *_MONEY, "first_seq", "last_seq")
+_LARGEST_SUM = 2**63 - 1
+"""Beyond it SQLite's sums are no whole numbers."""
+
+
+def _keys(dialect: str) -> list[str]:
     return [
-        *(texts if dialect == "sqlite" else ()),
+        *(_all_text(*rollup.KEYS) if dialect == "sqlite" else ()),
         f"known IN ({_one_of(_WORDS['known'])})",
-        *(f"{name} BETWEEN 0 AND {2**63 - 1}" for name in counted),  # beyond it SQLite's sums are no whole numbers
-        *(f"({name} IS NULL OR {name} BETWEEN 0 AND {2**63 - 1})" for name in _TOKENS),
-        "(audio_seconds IS NULL OR audio_seconds BETWEEN 0 AND 1e30) AND latency BETWEEN 0 AND 1e30",
-        *(_MOMENT[dialect].format(at=at) for at in ("first_at", "last_at")),
-        "SUBSTR(period, 1, 14) = SUBSTR(first_at, 1, 14) AND SUBSTR(period, 15) IN ('00', '15', '30', '45')",
+        _MOMENT[dialect].format(at="(SUBSTR(period, 1, 15) || '0:00.000000Z')"),
+        "SUBSTR(period, 15) IN ('00', '15', '30', '45')",
     ]
 
 
+def _sums_of_sqlite() -> list[str]:
+    counted = ", ".join([*_COUNTED, *(f"COALESCE({name}, 0)" for name in _TOKENS)])
+    seconds = "COALESCE(audio_seconds, 0), latency"
+    return [
+        f"MIN({counted}, {seconds}) >= 0",
+        f"MAX({counted}) <= {_LARGEST_SUM}",
+        f"MAX({seconds}) <= 1e30",
+        *(f"LENGTH(CAST({at} AS BLOB)) = 27 AND SUBSTR({at}, 15) GLOB '{_WITHIN}'" for at in _SPAN),
+        *_SAME_HOUR,
+    ]
+
+
+def _sums_of_postgresql() -> list[str]:
+    return [
+        *(f"{name} BETWEEN 0 AND {_LARGEST_SUM}" for name in _COUNTED),
+        *(f"({name} IS NULL OR {name} BETWEEN 0 AND {_LARGEST_SUM})" for name in _TOKENS),
+        "(audio_seconds IS NULL OR audio_seconds BETWEEN 0 AND 1e30) AND latency BETWEEN 0 AND 1e30",
+        *(_MOMENT["postgresql"].format(at=at) for at in _SPAN),
+        *_SAME_HOUR,
+    ]
+
+
+_SPAN = ("first_at", "last_at")
+_SAME_HOUR = tuple(f"SUBSTR({at}, 1, 14) = SUBSTR(period, 1, 14)" for at in _SPAN)
 _CALLS = {"sqlite": _calls_of_sqlite(), "postgresql": _calls_of_postgresql()}
-_LINES = {dialect: _lines(dialect) for dialect in _CALLS}
+_KEYS = {dialect: _keys(dialect) for dialect in _CALLS}
+_SUMS = {"sqlite": _sums_of_sqlite(), "postgresql": _sums_of_postgresql()}

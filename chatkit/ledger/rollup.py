@@ -70,7 +70,8 @@ TABLE = (
 )
 PROBES = (
     "SELECT 1 FROM chatkit_calls WHERE {unreadable} ORDER BY seq LIMIT 1",
-    "SELECT 1 FROM chatkit_rollup WHERE {unsound} ORDER BY first_seq LIMIT 1",
+    "SELECT 1 FROM chatkit_rollup WHERE {unsound_keys} ORDER BY first_seq LIMIT 1",
+    "SELECT 1 FROM chatkit_rollup WHERE {unsound_sums} ORDER BY first_seq LIMIT 1",
 )
 """What asks whether there is any; without the order, SQLite would go through all lines."""
 

@@ -87,16 +87,19 @@ PIECES: dict[str, dict[str, str]] = {
 }
 for _dialect, _pieces in PIECES.items():
     _pieces |= {"readable": readable.readable(_dialect), "unreadable": readable.unreadable(_dialect)}
-    _pieces |= {"unsound": readable.unsound(_dialect), "timeless": readable.timeless(_dialect)}
+    _pieces |= {"unsound_keys": readable.unsound_keys(_dialect), "unsound_sums": readable.unsound_sums(_dialect)}
+    _pieces["timeless"] = readable.timeless(_dialect)
     _pieces["fill"] = rollup.fill(_dialect)
     _pieces |= {f"trigger_{number}": text for number, text in enumerate(_TRIGGERS[_dialect], 1)}
 
-UNREADABLE, UNSOUND = "chatkit_calls_unreadable", "chatkit_rollup_unsound"
+UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS = "chatkit_calls_unread", "chatkit_rollup_keys", "chatkit_rollup_sums"
 """The indexes of the rows that cannot be read, and of the sums that they have spoilt: most often there are none, and that
-is seen at once. Another rule needs another name."""
+is seen at once. Another rule needs another name. Keys have an index of their own, since no call changes those of a line
+that is there: what it adds up to is all that is looked at for each call."""
 INDEXES = (
     f"CREATE INDEX IF NOT EXISTS {UNREADABLE} ON chatkit_calls (seq) WHERE {{unreadable}}",
-    f"CREATE INDEX IF NOT EXISTS {UNSOUND} ON chatkit_rollup (first_seq) WHERE {{unsound}}",
+    f"CREATE INDEX IF NOT EXISTS {UNSOUND_KEYS} ON chatkit_rollup (first_seq) WHERE {{unsound_keys}}",
+    f"CREATE INDEX IF NOT EXISTS {UNSOUND_SUMS} ON chatkit_rollup (first_seq) WHERE {{unsound_sums}}",
 )
 
 

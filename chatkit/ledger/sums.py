@@ -182,7 +182,8 @@ def _spoilt_lines(connection: sa.Connection) -> str:
     return _sql(
         connection,
         f"SELECT session, {period} FROM chatkit_calls AS bad WHERE {{unreadable}}"
-        " UNION SELECT session, period FROM chatkit_rollup WHERE {unsound}",
+        " UNION SELECT session, period FROM chatkit_rollup WHERE {unsound_keys}"
+        " UNION SELECT session, period FROM chatkit_rollup WHERE {unsound_sums}",
     )
 
 

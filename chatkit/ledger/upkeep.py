@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from chatkit.exceptions import StoreError
 from chatkit.ledger import safeguards
 from chatkit.ledger.functions import Run
-from chatkit.ledger.schema import INDEXES, UNSOUND
+from chatkit.ledger.schema import INDEXES, UNSOUND_SUMS
 
 _INDEXED = {
     True: "SELECT 1 FROM sqlite_master WHERE name = :name",
@@ -39,7 +39,7 @@ def keep_up(database: Kept, patience: float) -> Iterator[str]:
     """Put right what can be; what there is to say."""
     if not database.is_file and safeguards.is_open(database.select):
         yield " ".join(_mend(database, patience))
-    if not database.select(_INDEXED[database.is_file], name=UNSOUND):
+    if not database.select(_INDEXED[database.is_file], name=UNSOUND_SUMS):
         _index(database, patience)
 
 
