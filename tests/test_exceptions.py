@@ -1,5 +1,6 @@
 """Errors can be written out whatever they quote: a cell whose request failed shows it, a panel says it and is idle."""
 
+import ast
 import subprocess
 import sys
 import threading
@@ -41,7 +42,9 @@ def test_text_that_can_be_written_is_left_as_it_is(text: str):
 
 
 def test_this_module_needs_no_other_so_that_a_merged_package_can_be_told():
-    assert "from chatkit" not in exceptions.__loader__.get_source("chatkit.exceptions")
+    tree = ast.parse(exceptions.__loader__.get_source("chatkit.exceptions"))
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert [node.module for node in imports] == ["datetime"]
 
 
 # --- from a server that cut its message in the middle of an emoji

@@ -124,7 +124,7 @@ def test_a_wait_that_no_calendar_holds_is_not_taken() -> None:
 def test_an_empty_account_is_told_without_a_code_where_none_was_sent(code):
     with FaultServer(refusal(429, "no", code=code, type="insufficient_quota")) as server:
         said = ask(server).message
-    named = f" ({code})" if code else ""
+    named = f" ({code or 'insufficient_quota'})"  # without a code, its type says which
     assert f"has no credit left, or has reached its spending limit{named}." in said
     assert "None" not in said
 
