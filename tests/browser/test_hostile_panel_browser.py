@@ -193,9 +193,14 @@ def test_payloads_in_names_errors_branches_history_and_what_is_opened(
     settings.get_by_label("System prompt").fill(attack)
     settings.get_by_label("System prompt").press("Tab")
     panel.root.locator(".ck-role-system").wait_for()
-    settings.get_by_label("Model", exact=True).fill(f"<b>{attack}")
-    settings.get_by_label("Model", exact=True).press("Tab")
+    model = settings.get_by_label("Model", exact=True)
+    model.fill(f"<b>{attack}..")  # a name that is refused is quoted
+    model.press("Tab")
     panel.root.locator(".ck-error-text", has_text="a model's name").wait_for()
+    assert_harmless(panel, asked)
+    model.fill(f"<b>{attack}")  # what may be a file's name is taken and shown
+    model.press("Tab")
+    panel.root.locator(".ck-info", has_text="<b><img").wait_for()
     assert_harmless(panel, asked)
 
 
