@@ -25,10 +25,10 @@ from chatkit.exceptions import InputError, StoreError
 from chatkit.ledger import parcel, readable, repricing, rollup, series
 from chatkit.ledger.readable import Unread, faults
 from chatkit.ledger.record import Usage, UsageRecord, total
+from chatkit.ledger.rollup import PROBES
 from chatkit.ledger.rows import NAMES, to_row
 from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.rules import Limit
-from chatkit.ledger.rollup import PROBES
 from chatkit.ledger.schema import UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS, statement
 from chatkit.ledger.store import UsageStore
 from chatkit.readings import live
