@@ -195,16 +195,29 @@ _MOMENT = {
 
 
 def _calls_of_sqlite() -> list[str]:
-    numbers = {name: f"TYPEOF({name}) = 'integer' AND {name} BETWEEN 0 AND {most}" for name, most in _WHOLE.items()}
-    numbers |= {name: f"{name} BETWEEN 0 AND {SECONDS}" for name in _NUMBERS}
     return [
         *_all_text(*TEXTS),
         "id <> ''",
         f"TYPEOF(at) = 'text' AND {_MOMENT['sqlite'].format(at='at')}",
         *_all_text(*(f"COALESCE({name}, '')" for name in _TEXTS_OR_NONE)),
         *(_is_one_of(name, known) for name, known in _WORDS.items()),
-        *(_or_none(name, condition) for name, condition in numbers.items()),
+        *_all_numbers(),
     ]
+
+
+def _all_numbers() -> list[str]:
+    whole, others = _or_zero(*_WHOLE), _or_zero(*_NUMBERS)
+    most = {largest: [name for name in _WHOLE if _WHOLE[name] == largest] for largest in _WHOLE.values()}
+    return [
+        f"TYPEOF({' + '.join(whole)}) = 'integer'",  # a sum is whole only if all of it is
+        f"MIN({', '.join([*whole, *others])}) >= 0",
+        *(f"MAX({', '.join(['0', *_or_zero(*names)])}) <= {largest}" for largest, names in most.items()),
+        f"MAX({', '.join(others)}) <= {SECONDS}",
+    ]
+
+
+def _or_zero(*names: str) -> list[str]:
+    return [name if name in _NEEDED else f"COALESCE({name}, 0)" for name in names]
 
 
 def _is_one_of(name: str, words: Sequence[str]) -> str:
