@@ -269,6 +269,38 @@ def test_the_tables_may_be_in_another_schema(server: Cluster, home: None) -> Non
         assert paths == [('search_path=pg_catalog, "the class\'s", pg_temp',)]
 
 
+def test_the_schema_may_be_named_in_the_url(server: Cluster, home: None) -> None:
+    with server.database(name := f"d{uuid4().hex}"):
+        server.sql("CREATE SCHEMA course", database=name)
+        url = server.url(database=name) + "?options=-csearch_path%3Dcourse&connect_timeout=3"
+        assert command.main(["db", "init", url, "--class", "--student", "ada"]) == 0
+        found = server.sql("SELECT schemaname FROM pg_tables WHERE tablename LIKE 'chatkit%%'", database=name)
+        assert set(found) == {("course",)}
+        assert UsageStore(url).select("SHOW statement_timeout") == [("1min",)], "our limits hold beside it"
+
+
+@pytest.mark.parametrize("table", ["calls", "holds", "prices", "rollup", "schema"])
+@pytest.mark.parametrize("user", ["teacher", "ada"])
+def test_a_table_of_a_students_that_is_found_first_is_neither_read_nor_written(
+    server: Cluster, database: str, user: str, table: str
+) -> None:
+    server.sql(f"GRANT CREATE ON DATABASE {database} TO bob")
+    for statement in (
+        f"CREATE SCHEMA {user}", f"GRANT ALL ON SCHEMA {user} TO PUBLIC",
+        f"CREATE TABLE {user}.chatkit_{table} (LIKE public.chatkit_{table} INCLUDING ALL)",
+        f"GRANT ALL ON {user}.chatkit_{table} TO PUBLIC",
+    ):  # fmt: skip
+        server.sql(statement, "bob", database)
+    store = UsageStore(server.url(user, database))
+    with pytest.raises(
+        StoreError, match=rf"Tables of a student's are found .*: {user}.chatkit_{table} of bob; triggers"
+    ):
+        store.open()
+    assert server.sql(f"SELECT COUNT(*) FROM {user}.chatkit_{table}", database=database) == [(0,)]
+    server.sql(f"DROP SCHEMA {user} CASCADE", "bob", database)
+    store.open()
+
+
 def test_a_database_of_an_older_version_is_open_to_a_student_until_its_owner_opens_it(
     server: Cluster, old: str
 ) -> None:

@@ -23,7 +23,6 @@ Part = Literal["student", "instructor"]
 BOTH = f"{STUDENT}, {INSTRUCTOR}"
 NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,62}")
 
-_OWNED = ("calls", "rollup", "budgets", "holds", "tags", "repricings")
 _OWN = ("budgets", "holds", "tags")
 """Tables in which everyone does as they like with their own rows."""
 _PRICED = "cost_pico, at_most_pico, price_table, price_date"
@@ -35,14 +34,14 @@ def statements(schema: str) -> Sequence[str]:
         f"SET LOCAL search_path = {functions.path(schema)}",
         *(_role(role) for role in (STUDENT, INSTRUCTOR)),
         f"GRANT USAGE ON SCHEMA {schema} TO {BOTH}",
-        *(f"REVOKE ALL ON chatkit_{table} FROM PUBLIC, {BOTH}" for table in (*_OWNED, "schema", "prices")),
+        *(f"REVOKE ALL ON chatkit_{table} FROM PUBLIC, {BOTH}" for table in functions.TABLES),
         f"GRANT SELECT ON chatkit_schema, chatkit_prices, chatkit_calls, chatkit_rollup, chatkit_repricings TO {BOTH}",
         f"GRANT INSERT ({', '.join(NAMES)}) ON chatkit_calls TO {BOTH}",
         f"GRANT INSERT, UPDATE, DELETE ON chatkit_prices TO {INSTRUCTOR}",
         f"GRANT UPDATE ({_PRICED}) ON chatkit_calls TO {INSTRUCTOR}",
         f"GRANT INSERT ON chatkit_repricings TO {INSTRUCTOR}",
         *(f"GRANT SELECT, INSERT, UPDATE, DELETE ON chatkit_{table} TO {BOTH}" for table in _OWN),
-        *(one for table in _OWNED for one in _policies(f"chatkit_{table}")),
+        *(one for table in functions.OWNED for one in _policies(f"chatkit_{table}")),
         *(
             statement
             for one in functions.all_of(schema)

@@ -233,6 +233,8 @@ class Database:
             return version
         if version:
             self._check_columns(FIRST)
+            if not self._sqlite:
+                safeguards.is_open(self.select)  # raises where the tables are a student's
         with self._writing(self._patience) as cursor:
             if not self._sqlite:
                 cursor.execute("SELECT pg_advisory_xact_lock(4242424242)")

@@ -18,6 +18,9 @@ Run = Callable[..., list[Any]]
 """Runs a statement with named parameters and gives its rows back."""
 
 STUDENT, INSTRUCTOR = "chatkit_student", "chatkit_instructor"
+OWNED = ("calls", "rollup", "budgets", "holds", "tags", "repricings")
+TABLES = (*OWNED, "schema", "prices")
+"""What the store's tables are called, after `chatkit_`; in those of `OWNED` a row has an owner."""
 
 _ELSEWHERE = (
     " IF TG_RELID OPERATOR(pg_catalog.<>) CAST('{place}.chatkit_calls' AS pg_catalog.regclass) THEN RAISE EXCEPTION"

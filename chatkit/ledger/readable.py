@@ -175,13 +175,15 @@ def _one_of(words: Sequence[str]) -> str:
 
 
 _WITHIN = "[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]Z"
-_DIGITS = f"[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:{_WITHIN}"
+_HOURS = "[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:"
+# a day that is none becomes another by way of a number; a date function may stand in an index if never asked for "now"
+_DAY = (
+    f"{{at}} >= '{FIRST}' AND {{at}} < '{END}' AND SUBSTR({{at}}, 12, 2) < '24'"
+    " AND ((SUBSTR({at}, 9, 2) BETWEEN '01' AND '28' AND SUBSTR({at}, 6, 2) BETWEEN '01' AND '12')"
+    " OR DATE(JULIANDAY(SUBSTR({at}, 1, 10))) = SUBSTR({at}, 1, 10))"
+)
 _MOMENT = {
-    # a day that is none becomes another by way of a number; a date function may stand in an index if never asked for "now"
-    "sqlite": f"CASE WHEN LENGTH(CAST({{at}} AS BLOB)) = 27 AND {{at}} GLOB '{_DIGITS}' AND {{at}} >= '{FIRST}'"
-    f" AND {{at}} < '{END}' AND SUBSTR({{at}}, 12, 2) < '24'"
-    " THEN (SUBSTR({at}, 9, 2) BETWEEN '01' AND '28' AND SUBSTR({at}, 6, 2) BETWEEN '01' AND '12')"
-    " OR DATE(JULIANDAY(SUBSTR({at}, 1, 10))) = SUBSTR({at}, 1, 10) ELSE 0 END",
+    "sqlite": f"CASE WHEN LENGTH(CAST({{at}} AS BLOB)) = 27 AND {{at}} GLOB '{_HOURS}{_WITHIN}' THEN {_DAY} ELSE 0 END",
     "postgresql": "{at} ~ '^(19[7-9]|2[01][0-9])[0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])"
     ":[0-5][0-9]:[0-5][0-9][.][0-9][0-9][0-9][0-9][0-9][0-9]Z$' AND {at} !~ '-(02-3|(04|06|09|11)-31)'"
     " AND ({at} !~ '-02-29' OR ({at} ~ '^[0-9][0-9]([02468][048]|[13579][26])' AND {at} !~ '^2100'))",
@@ -193,16 +195,29 @@ _MOMENT = {
 
 
 def _calls_of_sqlite() -> list[str]:
-    numbers = {name: f"TYPEOF({name}) = 'integer' AND {name} BETWEEN 0 AND {most}" for name, most in _WHOLE.items()}
-    numbers |= {name: f"{name} BETWEEN 0 AND {SECONDS}" for name in _NUMBERS}
     return [
         *_all_text(*TEXTS),
         "id <> ''",
         f"TYPEOF(at) = 'text' AND {_MOMENT['sqlite'].format(at='at')}",
         *_all_text(*(f"COALESCE({name}, '')" for name in _TEXTS_OR_NONE)),
         *(_is_one_of(name, known) for name, known in _WORDS.items()),
-        *(_or_none(name, condition) for name, condition in numbers.items()),
+        *_all_numbers(),
     ]
+
+
+def _all_numbers() -> list[str]:
+    whole, others = _or_zero(*_WHOLE), _or_zero(*_NUMBERS)
+    most = {largest: [name for name in _WHOLE if _WHOLE[name] == largest] for largest in _WHOLE.values()}
+    return [
+        f"TYPEOF({' + '.join(whole)}) = 'integer'",  # a sum is whole only if all of it is
+        f"MIN({', '.join([*whole, *others])}) >= 0",
+        *(f"MAX({', '.join(['0', *_or_zero(*names)])}) <= {largest}" for largest, names in most.items()),
+        f"MAX({', '.join(others)}) <= {SECONDS}",
+    ]
+
+
+def _or_zero(*names: str) -> list[str]:
+    return [name if name in _NEEDED else f"COALESCE({name}, 0)" for name in names]
 
 
 def _is_one_of(name: str, words: Sequence[str]) -> str:
@@ -235,11 +250,19 @@ _LARGEST_SUM = 2**63 - 1
 """Beyond it SQLite's sums are no whole numbers."""
 
 
-def _keys(dialect: str) -> list[str]:
+def _keys_of_sqlite() -> list[str]:
     return [
-        *(_all_text(*rollup.KEYS) if dialect == "sqlite" else ()),
+        *_all_text(*rollup.KEYS),
+        _is_one_of("known", _WORDS["known"]),
+        f"LENGTH(CAST(period AS BLOB)) = 16 AND (period GLOB '{_HOURS}[03]0' OR period GLOB '{_HOURS}[14]5')",
+        _DAY.format(at="period"),
+    ]
+
+
+def _keys_of_postgresql() -> list[str]:
+    return [
         f"known IN ({_one_of(_WORDS['known'])})",
-        _MOMENT[dialect].format(at="(SUBSTR(period, 1, 15) || '0:00.000000Z')"),
+        _MOMENT["postgresql"].format(at="(SUBSTR(period, 1, 15) || '0:00.000000Z')"),
         "SUBSTR(period, 15) IN ('00', '15', '30', '45')",
     ]
 
@@ -269,5 +292,5 @@ def _sums_of_postgresql() -> list[str]:
 _SPAN = ("first_at", "last_at")
 _SAME_HOUR = tuple(f"SUBSTR({at}, 1, 14) = SUBSTR(period, 1, 14)" for at in _SPAN)
 _CALLS = {"sqlite": _calls_of_sqlite(), "postgresql": _calls_of_postgresql()}
-_KEYS = {dialect: _keys(dialect) for dialect in _CALLS}
+_KEYS = {"sqlite": _keys_of_sqlite(), "postgresql": _keys_of_postgresql()}
 _SUMS = {"sqlite": _sums_of_sqlite(), "postgresql": _sums_of_postgresql()}

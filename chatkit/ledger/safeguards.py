@@ -10,15 +10,26 @@ from typing import Any, NamedTuple
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger import functions, rollup
-from chatkit.ledger.functions import INSTRUCTOR, STUDENT, Function, Run
+from chatkit.ledger.functions import INSTRUCTOR, STUDENT, TABLES, Function, Run
 
+_NAMES = [f"chatkit_{name}" for name in TABLES]
+_STRANGE = (
+    "SELECT pg_catalog.string_agg(pg_catalog.quote_ident(m.nspname) || '.' || t.relname || ' of '"
+    " || pg_catalog.quote_ident(r.rolname), ', ' ORDER BY t.relname)"
+    " FROM pg_catalog.pg_class AS t JOIN pg_catalog.pg_namespace AS m ON m.oid = t.relnamespace"
+    " JOIN pg_catalog.pg_roles AS r ON r.oid = t.relowner WHERE r.rolname <> CURRENT_USER AND"
+    f" pg_catalog.pg_table_is_visible(t.oid) AND t.relname IN ({', '.join(map(repr, _NAMES))})"
+    " AND EXISTS (SELECT 1 FROM pg_catalog.pg_auth_members AS a JOIN pg_catalog.pg_roles AS s ON s.oid = a.roleid"
+    f" WHERE s.rolname = '{STUDENT}' AND a.member = t.relowner AND NOT a.admin_option)"
+)
 _TABLES = (
     "SELECT pg_catalog.quote_ident(n.nspname) AS schema, c.relrowsecurity AS for_class,"
     " pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(c.relowner)) AS owner,"
     " pg_catalog.pg_get_userbyid(c.relowner) = CURRENT_USER AS own,"
     " pg_catalog.pg_has_role(c.relowner, CASE WHEN CAST(pg_catalog.current_setting('server_version_num') AS integer)"
     " >= 160000 THEN 'SET' ELSE 'MEMBER' END) AS ours,"
-    " pg_catalog.has_schema_privilege(c.relowner, c.relnamespace, 'CREATE') AS may_make"
+    " pg_catalog.has_schema_privilege(c.relowner, c.relnamespace, 'CREATE') AS may_make,"
+    f" ({_STRANGE}) AS strange"
     " FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace"
     " WHERE c.oid = pg_catalog.to_regclass('chatkit_calls')"
 )
@@ -60,6 +71,8 @@ class _Place(NamedTuple):
     own: bool
     ours: bool
     may_make: bool
+    strange: str | None
+    """Tables of our names that a student made and that are found before the class's, or in their stead."""
 
 
 def is_open(run: Run) -> bool:
@@ -136,6 +149,12 @@ def check_schema(run: Run, schema: str) -> None:
 def _place(run: Run) -> _Place | None:
     """The tables, if there are any and they are ours."""
     place = next((_Place(*row) for row in run(_TABLES)), None)
+    if place and place.strange:
+        raise StoreError(
+            f"Tables of a student's are found here where the class's should be: {place.strange}; triggers on them would"
+            " run with your rights, so nothing was read or written.",
+            "Have them dropped, and their schema; students need no right to create schemas or tables.",
+        )
     return place if place and place.ours else None
 
 
