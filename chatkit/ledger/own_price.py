@@ -136,8 +136,9 @@ def host_of(endpoint: str | None) -> str | None:
     """
     if endpoint is None:
         return None
+    endpoint = typed.name(endpoint, "endpoint")
     try:
-        host = server_of(typed.name(endpoint, "endpoint"))
+        host = server_of(endpoint)
     except ValueError:  # a bracket without its other one
         host = ""
     if not host or host != host.strip() or " " in host:
