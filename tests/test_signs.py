@@ -87,7 +87,7 @@ def test_a_budgets_bar_prints(pipe):
         with redirect_stdout(pipe):
             print(chatkit.budget())
     finally:
-        chatkit.budget(None)
+        chatkit.budget().off()
     assert ("░" if pipe.encoding == "utf-8" else "...") in pipe.said()
 
 

@@ -94,7 +94,8 @@ def endpoint_of(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint:
         return known
     base, query = without_query(str(client.base_url))
     own = Endpoint(base, veiled(client.api_key), HOSTED_DEFAULT, "client", query=query, ambient=True)
-    return replace(own, organization=client.organization, project=client.project)
+    organization, project = (getattr(client, name, None) for name in ("organization", "project"))
+    return replace(own, organization=organization, project=project)
 
 
 @cache
