@@ -29,7 +29,7 @@ from chatkit.ledger.rollup import PROBES
 from chatkit.ledger.rows import NAMES, to_row
 from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.rules import Limit
-from chatkit.ledger.schema import UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS, statement
+from chatkit.ledger.schema import UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS, statement, worded
 from chatkit.ledger.store import UsageStore
 from chatkit.readings import live
 from chatkit.readings.classroom import ClassReport
@@ -478,3 +478,10 @@ def test_no_bad_rows_no_words(store: UsageStore) -> None:
         assert report.records() == RECORDS
         assert "could not" not in repr(report) + (report.to_csv() or "") + repr(chatkit.sessions(store=store))
         assert str(Unread()) == ""
+
+
+def test_a_time_in_a_condition_is_no_parameter() -> None:
+    assert worded("SELECT '0:00.000000Z' WHERE session = :session AND at >= :since", "postgresql") == (
+        "SELECT '0:00.000000Z' WHERE session = %(session)s AND at >= %(since)s"
+    )
+    assert not any("%(0" in worded(probe, "postgresql") for probe in PROBES)

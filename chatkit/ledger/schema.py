@@ -94,8 +94,7 @@ for _dialect, _pieces in PIECES.items():
 
 UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS = "chatkit_calls_unread", "chatkit_rollup_keys", "chatkit_rollup_sums"
 """The indexes of the rows that cannot be read, and of the sums that they have spoilt: most often there are none, and that
-is seen at once. Another rule needs another name. Keys have an index of their own, since no call changes those of a line
-that is there: what it adds up to is all that is looked at for each call."""
+is seen at once. Another rule needs another name."""
 INDEXES = (
     f"CREATE INDEX IF NOT EXISTS {UNREADABLE} ON chatkit_calls (seq) WHERE {{unreadable}}",
     f"CREATE INDEX IF NOT EXISTS {UNSOUND_KEYS} ON chatkit_rollup (first_seq) WHERE {{unsound_keys}}",
@@ -110,9 +109,9 @@ def statement(text: str, dialect: str) -> str:
 
 @cache
 def worded(text: str, dialect: str) -> str:
-    """A statement with parameters such as `:name`, as the database's driver takes them."""
+    """A statement with parameters such as `:name`, as the database's driver takes them; `00:00` in a text is none."""
     text = statement(text, dialect)
-    return re.sub(r":(\w+)", r"%(\1)s", text) if dialect == "postgresql" else text
+    return re.sub(r"(?<![:\w]):([a-z_]\w*)", r"%(\1)s", text) if dialect == "postgresql" else text
 
 
 _WHOLE = ("attempt", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cost_pico",
