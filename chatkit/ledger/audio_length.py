@@ -9,17 +9,13 @@ import struct
 from collections.abc import Callable
 from typing import IO, Any
 
-from chatkit.audio.rates import is_a_rate
+from chatkit.audio.rates import PLAIN_WAV, THINNEST, is_a_rate
 
 HEAD = 65_536
 """Bytes looked at in one place."""
 MOST_BOXES = 64
 LONGEST = 1e7
 """Seconds, four months: a head that says more says nothing."""
-THINNEST = 50
-"""Bytes that a second of sound takes at least, silence too: nor does a head that says more than its bytes can hold."""
-PLAIN = (1, 3, 0xFFFE)
-"""Kinds of WAV whose samples stand there as they are: their size says how many bytes a second has, whatever is told."""
 
 Bitrates = tuple[int, ...]
 _MPEG1: Bitrates = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
@@ -82,7 +78,7 @@ def _wav(data: _Bytes) -> float | None:
         if name == b"fmt ":
             kind, _, samples, rate, frame = struct.unpack("<HHIIH", data.at(offset, 14))
             _check(samples)
-            rate = samples * frame if kind in PLAIN else rate
+            rate = samples * frame if kind in PLAIN_WAV else rate
         if name == b"data":
             # a program that does not know the length yet writes the greatest there is
             return float(min(size, data.size - offset) / rate)

@@ -18,18 +18,14 @@ import numpy as np
 from chatkit.audio.mono import RATE as RATE
 from chatkit.audio.mono import Mono
 from chatkit.audio.opening import FAULTS, opened
-from chatkit.audio.rates import is_a_rate
+from chatkit.audio.rates import PLAIN_WAV, THINNEST, is_a_rate
 
 LONGEST = 24 * 3600 + 60
 """Seconds of audio that are looked through: a day, and a little."""
-THINNEST = 50
-"""Bytes that a second takes at least, silence too: a header that says more seconds than these is not believed."""
 GUESSED = ("mp3", "aac")
 """Streams without a header, of which ffmpeg guesses the length."""
 SHORT = 1.0
 """Seconds by which a file may be shorter than its header says."""
-_PLAIN = (1, 3, 0xFFFE)
-"""Kinds of WAV whose samples stand there as they are."""
 _OPTIONS = {"protocol_whitelist": "none", "format_probesize": "5000000"}
 
 
@@ -110,7 +106,7 @@ def _promised_by_riff(path: Path) -> float | None:
         return None
     kind, _, rate, bytes_a_second, frame = unpack_from("<HHIIH", head, form + 8)
     size = unpack_from("<I", head, data + 4)[0]
-    bytes_a_second = rate * frame if kind in _PLAIN else bytes_a_second
+    bytes_a_second = rate * frame if kind in PLAIN_WAV else bytes_a_second
     return size / bytes_a_second if bytes_a_second and size not in (0, 0xFFFFFFFF) else None
 
 
