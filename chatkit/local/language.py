@@ -63,6 +63,7 @@ class Language:
                     "Fetch it again (chatkit models fetch), or give another file (--model) or a smaller --window.",
                 ) from None
         _take_signals_back()
+        self._server.handle_metrics()  # answered by its loop: a stop that comes before the loop runs is lost, and hangs
         self._pool = ThreadPoolExecutor(slots, thread_name_prefix="chatkit-slot")
         self._places = asyncio.Semaphore(slots)
         self._mail = _Mail()
@@ -231,7 +232,8 @@ def _parameters(weights: Path, alias: str, window: int, slots: int, threads: int
     params.hostnames = [address]
     params.api_keys = [secrets.token_urlsafe(32)]
     params.cors_origins, params.cors_credentials = "", False
-    params.ui = params.endpoint_slots = params.endpoint_props = params.endpoint_metrics = False
+    params.ui = params.endpoint_slots = params.endpoint_props = False
+    params.endpoint_metrics = True
     return params
 
 
