@@ -1,5 +1,6 @@
 """Weights are found or fetched whole, checked by their digest, by two at once too; and what is missing is said."""
 
+import ast
 import hashlib
 import http.server
 import os
@@ -301,3 +302,15 @@ def test_a_parent_that_dies_in_mid_fetch_leaves_no_tool_behind(tmp_path, monkeyp
             finally:
                 release.set()
                 server.kill()
+
+
+def test_only_the_weights_know_which_model_is_the_default_and_only_one_table_how_it_writes():
+    house = Path(weights.__file__).parents[1]
+    knowing = {
+        path.relative_to(house).as_posix()
+        for path in house.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Name | ast.Attribute) and "SMOLLM2" in ast.unparse(node)
+        or isinstance(node, ast.Constant) and isinstance(node.value, str) and weights.SMOLLM2.alias in node.value
+    }  # fmt: skip
+    assert knowing == {"local/weights.py"}

@@ -303,7 +303,117 @@ def test_a_wav_whose_length_was_never_filled_in_is_whole():
     assert streamed.duration == wrong.duration == len(samples()) / RATE
 
 
+# what an endpoint says in another way, or not at all
+
+
+def answered(answer, **given):
+    """The transcript of one clip that is answered so."""
+    with Hearing(lambda form: reply(200, answer)) as endpoint:
+        return chatkit.transcribe(encoded("wav"), model=MODEL, client=endpoint.client, **given), endpoint.forms
+
+
+SPOKEN = {"text": "One two.", "segments": [{"start": 1.0, "end": 3.0, "text": "One two."}]}
+TIMED = [{"word": "One", "start": 1.0, "end": 2.0}, {"word": "two.", "start": 2.0, "end": 3.0}]
+NO_WORDS = "the times of words were asked for, and none came back"
+
+
+def test_words_that_were_asked_for_and_did_not_come_are_told():
+    said, _ = answered(SPOKEN, words=True)
+    assert (said.words, said.notes) == ((), (NO_WORDS,))
+    assert answered(SPOKEN)[0].notes == ()
+    assert NO_WORDS not in answered({"text": ""}, words=True)[0].notes
+
+
+@pytest.mark.parametrize("name", ["word", "text"])
+def test_words_within_the_segments_are_found(name):
+    inside = [{name: item["word"], "start": item["start"], "end": item["end"]} for item in TIMED]
+    said, _ = answered({"text": "One two.", "segments": [{**SPOKEN["segments"][0], "words": inside}]}, words=True)
+    assert (said.words, said.notes) == ((Word(1.0, 2.0, "One"), Word(2.0, 3.0, "two.")), ())
+
+
+def scaled(value, times):
+    return {**value, "start": times(value["start"]), "end": times(value["end"])}
+
+
+@pytest.mark.parametrize(
+    ("times", "notes"),
+    [
+        (str, ()),
+        (lambda t: f" {t:.3f} ", ()),
+        (lambda t: round(t * 1e9), ("the times came in nanoseconds, and were read so",)),
+        (lambda t: round(t * 1e6), ("the times came in microseconds, and were read so",)),
+        (lambda t: str(round(t * 3e3)), ("the times came in milliseconds, and were read so",)),
+    ],
+)
+def test_times_as_text_and_in_other_units_are_read(times, notes):
+    answer = {
+        "text": "One two.", "segments": [scaled(item, times) for item in SPOKEN["segments"]],
+        "words": [scaled(item, times) for item in TIMED],
+    }  # fmt: skip
+    said, _ = answered(answer, words=True)
+    factor = 3.0 if notes and "milli" in notes[0] else 1.0
+    assert said.segments == (Segment(1.0 * factor, min(3.0 * factor, said.duration), "One two."),)
+    assert (said.words[0].start, said.words[0].end, said.notes) == (1.0 * factor, 2.0 * factor, notes)
+    assert "One two." in said.to_srt()
+
+
+def test_what_the_local_server_tells_beside_the_text_is_noted_with_the_times_of_the_whole():
+    told = {
+        **SPOKEN, "language": "english", "unheard": [{"start": 4.0, "end": 6.5}],
+        "languages": [{"code": "en"}, {"code": "de"}],
+    }  # fmt: skip
+    said, _ = answered(told)
+    assert said.notes == ("speech from 0:04 to 0:06 gave no text", "several languages were heard: English, German")
+    nothing, _ = answered({"text": "", "unheard": [{"start": 1.0, "end": 9.0}]})
+    assert nothing.notes == ("speech from 0:01 to 0:09 gave no text",)
+    with Hearing(lambda form: reply(200, {"text": "x", "unheard": [{"start": 1, "end": 2}]})) as endpoint:
+        job = jobs.start("transcribe", lecture(3), model=MODEL, client=endpoint.client, limits=SMALL)
+        notes = [note for note in job.wait().notes if "gave no text" in note]
+    assert notes == [f"speech from 0:{at:02} to 0:{at + 1:02} gave no text" for at in (1, 11, 22)]
+
+
+def diarized(form):
+    segments = [
+        {"type": "transcript.text.segment", "id": str(n), "start": n + 0.0, "end": n + 1.0, "speaker": who, "text": f"{who}."}
+        for n, who in enumerate(("A", "B", "Ada"))
+    ]
+    return reply(200, {"text": "A. B. Ada.", "task": "transcribe", "duration": 3.0, "segments": segments})
+
+
+def test_speakers_of_different_parts_are_kept_apart_but_those_that_are_known():
+    with Hearing(diarized) as endpoint:
+        said = jobs.start(
+            "transcribe", lecture(3), model="gpt-4o-transcribe-diarize", client=endpoint.client, limits=SMALL,
+            known_speaker_names=["Ada"], known_speaker_references=["data:audio/wav;base64,UklGRg=="],
+        ).wait()  # fmt: skip
+    names = [segment.speaker for segment in said.segments]
+    assert names == ["A-1", "B-1", "Ada", "A-2", "B-2", "Ada", "A-3", "B-3", "Ada"]
+    assert said.notes == ("each part names its speakers anew: A-1 and A-2 need not be one person",)
+    assert said.to_text().splitlines()[:4] == ["A-1: A.", "B-1: B.", "Ada: Ada.", "A-2: A."]
+
+
+@pytest.mark.parametrize(
+    ("language", "sent", "noted"),
+    [
+        ("en-US", ["en"], True), ("pt_BR", ["pt"], True), ("zh-Hant-TW", ["zh"], True), ("gsw-CH", ["gsw"], True),
+        ("EN", ["en"], False), ("German", ["de"], False), ("xx", ["xx"], False),
+        ("auto", None, False), ("", None, False), (" Detect ", None, False),
+    ],
+)  # fmt: skip
+def test_a_language_goes_out_by_its_code_and_what_was_changed_is_told(language, sent, noted):
+    said, [form] = answered(SPOKEN, language=language)
+    assert form.fields.get("language") == sent
+    assert said.notes == ((f"the language was asked for as {sent[0]!r}, not as {language!r}",) if noted else ())
+
+
 # refused before anything is sent
+
+
+def test_a_prompt_that_no_server_takes_is_refused():
+    with pytest.raises(InputError, match="prompt has 60,001 characters; a model reads a few hundred words of it"):
+        chatkit.transcribe(encoded("mp3"), prompt="a" * 60_001)
+    with pytest.raises(InputError, match="prompt has 20,001 characters"):
+        chatkit.transcribe(encoded("mp3"), prompt="あ" * 20_001)
 
 
 def test_what_a_model_cannot_do_is_refused_before_anything_is_sent(monkeypatch):

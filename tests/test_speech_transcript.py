@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatkit import Transcript
+from chatkit.audio import subtitles
+from chatkit.audio.subtitles import Cue
 from chatkit.exceptions import InputError
-from chatkit.speech import subtitles
-from chatkit.speech.subtitles import Cue
 from chatkit.speech.timed import Audio, Missing, Segment, Word, clock
 
 SAID = Transcript(

@@ -54,16 +54,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="chatkit serve",
         description="A small real language model and a Whisper on this machine, behind the OpenAI API. "
-        "SmolLM2-135M-Instruct has a window of 8192 tokens, and each request its own; an answer for which no limit is "
-        f"asked ends after {LOCAL_LONGEST}. Whisper base hears files of up to 25 MB and four hours.",
+        f"{weights.DEFAULT.alias} has a window of {weights.DEFAULT.window} tokens, and each request its own; an answer "
+        f"for which no limit is asked ends after {LOCAL_LONGEST}. {whisper.ALIAS} hears files of up to 25 MB and four "
+        "hours.",
     )
     parser.add_argument("command", nargs="?", choices=["serve", "fetch"], default="serve", help="default: serve")
-    parser.add_argument("--model", help="a GGUF file, or org/repo:file.gguf on the hub; default: SmolLM2-135M-Instruct")
+    parser.add_argument("--model", help=f"a GGUF file, or org/repo:file.gguf on the hub; default: {weights.DEFAULT.alias}")
     parser.add_argument(
         "--whisper",
         default=os.environ.get("CHATKIT_WHISPER") or None,
         help="a folder with a Whisper model in CTranslate2's form, or org/repo on the hub; default: CHATKIT_WHISPER, "
-        "else Whisper base",
+        f"else {whisper.ALIAS}",
     )
     parser.add_argument(
         "--speech-idle", type=float, default=10.0, metavar="MINUTES",
@@ -114,7 +115,7 @@ def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], 
 
     with _bind(listen.bind, options) as sock:
         threads = options.threads or machine.threads(shared=options.with_parent)
-        alias = weights.SMOLLM2.alias if options.model is None else path.stem
+        alias = weights.DEFAULT.alias if options.model is None else path.stem
         model = language.Language(
             path,
             alias,

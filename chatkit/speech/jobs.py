@@ -123,7 +123,7 @@ def start(
     if task not in ("transcribe", "translate"):
         raise InputError(f"The task is {task!r}.", "It is 'transcribe' or 'translate'.")
     given = {k: v for k, v in parameters.items() if v is not None}
-    ask = Ask(task, model, words, mended_all(given, "parameters"))
+    ask = Ask.of(task, model, words, mended_all(given, "parameters"))
     name = typed.name_or_none(name, "name")
     ask.check()
     source.check(audio, rate)

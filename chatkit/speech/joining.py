@@ -4,6 +4,7 @@ In: parts and the endpoint's objects for them. Out: text, segments, words. Where
 words that both have are found, by their times and by their letters, and stand once.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +12,14 @@ from difflib import SequenceMatcher
 from itertools import pairwise
 from typing import Any
 
-from chatkit.speech.timed import Missing, Segment, Word, clock
+from chatkit.audio.languages import title_of
+from chatkit.speech.timed import Missing, Segment, Word, clock, concatenated
 
 TAIL = 60
 """Words of a text without times in which an overlap is looked for."""
 ENOUGH = 2
 """Words in a row that both sides must have."""
+UNITS = {1: "seconds", 1e-3: "milliseconds", 1e-6: "microseconds", 1e-9: "nanoseconds"}
 SAME = 1.0
 """Seconds by which the times of one word may differ between two parts."""
 
@@ -33,21 +36,28 @@ class Heard:
     segments: tuple[Segment, ...] = ()
     words: tuple[Word, ...] = ()
     language: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def read(payload: Mapping[str, Any], start: float, end: float, after: float, before: float) -> Heard:
     """The endpoint's object for one part, its times moved to those of the whole."""
+    listed = _dicts(payload.get("segments"))
+    timed = _dicts(payload.get("words")) or [word for item in listed for word in _dicts(item.get("words"))]
+    unit = _unit([*listed, *timed], end - start)
     segments = tuple(
-        Segment(*_times(item, start, end), text, _word(item.get("speaker")))
-        for item in _dicts(payload.get("segments"))
+        Segment(*_times(item, start, end, unit), text, _word(item.get("speaker")))
+        for item in listed
         if (text := str(item.get("text") or "").strip())
     )
     words = tuple(
-        Word(*_times(item, start, end), text)
-        for item in _dicts(payload.get("words"))
-        if (text := str(item.get("word") or "").strip())
+        Word(*_times(item, start, end, unit), text)
+        for item in timed
+        if (text := str(item.get("word") or item.get("text") or "").strip())
     )
-    return Heard(start, end, after, before, str(payload.get("text") or "").strip(), segments, words, _language(payload))
+    notes = [f"the times came in {UNITS[unit]}, and were read so"] if unit != 1 else []
+    notes += [*_unheard(payload, start, end), *_languages(payload)]
+    text = str(payload.get("text") or "").strip()
+    return Heard(start, end, after, before, text, segments, words, _language(payload), tuple(notes))
 
 
 def join(heard: Sequence[Heard]) -> tuple[str, tuple[Segment, ...], tuple[Word, ...]]:
@@ -56,7 +66,7 @@ def join(heard: Sequence[Heard]) -> tuple[str, tuple[Segment, ...], tuple[Word, 
     for i, (left, right) in enumerate(pairwise(heard)):
         if left.end > right.start + 0.001:
             parts[i], parts[i + 1] = _joined(parts[i], right)
-    text = _concatenated([part.text for part in parts])
+    text = concatenated([part.text for part in parts])
     return text, tuple(s for part in parts for s in part.segments), tuple(w for part in parts for w in part.words)
 
 
@@ -70,7 +80,7 @@ def with_marks(heard: Sequence[Heard], missing: Sequence[Missing], text: str) ->
             said[gap.start] = f"{begun} [the rest up to {clock(gap.end)} is missing]"
         else:
             said[gap.start] = f"[{clock(gap.start)}–{clock(gap.end)} is missing]"
-    return _concatenated([piece for _, piece in sorted(said.items())])
+    return concatenated([piece for _, piece in sorted(said.items())])
 
 
 def _joined(left: Heard, right: Heard) -> tuple[Heard, Heard]:
@@ -107,7 +117,7 @@ def _only(part: Heard, words: list[Word]) -> Heard:
         if len(left) < len(own):
             segment = replace(segment, start=left[0].start, end=left[-1].end, text=_spaced(left))
         segments.append(segment)
-    text = _concatenated([s.text for s in segments]) if segments else _spaced(words)
+    text = concatenated([s.text for s in segments]) if segments else _spaced(words)
     return replace(part, text=text, segments=tuple(segments), words=tuple(words))
 
 
@@ -136,26 +146,50 @@ def _plain(word: str) -> str:
 
 
 def _spaced(words: Sequence[Word]) -> str:
-    return _concatenated([w.text for w in words])
+    return concatenated([w.text for w in words])
 
 
-def _concatenated(texts: Sequence[str]) -> str:
-    """Texts with a space between them, but not between two that are written without."""
-    text = ""
-    for piece in filter(None, texts):
-        near = text[-1:] > "\u2e7f" and piece[:1] > "\u2e7f"
-        text = f"{text}{'' if near or not text else ' '}{piece}"
-    return text
-
-
-def _times(item: Mapping[str, Any], start: float, end: float) -> tuple[float, float]:
-    first, last = (_number(item.get(key)) for key in ("start", "end"))
+def _times(item: Mapping[str, Any], start: float, end: float, unit: float = 1) -> tuple[float, float]:
+    first, last = (_number(item.get(key)) * unit for key in ("start", "end"))
     begin = min(max(start + first, start), end)
     return round(begin, 3), round(min(max(start + last, begin), end), 3)
 
 
+def _unit(timed: Sequence[Mapping[str, Any]], length: float) -> float:
+    """What the times are in, as a part of a second: seconds, unless they lie far beyond the audio, as LocalAI's did.
+
+    >>> _unit([{"start": 0, "end": 3_500_000_000}], 4.0), _unit([{"start": 0.5, "end": 900.0}], 10.0)
+    (1e-09, 1)
+    """
+    last = max((_number(item.get(key)) for item in timed for key in ("start", "end")), default=0.0)
+    if last <= length * 1.1 + 30:
+        return 1
+    fitting = next((unit for unit in UNITS if unit != 1 and last * unit <= length * 1.1 + 1), 1)
+    # so few thousandths of the audio would be as odd as so many seconds beyond it
+    return 1 if fitting == 1e-3 and last * fitting < length / 2 else fitting
+
+
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value == value else 0.0
+    """A number, which some write as text; 0 for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return 0.0
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return 0.0
+    return number if math.isfinite(number) else 0.0
+
+
+def _unheard(payload: Mapping[str, Any], start: float, end: float) -> list[str]:
+    """The local server's word of speech in which nothing was understood."""
+    spans = [_times(item, start, end) for item in _dicts(payload.get("unheard"))]
+    return [f"speech from {clock(first)} to {clock(last)} gave no text" for first, last in spans]
+
+
+def _languages(payload: Mapping[str, Any]) -> list[str]:
+    """More than one language, where the endpoint tells of them."""
+    codes = list(dict.fromkeys(code for item in _dicts(payload.get("languages")) if (code := _word(item.get("code")))))
+    return [f"several languages were heard: {', '.join(map(title_of, codes))}"] if len(codes) > 1 else []
 
 
 def _dicts(value: Any) -> list[Mapping[str, Any]]:

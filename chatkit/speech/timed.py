@@ -4,7 +4,9 @@ In: nothing. Out: to whatever reads or shows a transcript.
 """
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 NO_SPEECH = "no speech found"
 
@@ -70,3 +72,34 @@ def clock(seconds: float) -> str:
     whole = math.floor(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def by_speaker(segments: Sequence[Segment], missing: Sequence[Missing] = ()) -> str:
+    """What each speaker said in turn, a line for each, with a mark where something is missing; "" where none is known."""
+    if not any(segment.speaker for segment in segments):
+        return ""
+    said = [(segment.start, segment.speaker or "", segment.text) for segment in segments]
+    marks = [(gap.start, "", f"[{clock(gap.start)}–{clock(gap.end)} is missing]") for gap in missing]
+    turns = groupby(sorted([*said, *marks], key=lambda one: one[0]), key=lambda one: one[1])
+    return "\n".join(f"{who}: {_run(turn)}" if who else _run(turn) for who, turn in turns)
+
+
+def _run(turn: Iterable[tuple[float, str, str]]) -> str:
+    return concatenated([" ".join(text.split()) for _, _, text in turn])
+
+
+def concatenated(texts: Sequence[str]) -> str:
+    """Texts with a space between them, but not between two that are written without.
+
+    >>> concatenated(["Hello", "there"]), concatenated(["今天", "好"]), concatenated(["오늘", "아침"])
+    ('Hello there', '今天好', '오늘 아침')
+    """
+    text = ""
+    for piece in filter(None, texts):
+        near = _is_written_without(text[-1:]) and _is_written_without(piece[:1])
+        text = f"{text}{'' if near or not text else ' '}{piece}"
+    return text
+
+
+def _is_written_without(character: str) -> bool:
+    return character > "\u2e7f" and not "\uac00" <= character <= "\ud7a3"

@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 from chatkit import typed
 from chatkit.api.speech_models import END_OF_WHISPER, HOSTED_TRANSLATE
+from chatkit.audio import subtitles
 from chatkit.exceptions import InputError
 from chatkit.ledger.record import NOTHING, Outcome, Usage, UsageRecord
 from chatkit.signs import fit_to_print
-from chatkit.speech import subtitles
+from chatkit.speech import timed
 from chatkit.speech.timed import NO_SPEECH, Audio, Missing, Segment, Word, clock
 
 
@@ -61,8 +62,14 @@ class Transcript:
         return None if self.usage.unpriced_calls else self.usage.cost
 
     def to_text(self) -> str:
-        """The text."""
-        return self.text
+        """The text; where speakers are told apart, a line for each turn, named by who speaks.
+
+        >>> said = Transcript("Hello. Hi.", segments=(Segment(0, 1, "Hello.", "Ada"), Segment(1, 2, "Hi.", "Bob")))
+        >>> print(said.to_text())
+        Ada: Hello.
+        Bob: Hi.
+        """
+        return timed.by_speaker(self.segments, self.missing) or self.text
 
     def to_srt(self) -> str:
         """Subtitles in the SubRip form. Raises InputError where the model gave no times."""
@@ -99,7 +106,7 @@ class Transcript:
                 f"There are no times: {self.model or 'the model'} gives text only.",
                 f"Ask {HOSTED_TRANSLATE} (until {END_OF_WHISPER}) or the local Whisper, which give times.",
             )
-        return subtitles.cues(self.segments, self.words)
+        return subtitles.cues(self.segments, self.words, self.duration)
 
     def __str__(self) -> str:
         return self.text

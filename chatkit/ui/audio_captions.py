@@ -5,29 +5,24 @@ In: sizes, times, progress, transcripts. Out: short sentences that an uploader s
 
 from decimal import Decimal
 
+from chatkit.audio.languages import CODES, COMMON, NAMES, title_of
 from chatkit.captions import cost_caption, sentences
 from chatkit.endpoint.reply import Progress
 from chatkit.ledger.record import Usage
 from chatkit.speech.timed import clock
 from chatkit.speech.transcript import Transcript
 
-LANGUAGES = {
-    "ar": "Arabic", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek", "en": "English", "es": "Spanish",
-    "fa": "Persian", "fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian",
-    "id": "Indonesian", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "no": "Norwegian",
-    "pl": "Polish", "pt": "Portuguese", "ro": "Romanian", "ru": "Russian", "sv": "Swedish", "tr": "Turkish",
-    "uk": "Ukrainian", "vi": "Vietnamese", "zh": "Chinese",
-}  # fmt: skip
-"""The languages that are offered by name; any other code may be typed."""
+LANGUAGES = {code: title_of(code) for code in COMMON}
+"""The languages that are offered by name; any other may be typed."""
 
 
 def language_code(said: str) -> str | None:
-    """The code of a language that was typed by its name or its code; None for an empty text.
+    """The code of a language that was typed by its name; what else was typed as it is, None for an empty text.
 
     >>> language_code("Spanish"), language_code("pt-BR"), language_code("")
     ('es', 'pt-BR', None)
     """
-    return next((code for code, name in LANGUAGES.items() if name.lower() == said.lower()), said or None)
+    return CODES.get(said.strip().lower(), said.strip() or None)
 
 
 def size_caption(size: int) -> str:
@@ -67,7 +62,7 @@ def transcript_caption(said: Transcript, *, edited: bool, local: bool) -> str:
     >>> transcript_caption(Transcript("Hola.", language="es", duration=83.9, model="whisper"), edited=True, local=True)
     'Spanish · 1:23 · whisper · edited'
     """
-    language = LANGUAGES.get(said.language or "", (said.language or "").capitalize())
+    language = title_of(said.language or "") if said.language in NAMES else (said.language or "").capitalize()
     length = "" if said.duration is None else clock(said.duration)
     cost = cost_caption(said.usage, local=local) if said.records else ""
     return " · ".join(part for part in (language, length, said.model, cost, "edited" if edited else "") if part)
