@@ -146,6 +146,24 @@ def test_the_language_changes_where_the_model_is_sure_of_it_and_has_heard_enough
     assert tongue.is_multilingual
 
 
+def test_the_first_language_is_the_likeliest_however_unsure_the_model_is():
+    tongue = Tongue(Engine([("<|en|>", 0.2), ("<|de|>", 0.3)], [("<|en|>", 0.4), ("<|de|>", 0.3)]), None)
+    for _ in range(2):
+        assert tongue.detect_language(None)[0][0] == ("<|de|>", 0.3)
+    assert tongue.language == "de"
+
+
+def test_a_short_first_stretch_is_put_together_with_what_follows_to_find_its_language(found, monkeypatch):
+    model = Scripted([], [], language="fr")
+    list(Ear(model, JOB).hear(AUDIO, 0.0))
+    assert [given["language"] for _, given in model.calls] == ["fr", "fr"]
+    monkeypatch.setattr(model, "detect_language", None)
+    for there in ([Stretch(0, 2 * RATE)], [Stretch(0, 10 * RATE), Stretch(12 * RATE, 13 * RATE)]):
+        monkeypatch.setattr(stretches, "stretches", lambda audio, there=there: there)
+        model.answers = [[] for _ in there]
+        list(Ear(model, JOB).hear(AUDIO, 0.0))
+
+
 def test_where_the_language_changes_in_mid_speech_the_rest_is_heard_anew_without_what_was_said_before():
     german = [("<|de|>", 0.9), ("<|en|>", 0.05)]
     tongue = Tongue(Engine(german, german), "en")

@@ -374,7 +374,14 @@ def test_what_the_local_server_tells_beside_the_text_is_noted_with_the_times_of_
 
 def diarized(form):
     segments = [
-        {"type": "transcript.text.segment", "id": str(n), "start": n + 0.0, "end": n + 1.0, "speaker": who, "text": f"{who}."}
+        {
+            "type": "transcript.text.segment",
+            "id": str(n),
+            "start": n + 0.0,
+            "end": n + 1.0,
+            "speaker": who,
+            "text": f"{who}.",
+        }
         for n, who in enumerate(("A", "B", "Ada"))
     ]
     return reply(200, {"text": "A. B. Ada.", "task": "transcribe", "duration": 3.0, "segments": segments})

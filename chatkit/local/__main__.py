@@ -59,7 +59,9 @@ def _parser() -> argparse.ArgumentParser:
         "hours.",
     )
     parser.add_argument("command", nargs="?", choices=["serve", "fetch"], default="serve", help="default: serve")
-    parser.add_argument("--model", help=f"a GGUF file, or org/repo:file.gguf on the hub; default: {weights.DEFAULT.alias}")
+    parser.add_argument(
+        "--model", help=f"a GGUF file, or org/repo:file.gguf on the hub; default: {weights.DEFAULT.alias}"
+    )
     parser.add_argument(
         "--whisper",
         default=os.environ.get("CHATKIT_WHISPER") or None,

@@ -56,6 +56,8 @@ async def read(request: Request) -> Form:
         async with asyncio.timeout(UPLOAD_SECONDS):
             return _form(await parser.parse())
     except MultiPartException as error:
+        if "maximum size" in error.message:
+            raise _too_long() from None
         raise ApiError(400, f"The form cannot be read: {error.message}", code="invalid_form") from None
     except TimeoutError:
         raise ApiError(
@@ -93,6 +95,14 @@ def _form(data: FormData) -> Form:
     if form.file and (form.file.size or 0) > LARGEST_FILE:
         raise _too_large()
     return form
+
+
+def _too_long() -> ApiError:
+    return ApiError(
+        400, f"A field beside the file holds more than {BESIDES:,} bytes. If it is the prompt: Whisper reads the last few "
+        "hundred words of it, so send those.",
+        param="prompt", code="string_above_max_length",
+    )  # fmt: skip
 
 
 def _too_large() -> ApiError:

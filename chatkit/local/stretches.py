@@ -26,6 +26,8 @@ WORTH_TELLING = 1.0
 """Seconds of a stretch without text that are told: what is shorter is as often a cough."""
 FIRST = 30
 """Seconds of speech by which the first language is found."""
+ENOUGH = 10
+"""Seconds of a first stretch that tells its language itself: what is shorter is put together with what follows."""
 FRAMES = 100
 """Columns of a spectrogram for each second."""
 TO_SWITCH = 3.0
@@ -62,7 +64,7 @@ class Tongue:
     It stands where faster-whisper asks its engine for the language of what it is about to write.
     """
 
-    def __init__(self, engine: Any, language: str) -> None:
+    def __init__(self, engine: Any, language: str | None) -> None:
         self._engine = engine
         self.language = language
         self.said = False
@@ -81,7 +83,8 @@ class Tongue:
         found = dict(self._engine.detect_language(encoded)[0])
         token = max(found, key=lambda each: found[each])
         now = f"<|{self.language}|>"
-        if self._seconds >= TO_SWITCH and found[token] >= max(SURE, SURER * found.get(now, 0.0)):
+        surely = self._seconds >= TO_SWITCH and found[token] >= max(SURE, SURER * found.get(now, 0.0))
+        if self.language is None or surely:
             changed, self.language, now = token != now, token[2:-2], token
             if changed and self.said:
                 raise OtherLanguageError
@@ -93,7 +96,7 @@ class Ear:
 
     def __init__(self, model: WhisperModel, job: Line) -> None:
         self._model, self._engine, self._job = model, model.model, job
-        self._now: str | None = job["language"]
+        self._now: str | None = job["language"] or (None if self._engine.is_multilingual else "en")
         self._seconds: dict[str, float] = {}
         self.unheard: list[tuple[float, float]] = []
 
@@ -110,7 +113,7 @@ class Ear:
     def hear(self, audio: Samples, offset: float) -> Iterator[Line]:
         """The segments in these samples, which begin `offset` seconds into the whole."""
         found = stretches(audio)
-        if found and self._now is None:
+        if self._now is None and len(found) > 1 and found[0].end - found[0].start < ENOUGH * RATE:
             self._now = self._first_language(audio, found)
         for stretch in found:
             yield from self._stretch(audio, stretch, offset)
@@ -151,8 +154,6 @@ class Ear:
             yield line
 
     def _first_language(self, audio: Samples, found: list[Stretch]) -> str:
-        if not self._engine.is_multilingual:
-            return "en"
         speech = np.concatenate([audio[each.start : each.end] for each in found])[: FIRST * RATE]
         return str(self._model.detect_language(speech)[0])
 
@@ -173,11 +174,11 @@ class Ear:
         """The model's own work; the language is followed where none was asked for."""
         job, model, before = self._job, self._model, self._model.model
         follow = job["language"] is None and self._engine.is_multilingual
-        tongue = Tongue(self._engine, str(self._now))
+        tongue = Tongue(self._engine, self._now)
         try:
             model.model = tongue if follow else self._engine
             segments, _ = model.transcribe(
-                speech, language=self._now, task=job["task"], initial_prompt=job["prompt"], multilingual=follow,
+                speech, language=self._now or "en", task=job["task"], initial_prompt=job["prompt"], multilingual=follow,
                 word_timestamps=job["words"], temperature=job["temperature"] or WARMER,
                 hallucination_silence_threshold=2.0 if job["words"] else None,
             )  # fmt: skip
