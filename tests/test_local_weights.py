@@ -310,7 +310,7 @@ def test_only_the_weights_know_which_model_is_the_default_and_only_one_table_how
         path.relative_to(house).as_posix()
         for path in house.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Name | ast.Attribute) and "SMOLLM2" in ast.unparse(node)
-        or isinstance(node, ast.Constant) and isinstance(node.value, str) and weights.SMOLLM2.alias in node.value
+        if (isinstance(node, ast.Name | ast.Attribute) and "SMOLLM2" in ast.unparse(node))
+        or (isinstance(node, ast.Constant) and isinstance(node.value, str) and weights.SMOLLM2.alias in node.value)
     }  # fmt: skip
     assert knowing == {"local/weights.py"}
