@@ -13,15 +13,6 @@ NUMBERS = " ".join(str(n) for n in range(1, 301))
 BLOCKED = "import os, time\nwhile not os.path.exists({flag!r}):\n    time.sleep(0.02)\nprint('released')"
 
 
-@pytest.fixture
-def panel(notebook: Notebook, endpoint: ScriptedEndpoint) -> Panel:
-    notebook.open(setup(endpoint), "", "", "")
-    notebook.run(0)
-    shown = Panel(notebook)
-    shown.wait_idle()
-    return shown
-
-
 def assert_stopped(situation: str, panel: Panel, exchange: Exchange, clicked: float, shown: float) -> None:
     panel.until(lambda: exchange.closed is not None)
     assert not exchange.finished
@@ -127,6 +118,7 @@ def test_stop_works_while_an_unrelated_cell_runs(panel: Panel, endpoint: Scripte
     assert panel.notebook.output(1) == "released\n"
 
 
+@pytest.mark.own_page
 def test_stop_interrupts_the_cell_where_messages_wait_behind_it(
     notebook: Notebook, endpoint: ScriptedEndpoint, tmp_path: Path
 ):
@@ -152,6 +144,7 @@ def test_stop_interrupts_the_cell_where_messages_wait_behind_it(
     assert notebook.python("[chat.run.done, chat.conversation.messages[-1].outcome]") == [True, "cancelled"]
 
 
+@pytest.mark.own_page
 def test_a_reloaded_page_shows_the_talk_and_goes_on(panel: Panel, endpoint: ScriptedEndpoint):
     panel.ask("first")
     panel.wait_answer("You said: first")
@@ -164,6 +157,7 @@ def test_a_reloaded_page_shows_the_talk_and_goes_on(panel: Panel, endpoint: Scri
     assert panel.notebook.python("len(chat.conversation)") == 4
 
 
+@pytest.mark.own_page
 def test_a_page_reloaded_in_mid_stream_catches_up(panel: Panel, endpoint: ScriptedEndpoint):
     panel.notebook.command("docmanager:save")
     panel.ask("count 300")

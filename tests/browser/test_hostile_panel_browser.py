@@ -9,10 +9,12 @@ from panel_page import Panel, setup, write
 from scripted_endpoint import ScriptedEndpoint
 
 TRAPS = """() => {
-    window.hits = [];
+    if (window.hits) return window.hits.splice(0);
+    const own = (name, value) => Object.defineProperty(window, name, { value, writable: true, enumerable: false });
+    own("hits", []);
     const hit = (what) => window.hits.push(what);
     for (const name of ["alert", "confirm", "prompt", "open"]) window[name] = () => hit(name);
-    window.hit = hit;
+    own("hit", hit);
     const execute = window.jupyterapp.commands.execute.bind(window.jupyterapp.commands);
     window.jupyterapp.commands.execute = (...args) => { hit(`command ${args[0]}`); return execute(...args); };
     document.addEventListener("submit", () => hit("submit"), true);
