@@ -65,7 +65,22 @@ class AudioUploader(Widget):
     """
 
     FALLBACK = FALLBACK
-    _esm = pages.module("audio_uploader", "dom", "link", "follow", "slices", "recorder")
+    _esm = pages.module(
+        "audio_uploader",
+        *(
+            "dom",
+            "link",
+            "follow",
+            "amounts",
+            "slices",
+            "recorder",
+            "audio_desk",
+            "uploader_parts",
+            "lines",
+            "player",
+            "drops",
+        ),
+    )
     _css = pages.style("audio_uploader")
     verb = traitlets.Enum(("transcribe", "translate"), "transcribe")
     model = traitlets.Unicode(None, allow_none=True)

@@ -7,8 +7,6 @@
  */
 
 const INTERRUPT_AFTER = 700;
-// the second click of a double click on Send lands on Stop
-const DOUBLE_CLICK = 600;
 const STOP_AGAIN = 2000;
 const UNHEARD_AFTER = 700;
 const OUTLOOK_AFTER = 300;

@@ -53,7 +53,22 @@ class ChatPanel(Widget):
     """
 
     FALLBACK = FALLBACK
-    _esm = pages.module("chat_panel", "dom", "link", "follow", "talk", "inspector", "drawers", "panel_parts")
+    _esm = pages.module(
+        "chat_panel",
+        *(
+            "dom",
+            "link",
+            "follow",
+            "text",
+            "editor",
+            "variants",
+            "talk_keys",
+            "inspector",
+            "talk",
+            "drawers",
+            "panel_parts",
+        ),
+    )
     _css = STYLE + pages.style("chat_panel")
 
     def __init__(self, chat: Chat | None = None, *, save_transcript: bool = False, **chat_arguments: Any) -> None:

@@ -10,6 +10,7 @@
 
 const METER_SILENT = "The kernel does not answer yet. If no cell is running, run this cell to see usage live.";
 const METER_PARTS = ["prompt", "cached", "completion", "reasoning"];
+/** @type {Record<string, string>} */
 const PART_WORDS = { prompt: "prompt", cached: "cached prompt", completion: "completion", reasoning: "reasoning" };
 const PLOT_WIDTH = 300;
 const SVG = "http://www.w3.org/2000/svg";
@@ -158,7 +159,7 @@ function drawRows(ui, state) {
     putWords(name, row.name);
     putWords(tokens, row.tokens);
     putWords(cost, row.cost);
-    [...bars.firstElementChild.children].forEach((part, number) => {
+    [...bars.querySelectorAll("i")].forEach((part, number) => {
       const width = `${Math.round((row.parts[number] / most) * 1000) / 10}%`;
       if (part.style.width !== width) part.style.width = width;
     });
@@ -198,6 +199,7 @@ const shortNumber = (value) => (value >= 1 || value === 0 ? value.toLocaleString
 
 /** A time of day, with its date where the other end of the range has another. @param {number} at @param {number} other */
 function timeOfDay(at, other) {
+  /** @type {Intl.DateTimeFormatOptions} */
   const day = new Date(at).toDateString() === new Date(other).toDateString() ? {} : { month: "short", day: "numeric" };
   return new Date(at).toLocaleString([], { ...day, hour: "2-digit", minute: "2-digit" });
 }

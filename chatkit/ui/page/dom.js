@@ -3,6 +3,9 @@
 
 const FORBIDDEN = "script,iframe,frame,object,embed,form,style,link,meta,base,img,svg,video,audio,input,button,template";
 
+// within so many milliseconds the second click of a double click lands on what the first one put there
+const DOUBLE_CLICK = 600;
+
 /** A name that no other view or request has; crypto.randomUUID is missing on plain http. */
 const newId = () => Date.now().toString(36) + Math.random().toString(36).slice(2, 12);
 
