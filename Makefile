@@ -4,6 +4,7 @@
 # make test-short runs the part of the tests that each Python must pass, with the newest packages (make test-short PYTHON=python3.13)
 # make test-wide  does so on every Python that is on this machine, and with the lowest versions that pyproject.toml allows;
 #                 and it shows many more hostile documents in a browser than make test does (DOCUMENTS=64)
+# make types checks the types of the pages' modules, where there is npm (make test does so where there is tsc)
 # Needs python3 (3.11 or newer) with venv, and make. uv is used where it is there.
 
 PYTHON ?= python3
@@ -21,7 +22,7 @@ SHORT := house main_job notebook_clips audio_opening audio_mono chat_panel usage
 # names what a Python can do; nothing where it does not run (a shim of pyenv's may lead nowhere), or is too old
 VERSION = $(shell $(1) -c "import sys, venv, ensurepip; sys.version_info >= (3, 11) and print('%d.%d' % sys.version_info[:2])" 2>/dev/null)
 
-.PHONY: lab test test-short test-wide test-lowest test-fuzz setup check bench clean
+.PHONY: types lab test test-short test-wide test-lowest test-fuzz setup check bench clean
 
 lab: $(VENV)/lab.stamp
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)
@@ -58,6 +59,9 @@ $(VENV)/short.stamp: pyproject.toml | $(BIN)/python
 	$(PIP) -q $(if $(UV),$(or $(LOWEST),--upgrade),--upgrade --upgrade-strategy eager) -e '.[local,test-core]'
 	$(BIN)/python -m chatkit models fetch
 	touch $@
+
+types:
+	npm exec --yes --package=typescript@7 -- tsc -p tests/jsconfig.json
 
 setup: $(VENV)/lab.stamp
 

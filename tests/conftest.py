@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from panel_wire import ScriptedChat, View, Wire
     from postgres import Cluster
+
+    from chatkit.ui.chat_panel import ChatPanel
 
 GUARD = Path(__file__).parent / "guard"
 HOME = Path(tempfile.mkdtemp(prefix="chatkit-tests-"))
@@ -47,6 +50,47 @@ def server() -> Iterator["Cluster"]:
 
     with postgres.cluster(connections=20) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> "Wire":
+    """All that chat panels send."""
+    from panel_wire import Wire
+
+    from chatkit.ui.chat_panel import ChatPanel
+
+    wire = Wire()
+    monkeypatch.setattr(ChatPanel, "send", lambda _, content, buffers=None: wire.send(content))
+    return wire
+
+
+@pytest.fixture
+def chat() -> "ScriptedChat":
+    """A chat whose turns the test plays."""
+    from panel_wire import ScriptedChat
+
+    return ScriptedChat()
+
+
+@pytest.fixture
+def panel(chat: "ScriptedChat", wire: "Wire") -> Iterator["ChatPanel"]:
+    """A panel of that chat."""
+    from chatkit.ui.chat_panel import ChatPanel
+
+    panel = ChatPanel(chat)
+    yield panel
+    panel.close()
+
+
+@pytest.fixture
+def view(panel: "ChatPanel", wire: "Wire") -> "View":
+    """A view of that panel, which has greeted."""
+    from panel_wire import View
+
+    view = View(panel)
+    wire.views.append(view)
+    view.hello()
+    return view
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from faultserver import FaultServer
+from panel_wire import ScriptedChat, View, Wire
 from test_chat import answer, open_chat, told
-from test_chat_panel import ScriptedChat, View, Wire
 
 from chatkit import offered
 from chatkit.api.models import HOSTED_DEFAULT

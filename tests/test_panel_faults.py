@@ -2,11 +2,10 @@
 
 import math
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from test_chat_panel import PATIENCE, ScriptedChat, View, Wire, ask, complete
+from panel_wire import PATIENCE, ScriptedChat, View, Wire, ask, complete
 
 from chatkit.endpoint.reply import Delta, Reply
 from chatkit.exceptions import EndpointError, InputError
@@ -27,28 +26,6 @@ from chatkit.ui.usage_meter import UsageMeter
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flush, "AGAIN", (0.0, 0.0, 0.0, 0.05))
-
-
-@pytest.fixture
-def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
-    wire = Wire()
-    monkeypatch.setattr(ChatPanel, "send", lambda _, content, buffers=None: wire.send(content))
-    return wire
-
-
-@pytest.fixture
-def panel(wire: Wire) -> Iterator[ChatPanel]:
-    panel = ChatPanel(ScriptedChat())
-    yield panel
-    panel.close()
-
-
-@pytest.fixture
-def view(panel: ChatPanel, wire: Wire) -> View:
-    view = View(panel)
-    wire.views.append(view)
-    view.hello()
-    return view
 
 
 def failing(times: float, error: Exception, real: Any) -> Any:
@@ -195,7 +172,11 @@ def test_a_meter_that_fails_says_so_and_looks_again(monkeypatch):
         assert came.wait_for(lambda: any("ValueError: no look" in str(message) for message in sent), PATIENCE)
     meter.simulate({"type": "hello", "view": "v"})
     with came:
-        assert came.wait_for(lambda: sent[-1].get("state", {}).get("problem") == "", PATIENCE)
+        told = [{"error": "nothing yet"}]
+        assert came.wait_for(
+            lambda: (told + [m["status"] for m in sent if "error" in m.get("status", {})])[-1]["error"] is None,
+            PATIENCE,
+        )
     meter.close()
 
 
@@ -212,7 +193,7 @@ def test_a_look_through_a_file_that_fails_ends(monkeypatch, tmp_path):
     uploader.simulate({"type": "slice", "upload": "u", "offset": 0}, [data])
     uploader.simulate({"type": "end", "upload": "u"})
     with came:
-        assert came.wait_for(lambda: "could not be looked through" in uploader._stage.error, PATIENCE)
+        assert came.wait_for(lambda: "could not be looked through" in str(uploader._error), PATIENCE)
     assert uploader._stage.check is None
     uploader.close()
 

@@ -1,10 +1,9 @@
 """What came beside an answer's words is in sight: notes of a turn, and answers without words."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from test_chat_panel import ScriptedChat, View, Wire, ask
+from panel_wire import View, Wire, ask
 
 from chatkit.api.answer import SPOKEN, UNHEARD, Answer
 from chatkit.chat import Chat
@@ -18,28 +17,6 @@ from chatkit.ui.outlook import outlook
 
 PICTURE = "1 picture came with the answer; chatkit does not show it"
 CALL = {"id": "1", "type": "function", "function": {"name": "lookup", "arguments": "{}"}}
-
-
-@pytest.fixture
-def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
-    wire = Wire()
-    monkeypatch.setattr(ChatPanel, "send", lambda _, content, buffers=None: wire.send(content))
-    return wire
-
-
-@pytest.fixture
-def panel(wire: Wire) -> Iterator[ChatPanel]:
-    panel = ChatPanel(ScriptedChat())
-    yield panel
-    panel.close()
-
-
-@pytest.fixture
-def view(panel: ChatPanel, wire: Wire) -> View:
-    view = View(panel)
-    wire.views.append(view)
-    view.hello()
-    return view
 
 
 def answered(panel: ChatPanel, view: View, wire: Wire, reply: Reply) -> dict[str, Any]:

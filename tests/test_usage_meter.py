@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from panel_wire import View
 from test_ledger_sums import START
 from test_readings import ESTIMATED, HEARD, HOSTILE, MEASURED, UNKNOWN, row
 
@@ -19,6 +21,7 @@ from chatkit.ledger.record import Usage
 from chatkit.ledger.store import UsageStore
 from chatkit.readings import live
 from chatkit.ui import flush, usage_meter
+from chatkit.ui.feed import RETELLS
 from chatkit.ui.usage_meter import UsageMeter
 
 
@@ -34,24 +37,37 @@ class Told:
 
     def __init__(self, store: UsageStore, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
         self.now = 1000.0
-        self.touched = 0
         self.sent: list[dict[str, Any]] = []
-        monkeypatch.setattr(flush.reader, "touch", self._touch)
+        monkeypatch.setattr(flush.reader, "touch", lambda *_, **__: None)
         monkeypatch.setattr(usage_meter.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(UsageMeter, "send", lambda _, content, buffers=None: self._send(content))
         self.meter = UsageMeter("Lesson 1", store=store, **options)
-        monkeypatch.setattr(self.meter, "send", self.sent.append)
+        self.view = View(self.meter, "v1")
 
-    def _touch(self, *_: Any, **__: Any) -> None:
-        self.touched += 1
+    def _send(self, content: dict[str, Any]) -> None:
+        self.sent.append(content)
+        self.view.hear(content)
 
     def flush(self, later: float = 0.5) -> list[dict[str, Any]]:
+        """What is sent when the meter is flushed next."""
         before = len(self.sent)
         self.now += later
         self.pause = self.meter.flush()
         return self.sent[before:]
 
-    def say(self, kind: str, **content: Any) -> None:
-        self.meter.simulate({"type": kind, "view": "v1", **content})
+    def follow(self) -> None:
+        """Have the view greet, look, and say that it has seen it."""
+        self.view.hello()
+        self.flush()
+        self.ack()
+
+    def ack(self) -> None:
+        self.meter.simulate({"type": "ack", "view": "v1", "seq": self.view.seq})
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What the view shows."""
+        return self.view.status
 
 
 @pytest.fixture
@@ -125,51 +141,58 @@ def test_the_budget_is_a_bar(store: UsageStore) -> None:
 
 
 def test_a_call_is_told_once_it_is_written_and_nothing_is_told_twice(told: Told, store: UsageStore) -> None:
-    told.say("hello")
+    told.view.hello()
+    assert [message["type"] for message in told.sent] == ["patch", "snapshot"]
     (first,) = told.flush()
-    assert (first["type"], first["seq"], first["state"]["calls"], first["state"]["title"]) == (
-        "state",
-        1,
-        0,
-        "Lesson 1",
-    )
-    told.say("ack", seq=1)
+    assert (first["type"], first["seq"], first["status"]["calls"], told.status["title"]) == ("patch", 2, 0, "Lesson 1")
+    told.ack()
     assert told.flush() == []
     store.add(row(1, session="Lesson 1", usage=MEASURED))
     (second,) = told.flush()
-    assert (second["seq"], second["state"]["calls"]) == (2, 1)
-    told.say("ack", seq=2)
+    assert (second["seq"], second["status"]["calls"]) == (3, 1)
+    assert not {"title", "budget", "by", "everywhere", "error"} & set(second["status"])  # what did not change
+    told.ack()
     assert [told.flush() for _ in range(3)] == [[], [], []]
 
 
-def test_calls_of_other_sessions_are_shown_on_the_switch_only(told: Told, store: UsageStore) -> None:
-    told.say("hello")
+def test_a_view_that_missed_a_number_asks_for_all_of_it(told: Told, store: UsageStore) -> None:
+    told.follow()
+    real, told.view.hear = told.view.hear, lambda _: None
+    store.add(row(1, session="Lesson 1", usage=MEASURED))
     told.flush()
-    told.say("ack", seq=1)
+    told.view.hear = real
+    store.add(row(2, session="Lesson 1", usage=MEASURED))
+    told.flush()
+    assert (told.view.gaps, told.status["calls"]) == (1, 0)
+    told.view.hello()
+    assert (told.view.seq, told.status["calls"]) == (4, 2)
+
+
+def test_calls_of_other_sessions_are_shown_on_the_switch_only(told: Told, store: UsageStore) -> None:
+    told.follow()
     store.add(row(1, session="Lesson 2", usage=MEASURED))
     assert told.flush() == []
-    told.say("everywhere", value=True)
+    told.meter.simulate({"type": "everywhere", "id": "1", "view": "v1", "value": True})
     assert told.meter.everywhere is True
-    (all_of_them,) = told.flush()
-    assert (all_of_them["state"]["calls"], all_of_them["state"]["title"]) == (1, "All notebooks")
+    told.flush()
+    assert (told.status["calls"], told.status["title"]) == (1, "All notebooks")
     told.meter.everywhere = False
-    assert told.flush()[0]["state"]["calls"] == 0
+    told.flush()
+    assert told.status["calls"] == 0
+    told.meter.simulate({"type": "everywhere", "id": "1", "view": "v1", "value": True})  # the same click, again
+    assert told.meter.everywhere is False
 
 
 def test_a_call_of_another_process_is_seen(told: Told, store: UsageStore, tmp_path: Path) -> None:
-    told.say("hello")
-    told.flush()
-    told.say("ack", seq=1)
+    told.follow()
     other = UsageStore(tmp_path / "usage.sqlite")
     other.add(row(1, session="Lesson 1", usage=MEASURED))
     other.close()
-    assert told.flush()[0]["state"]["calls"] == 1
+    assert told.flush()[0]["status"]["calls"] == 1
 
 
 def test_the_store_is_not_read_while_nothing_is_written(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    told.say("hello")
-    told.flush()
-    told.say("ack", seq=1)
+    told.follow()
     monkeypatch.setattr(usage_meter, "state", lambda *_: pytest.fail("the store was read"))
     for _ in range(5):
         told.flush()
@@ -178,38 +201,57 @@ def test_the_store_is_not_read_while_nothing_is_written(told: Told, monkeypatch:
 def test_it_looks_twice_a_second_at_most_and_less_often_at_a_large_store(
     told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told.say("hello")
+    told.follow()
     told.flush()
     assert told.pause == 0.5
+    looks = []
     real = usage_meter.state
 
     def slow(*arguments: Any) -> Any:
+        looks.append(told.now)
         told.now += 0.2
         return real(*arguments)
 
     monkeypatch.setattr(usage_meter, "state", slow)
-    told.say("everywhere", value=True)
+    told.meter.everywhere = True
     told.flush()
-    assert told.pause == pytest.approx(2.0)
+    assert told.meter._look_at - looks[0] == pytest.approx(2.0)
+    told.meter._seen = ()
+    told.flush(0.5)
+    assert len(looks) == 1
+    told.flush(2.0)
+    assert len(looks) == 2
 
 
-def test_a_state_that_no_view_confirms_is_told_again_and_then_seldom_looked_at(told: Told) -> None:
-    assert len(told.flush()) == 1
-    assert told.flush(0.5) == []
-    assert told.flush(2.0)[0]["seq"] == 1
-    for _ in range(40):
-        told.flush(2.0)
-    assert len(told.sent) == usage_meter.TOLD_AT_MOST
+def test_a_page_that_greets_does_not_wait_for_a_store_that_is_held(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, greeted = usage_meter.state, []
+
+    def held(*arguments: Any) -> Any:
+        page = threading.Thread(target=lambda: (told.view.hello(), greeted.append(True)), daemon=True)
+        page.start()
+        page.join(10)
+        return real(*arguments)
+
+    monkeypatch.setattr(usage_meter, "state", held)
+    told.flush()
+    assert greeted == [True]
+
+
+def test_the_last_number_is_told_again_until_a_view_has_it_and_then_the_store_is_seldom_looked_at(told: Told) -> None:
+    told.view.hello()
+    told.flush()
+    told.view.hear = lambda _: None
+    again = [message["type"] for _ in range(400) for message in told.flush(0.5)]
+    assert again == ["tail"] * RETELLS
+    told.flush(5.0)
     assert told.pause == usage_meter.PAUSE_ALONE
-    told.say("hello")
-    assert told.flush()[0]["seq"] == 1
+    told.follow()
+    told.flush()
     assert told.pause == 0.5
 
 
 def test_a_view_that_says_goodbye_is_not_waited_for(told: Told, store: UsageStore) -> None:
-    told.say("hello")
-    told.flush()
-    told.say("ack", seq=1)
+    told.follow()
     told.meter.simulate({"type": "hello", "view": "v2"})
     told.meter.simulate({"type": "bye", "view": "v2"})
     told.flush()
@@ -220,8 +262,10 @@ def test_a_store_that_cannot_be_read_is_said_in_the_meter(told: Told, monkeypatc
     def broken(*_: Any) -> Any:
         raise StoreError("The usage store is ill.", "Wait.")
 
+    told.view.hello()
     monkeypatch.setattr(usage_meter, "state", broken)
-    assert told.flush()[0]["state"]["problem"] == "The usage store is ill. Wait."
+    told.flush()
+    assert told.status["error"]["text"] == "The usage store is ill. Wait."
     monkeypatch.undo()
 
 
@@ -245,8 +289,8 @@ def test_nothing_of_the_usage_is_in_a_synced_trait(told: Told, store: UsageStore
 def test_a_closed_meter_says_nothing_more(told: Told) -> None:
     told.meter.close()
     told.meter.close()
-    told.say("hello")
-    assert told.meter.flush() is None
+    told.view.hello()
+    assert (told.meter.flush(), told.sent) == (None, [])
 
 
 def test_its_text_in_a_saved_notebook_says_what_to_do(told: Told) -> None:

@@ -41,7 +41,7 @@ class AudioStage:
         self.number = 0
         self.upload = ""
         self.usage: Usage = NOTHING
-        self.error = self.notice = ""
+        self.notice = ""
         self.price: Price | None = None
         self._priced: tuple[Any, ...] | None = None
         self._laid_out: tuple[Transcript | None, list[dict[str, Any]]] = (None, [])
@@ -72,8 +72,8 @@ class AudioStage:
 
         threading.Thread(target=work, name="chatkit-price", daemon=True).start()
 
-    def scene(self, settings: Mapping[str, Any], *, chat: bool) -> Scene:
-        """What is to be seen now; `chat` says whether there is one that the text can go to."""
+    def scene(self, settings: Mapping[str, Any], error: Mapping[str, Any] | None, *, chat: bool) -> Scene:
+        """What is to be seen now; `error` is said, and `chat` says whether there is one that the text can go to."""
         said = self.transcript
         if self._laid_out[0] is not said:
             self._laid_out = (said, lines(said) if said else [])
@@ -84,7 +84,7 @@ class AudioStage:
             "audio": self._file(),
             "job": self.recognition.shown if self.recognition else None,
             "transcript": self._result(said) if said else None,
-            "error": {"text": self.error} if self.error else None,
+            "error": error,
             "notice": self.check.words if self.check else self.notice,
             "chat": chat,
             **{name: value or "" for name, value in settings.items()},

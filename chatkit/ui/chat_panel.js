@@ -2,76 +2,35 @@
 /**
  * The page's side of ChatPanel: draws what the kernel tells, sends what a person does.
  *
- * The kernel sends numbered patches; a view that mounts or misses a number asks for a snapshot. HTML comes only
- * from the kernel's renderer, already cleaned, and enters the page only through `put`.
+ * Each view follows the kernel's feed (follow.js). HTML comes only from the kernel's renderer, already cleaned, and enters
+ * the page only through `put`.
  */
 
 const INTERRUPT_AFTER = 700;
-// the second click of a double click on Send lands on Stop
-const DOUBLE_CLICK = 600;
 const STOP_AGAIN = 2000;
 const UNHEARD_AFTER = 700;
-const SNAPSHOT_AGAIN = 1500;
-const UNANSWERED_AFTER = 4000;
 const OUTLOOK_AFTER = 300;
-const SILENT = "The kernel does not answer yet. If no cell is running, run this cell to talk to the model here.";
-const GONE = "The kernel is gone. The text stays readable; run the cell again to go on.";
-const LOST = "The connection to the kernel is lost; trying again…";
-
-/** The parts of a panel, in the order in which Tab reaches them. @param {string} name @param {HTMLElement} talk @param {{bar: HTMLElement, body: HTMLElement}} drawers */
-function build(name, talk, drawers) {
-  const notice = make("div", { className: "ck-notice", role: "status" });
-  const errorText = make("span", { className: "ck-error-text", dir: "auto" });
-  const remedies = make("span", { className: "ck-row" });
-  const error = make("div", { className: "ck-error", role: "alert", hidden: true }, errorText, remedies);
-  const box = make("textarea", { className: "ck-box", rows: 1, dir: "auto", placeholder: "Ask something…", "aria-label": "Your message" });
-  const send = make("button", { type: "button", className: "ck-send", title: "Send (Enter)", "aria-label": "Send" });
-  const outlook = make("span", { className: "ck-outlook" });
-  const gauge = make("span", { className: "ck-gauge", role: "meter", "aria-label": "Context window", "aria-valuemin": "0", "aria-valuemax": "100", hidden: true }, make("span", { className: "ck-fill" }));
-  const left = make("button", { type: "button", className: "ck-left", hidden: true });
-  const endpoint = make("span", { className: "ck-endpoint" });
-  const session = make("span", { className: "ck-session" });
-  const spoken = make("div", { className: "ck-spoken", "aria-live": "polite" });
-  const root = make(
-    "section",
-    { className: "ck-widget ck-panel mathjax_ignore tex2jax_ignore", "aria-label": "Chat", "data-lm-suppress-shortcuts": "true", "data-ck-name": name },
-    talk,
-    notice,
-    error,
-    left,
-    make("div", { className: "ck-composer" }, box, send),
-    make("div", { className: "ck-next" }, outlook, gauge),
-    make("div", { className: "ck-foot" }, drawers.bar, make("div", { className: "ck-info" }, endpoint, session)),
-    drawers.body,
-    spoken,
-  );
-  return { root, notice, error, errorText, remedies, box, send, outlook, gauge, left, endpoint, session, spoken };
-}
+const PANEL_SILENT = "The kernel does not answer yet. If no cell is running, run this cell to talk to the model here.";
 
 /* ---------------------------------------------------------------- one view */
 
 /** @param {{model: Model, el: HTMLElement}} context @param {ReturnType<typeof openLink>} link */
-function mount({ model, el }, link) {
-  const view = newId();
-  /** @type {Record<string, any>} */
-  let status = {};
-  let seq = -1;
-  const mounted = Date.now();
+function mountPanel({ model, el }, link) {
   let kernelId = "";
-  let waiting = false;
-  let gone = "";
   let asked = "";
   let askedAt = 0;
   let stopping = "";
   let outlookFor = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let outlookTimer;
-  /** @type {Set<ReturnType<typeof setTimeout>>} */
-  const timers = new Set();
+  const timers = openTimers();
+  const { later } = timers;
   /** @type {Map<string, number>} */
   const unheard = new Map();
 
-  const busy = () => Boolean(asked) || (status.phase ?? "idle") !== "idle";
+  const feed = followFeed(model, link, { restore, follow, isWhole: (end) => talk.isWhole(end), hear, back: () => unheard.clear(), changed: showState }, PANEL_SILENT);
+  const { state, view } = feed;
+  const busy = () => Boolean(asked) || (state.status.phase ?? "idle") !== "idle";
 
   /** @type {Desk} */
   const desk = {
@@ -79,31 +38,22 @@ function mount({ model, el }, link) {
     el,
     link,
     busy,
-    gone: () => Boolean(gone),
+    gone: () => Boolean(state.gone),
     act: (content) => link.act({ view, ...content }),
     start(content) {
-      if (busy() || gone) return;
+      if (busy() || state.gone) return;
       asked = request(content);
       showState();
     },
     say: (text) => (ui.spoken.textContent = ui.notice.textContent = text),
     fail(error) {
-      status = { ...status, error: { text: /** @type {Error} */ (error).message, acts: [] } };
+      state.status = { ...state.status, error: { text: /** @type {Error} */ (error).message, acts: [] } };
       showState();
     },
   };
   const talk = talkOf(desk);
   const drawers = drawersOf(desk);
-  const ui = build(model.get("name"), talk.node, drawers);
-
-  /** @param {() => void} act @param {number} wait */
-  function later(act, wait) {
-    const timer = setTimeout(() => {
-      timers.delete(timer);
-      act();
-    }, wait);
-    timers.add(timer);
-  }
+  const ui = panelParts(model.get("name"), talk.node, drawers);
 
   /* --- towards the kernel */
 
@@ -115,23 +65,9 @@ function mount({ model, el }, link) {
     return id;
   }
 
-  /** Ask for all there is, and again after a while that doubles: the question or the answer may get lost. */
-  function askSnapshot(wait = SNAPSHOT_AGAIN) {
-    if (waiting) return;
-    waiting = true;
-    link.post({ type: "hello", view });
-    later(() => {
-      if (!waiting) return;
-      waiting = false;
-      askSnapshot(Math.min(wait * 2, 30000));
-    }, wait);
-  }
-
-  const acknowledge = () => link.post({ type: "ack", view, seq });
-
   function ask() {
     const text = ui.box.value;
-    if (busy() || gone || !text.trim()) return;
+    if (busy() || state.gone || !text.trim()) return;
     asked = request({ type: "ask", text });
     askedAt = Date.now();
     ui.box.value = "";
@@ -140,7 +76,8 @@ function mount({ model, el }, link) {
   }
 
   function retry() {
-    if (busy() || gone) return;
+    if (busy() || state.gone) return;
+    const { status } = state;
     if (status.draft && ui.box.value === status.draft.text) ui.box.value = "";
     asked = request({ type: "retry" });
     fitBox();
@@ -159,7 +96,7 @@ function mount({ model, el }, link) {
     }, STOP_AGAIN);
     // Only where both messages wait behind the cell: the run still streams and the cell still waits for it.
     later(() => {
-      if (run && talk.running() === run && status.blocking && !gone) link.interrupt(kernelId);
+      if (run && talk.running() === run && state.status.blocking && !state.gone) link.interrupt(kernelId);
     }, INTERRUPT_AFTER);
   }
 
@@ -168,10 +105,10 @@ function mount({ model, el }, link) {
     clearTimeout(outlookTimer);
     outlookTimer = setTimeout(async () => {
       const text = ui.box.value;
-      if (gone || seq < 0 || text === outlookFor) return;
+      if (state.gone || !state.answered || text === outlookFor) return;
       outlookFor = text;
       const outlook = await link.query({ type: "outlook", text }).catch(() => null);
-      if (outlook && ui.box.value === text) showOutlook(outlook);
+      if (outlook && ui.box.value === text) drawOutlook(ui, outlook);
     }, OUTLOOK_AFTER);
   }
 
@@ -179,50 +116,30 @@ function mount({ model, el }, link) {
 
   /** @param {any} message */
   function hear(message) {
-    if (message.type === "seen") heard(message.id);
-    else if (message.type === "answer") link.answered(message);
-    else if (message.type === "snapshot" && message.to === view) restore(message);
-    else if (message.type === "patch") follow(message);
-    else if (message.type === "tail" && seq >= 0) message.seq > seq ? askSnapshot() : acknowledge();
-  }
-
-  /** @param {string} id */
-  function heard(id) {
-    unheard.delete(id);
+    if (message.type !== "seen") return;
+    unheard.delete(message.id);
     showState();
   }
 
   /** @param {any} snapshot */
   function restore(snapshot) {
-    waiting = false;
     kernelId = snapshot.kernel;
-    seq = snapshot.seq;
     stopping = "";
-    status = {};
     // a question that the kernel has not taken yet is still on its way
     const onItsWay = unheard.has(asked) ? asked : "";
     talk.restore(snapshot.entries, snapshot.live);
-    take(snapshot.status);
+    take(snapshot.status, {});
     asked = onItsWay;
     showState();
-    acknowledge();
   }
 
-  /** @param {any} patch */
-  function follow(patch) {
-    if (seq < 0 || patch.seq <= seq) return;
-    if (patch.seq !== seq + 1) return askSnapshot();
-    if (patch.end && !talk.isWhole(patch.end)) {
-      seq = -1;
-      return askSnapshot();
-    }
-    seq = patch.seq;
+  /** @param {any} patch @param {Record<string, any>} before */
+  function follow(patch, before) {
     if (patch.live?.start) asked = "";
     if (patch.end) stopping = "";
     const ended = talk.follow(patch);
     if (ended) speak(ended);
-    take(patch.status ?? {});
-    if (!patch.live || patch.end) acknowledge();
+    take(patch.status ?? {}, before);
   }
 
   /** Say a finished answer once, though the panel may be shown twice. @param {Element} node */
@@ -234,10 +151,9 @@ function mount({ model, el }, link) {
 
   /* --- state */
 
-  /** @param {Record<string, any>} changes */
-  function take(changes) {
-    const draft = status.draft;
-    status = { ...status, ...changes };
+  /** @param {Record<string, any>} changes @param {Record<string, any>} before */
+  function take(changes, before) {
+    const { draft } = before;
     if ("draft" in changes || "error" in changes) asked = "";
     if ("draft" in changes) {
       if (changes.draft && (!ui.box.value || changes.draft.over)) ui.box.value = changes.draft.text;
@@ -247,25 +163,10 @@ function mount({ model, el }, link) {
     if ("outlook" in changes) {
       outlookFor = "";
       if (ui.box.value) look();
-      else showOutlook(status.outlook);
+      else drawOutlook(ui, state.status.outlook);
     }
-    drawers.take(changes, status);
+    drawers.take(changes, state.status);
     showState();
-  }
-
-  /** @param {{caption: string, warn: boolean, fill: number | null, window: string} | null} outlook */
-  function showOutlook(outlook) {
-    ui.outlook.textContent = outlook?.caption ?? "";
-    ui.outlook.classList.toggle("ck-warned", Boolean(outlook?.warn));
-    ui.gauge.hidden = outlook?.fill == null;
-    if (outlook?.fill != null) {
-      const percent = Math.min(100, Math.round(outlook.fill * 100));
-      ui.gauge.title = outlook.window;
-      ui.gauge.setAttribute("aria-valuenow", String(percent));
-      ui.gauge.setAttribute("aria-valuetext", outlook.window);
-      ui.gauge.classList.toggle("ck-full", outlook.fill > 0.9);
-      ui.gauge.firstChild.style.inlineSize = `${Math.max(2, percent)}%`;
-    }
   }
 
   /** @param {[string, string][]} acts */
@@ -277,10 +178,10 @@ function mount({ model, el }, link) {
   }
 
   function showState() {
+    const { status, gone, silent } = state;
     const running = busy();
     const late = running && !talk.running() && [...unheard.values()].some((sent) => Date.now() - sent >= UNHEARD_AFTER);
     const words = { waiting: "Waiting for the answer…", thinking: "Thinking…" }[/** @type {string} */ (status.phase)] ?? "";
-    const silent = seq < 0 && Date.now() - mounted >= UNANSWERED_AFTER ? SILENT : "";
     ui.notice.textContent = gone || silent || (stopping ? "Stopping…" : status.notice || words || (late ? "Waiting for the running cell…" : ""));
     ui.error.hidden = Boolean(gone) || !status.error || running;
     ui.errorText.textContent = status.error?.text ?? "";
@@ -303,12 +204,6 @@ function mount({ model, el }, link) {
     talk.lock();
     drawers.lock(running || Boolean(gone));
     ui.root.dataset.phase = gone ? "gone" : running ? (status.phase ?? "idle") === "idle" ? "asking" : status.phase : "idle";
-  }
-
-  /** @param {string} words */
-  function setGone(words) {
-    gone = words;
-    showState();
   }
 
   function fitBox() {
@@ -348,56 +243,16 @@ function mount({ model, el }, link) {
   // to the message that is left out first
   ui.left.addEventListener("click", () => /** @type {HTMLElement | null} */ (talk.node.querySelector(".ck-off"))?.focus());
 
-  const onStatus = (/** @type {any} */ _, /** @type {string} */ word) => {
-    if (/^(restarting|autorestarting|terminating|dead)$/.test(word)) setGone(GONE);
-  };
-  const onConnection = (/** @type {any} */ _, /** @type {string} */ word) => {
-    if (gone && gone !== LOST) return;
-    setGone(word === "connected" ? "" : LOST);
-    if (word === "connected") {
-      unheard.clear(); // what was on its way may be lost: the snapshot tells what came
-      askSnapshot();
-    }
-  };
-  const onDead = () => setGone(GONE);
-  link.kernel?.statusChanged?.connect(onStatus);
-  link.kernel?.connectionStatusChanged?.connect(onConnection);
-  link.kernel?.disposed?.connect(onDead);
-  model.on("comm_live_update", onDead);
-  model.on("msg:custom", hear);
-
   el.append(ui.root);
   showState();
-  askSnapshot();
-  later(showState, UNANSWERED_AFTER);
 
   return () => {
-    model.off("msg:custom", hear);
-    model.off("comm_live_update", onDead);
-    link.kernel?.statusChanged?.disconnect(onStatus);
-    link.kernel?.connectionStatusChanged?.disconnect(onConnection);
-    link.kernel?.disposed?.disconnect(onDead);
-    for (const timer of timers) clearTimeout(timer);
+    feed.close();
+    timers.close();
     clearTimeout(outlookTimer);
     drawers.close();
-    if (!gone) link.post({ type: "bye", view });
     ui.root.remove();
   };
 }
 
-// anywidget calls this once for each model: its views share one link.
-export default () => {
-  /** @type {ReturnType<typeof openLink> | null} */
-  let link = null;
-  return {
-    /** @param {{model: Model}} context */
-    initialize({ model }) {
-      const opened = (link = openLink(model));
-      return () => opened.close();
-    },
-    /** @param {{model: Model, el: HTMLElement}} context */
-    render(context) {
-      return mount(context, /** @type {ReturnType<typeof openLink>} */ (link));
-    },
-  };
-};
+export default widgetOf(openLink, mountPanel);

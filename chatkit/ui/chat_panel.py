@@ -6,7 +6,6 @@ saved with a notebook.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -14,9 +13,7 @@ from functools import partial
 from typing import Any, overload
 from uuid import uuid4
 
-import anywidget
 from IPython.display import display
-from traitlets import Unicode
 
 from chatkit.chat import Chat
 from chatkit.endpoint import listing
@@ -25,14 +22,14 @@ from chatkit.endpoint.reply import Reply
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.render.static import STYLE
-from chatkit.ui import cells, control, flush, pages, questions
+from chatkit.ui import cells, pages, questions
 from chatkit.ui.acts import ACTS
 from chatkit.ui.beside import Beside
-from chatkit.ui.feed import Feed
-from chatkit.ui.requests import Requests, checked
+from chatkit.ui.feed import Scene
 from chatkit.ui.stage import IDLE, Stage
-from chatkit.ui.trouble import fault_of, offer, trouble, trouble_of
+from chatkit.ui.trouble import fault_of, offer, trouble_of
 from chatkit.ui.turn import RunningTurn
+from chatkit.ui.widget import Act, Buffers, Content, Widget, pair
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +38,7 @@ WATCHED = ("ask", "retry", "rerun", "continue")
 """Requests whose receipt a view waits for, to say so where a running cell holds them up."""
 
 
-class ChatPanel(anywidget.AnyWidget):
+class ChatPanel(Widget):
     """A chat in a notebook cell: edit, branch, compare, inspect; Stop, settings, tokens and cost.
 
     `chat` is the Chat to show; without it one is made from `chat_arguments` (`system=`, `model=`,
@@ -55,10 +52,24 @@ class ChatPanel(anywidget.AnyWidget):
     ChatPanel(1 message)
     """
 
-    # text, not a path: anywidget keeps every widget alive that reads a path, to reload it
-    _esm = pages.module("chat_panel", "dom", "link", "talk", "inspector", "drawers")
+    FALLBACK = FALLBACK
+    _esm = pages.module(
+        "chat_panel",
+        *(
+            "dom",
+            "link",
+            "follow",
+            "text",
+            "editor",
+            "variants",
+            "talk_keys",
+            "inspector",
+            "talk",
+            "drawers",
+            "panel_parts",
+        ),
+    )
     _css = STYLE + pages.style("chat_panel")
-    name = Unicode(help="What the panel is called on the control comm.").tag(sync=True)
 
     def __init__(self, chat: Chat | None = None, *, save_transcript: bool = False, **chat_arguments: Any) -> None:
         chat_arguments = veiled_all(chat_arguments)
@@ -67,24 +78,16 @@ class ChatPanel(anywidget.AnyWidget):
                 f"ChatPanel got a chat and also {', '.join(sorted(chat_arguments))}.", "Set them on the chat instead."
             )
         self.chat = Chat(**chat_arguments) if chat is None else chat
-        self._lock = threading.RLock()
-        self._feed = Feed()
         self._stage = Stage(self.chat)
         self._turn: RunningTurn | None = None
         self._own_runs: set[str] = set()
         self._asked: tuple[object, Run] | None = None
         self._stops: set[str] = set()
-        self._requests = Requests(lambda message, buffers: self.send(message, buffers))
-        self._error: Mapping[str, Any] | None = None
         self._draft: Mapping[str, Any] | None = None
         self._beside = Beside(self.chat, FALLBACK, talk=save_transcript)
-        self._closed = False
         self._callbacks: list[Callable[[Reply], object]] = []
         self._unlisten: list[Callable[[], object]] = []
-        super().__init__(name=uuid4().hex)
-        self.on_msg(lambda _, content, __: self.receive(content))
-        control.admit(self.name, self)
-        cells.settle(self)
+        super().__init__()
         self._attend()
 
     # --- from code
@@ -117,95 +120,41 @@ class ChatPanel(anywidget.AnyWidget):
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
 
-    def simulate(self, content: Mapping[str, Any]) -> None:
-        """Act as if a view had sent `content`, as a test without a browser does.
-
-        >>> panel = ChatPanel()
-        >>> panel.simulate({"type": "set", "id": "1", "field": "system", "value": "Be brief."})
-        >>> panel.chat.system
-        'Be brief.'
-        """
-        self._handle_msg({"content": {"data": {"method": "custom", "content": dict(content)}}, "buffers": []})
-
-    def close(self) -> None:
-        """Take the panel away; a turn that it started is stopped."""
-        if getattr(self, "_closed", True):
-            return
-        self._closed = True
-        if self._turn is not None and self._turn.run.id in self._own_runs:
-            self._turn.run.cancel()
-        self._leave()
-        control.dismiss(self.name)
-        flush.flusher.forget(self)
-        self.layout.close()
-        super().close()
-
     def __repr__(self) -> str:
         count = len(self.chat.conversation)
         return f"ChatPanel({count} message{'' if count == 1 else 's'})"
 
     def _ipython_display_(self) -> None:
-        data, metadata = _pair(self._repr_mimebundle_())
+        data, metadata = pair(self._repr_mimebundle_())
         if data:
             data["text/plain"] = repr(self)  # the sentence stands beside it
         display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         if cells.kernel_id():
             self._beside.show()
 
-    def _repr_mimebundle_(self, **options: Any) -> Any:
-        bundle = super()._repr_mimebundle_(**options)
-        data, _ = _pair(bundle)
-        if data:
-            data["text/plain"] = FALLBACK
-        return bundle
+    def _end(self) -> None:
+        """A turn that the panel started is stopped."""
+        if self._turn is not None and self._turn.run.id in self._own_runs:
+            self._turn.run.cancel()
+        self._leave()
 
     # --- what views ask for
 
-    def receive(self, content: Mapping[str, Any]) -> None:
-        """Take a view's message, on any thread, once for each request id; submit and return."""
-        asked: Mapping[str, Any] = {}
-        try:
-            asked = checked(content)
-            kind = str(asked.get("type"))
-            act = self._own_act(kind) or ACTS.get(kind) or questions.QUESTIONS.get(kind)
-            if act is None or self._closed or not self._requests.is_new(asked.get("id")):
-                return
-            if kind in WATCHED:
-                self.send({"type": "seen", "id": asked.get("id")})
-            value = act(self, asked)
-        except ChatkitError as error:
-            self._refuse(asked, error)
-        else:
-            self._requests.answer(asked, {"value": value})
-            if kind in ACTS and kind not in WATCHED:
-                self.touch()
+    def _act(self, kind: str) -> Act | None:
+        if kind == "stop":
+            return self._stop
+        act = ACTS.get(kind) or questions.QUESTIONS.get(kind)
+        return None if act is None else lambda content, _: self._perform(kind, act, content)
 
-    def _own_act(self, kind: str) -> Callable[["ChatPanel", Mapping[str, Any]], Any] | None:
-        own = {"hello": ChatPanel._hello, "ack": ChatPanel._ack, "bye": ChatPanel._bye, "stop": ChatPanel._stop}
-        return own.get(kind)
+    def _perform(self, kind: str, act: Callable[["ChatPanel", Content], Any], content: Content) -> Any:
+        if kind in WATCHED:
+            self.send({"type": "seen", "id": content.get("id")})
+        value = act(self, content)
+        if kind in ACTS and kind not in WATCHED:
+            self.touch()
+        return value
 
-    def _refuse(self, content: Mapping[str, Any], error: ChatkitError) -> None:
-        if content.get("question") is not None:
-            self._requests.answer(content, {"error": str(error)})
-        else:
-            self._error = trouble(error)
-            self._touch(urgent=True)
-
-    def _hello(self, content: Mapping[str, Any]) -> None:
-        with self._lock:
-            self._send_patch()
-            self.send(self._feed.snapshot(str(content.get("view"))) | {"kernel": cells.kernel_id()})
-        self._touch()
-
-    def _ack(self, content: Mapping[str, Any]) -> None:
-        seq = content.get("seq")
-        if isinstance(seq, int):
-            self._feed.seen(str(content.get("view")), seq)
-
-    def _bye(self, content: Mapping[str, Any]) -> None:
-        self._feed.left(str(content.get("view")))
-
-    def _stop(self, content: Mapping[str, Any]) -> None:
+    def _stop(self, content: Content, _: Buffers) -> None:
         turn, ask = self._turn, content.get("ask")
         if turn is not None and content.get("run") == turn.run.id:
             turn.run.cancel()
@@ -292,10 +241,6 @@ class ChatPanel(anywidget.AnyWidget):
         self._stage.changed()
         self._touch(urgent=True)
 
-    def _touch(self, urgent: bool = False) -> None:
-        if not self._closed:
-            flush.flusher.touch(self, urgent=urgent)
-
     def _follow(self, run: Run) -> None:
         with self._lock:
             if self._turn is not None:
@@ -313,29 +258,22 @@ class ChatPanel(anywidget.AnyWidget):
         self._draft = {"text": text, "id": uuid4().hex} if text else None
 
     def flush(self) -> float | None:
-        """Send the views what is new; called by the flusher."""
+        """Send the views what is new, and save it beside the panel; called by the flusher."""
         with self._lock:
             if self._closed:
                 return None
-            now = time.monotonic()
-            pause = self._turn.advance(now) if self._turn else None
-            self._send_patch()
-            told, again = self._feed.retell(now)
-            if told:
-                self.send(told)
+            pause = self._turn.advance(time.monotonic()) if self._turn else None
+            again = super().flush()
             if self._turn is None:
                 self._beside.update()
-            return min((p for p in (pause, again) if p is not None), default=None)
+            return min((wait for wait in (pause, again) if wait is not None), default=None)
 
-    def fail(self, fault: Exception) -> None:
-        """Say that the panel could not be brought up to date; a turn that has ended is over on the page, too."""
-        with self._lock:
-            if self._closed:
-                return
-            if self._turn is not None and self._turn.reply is not None:
-                self._end_turn(self._turn, {})  # what was laid out may be the fault
-            status = self._turn.status if self._turn else IDLE
-            self._feed.tell(self._feed.still(**status, error=fault_of(fault, self._error)), self.send)
+    def _stopped(self, fault: Exception) -> Scene:
+        """A turn that has ended is over on the page, too, whatever failed."""
+        if self._turn is not None and self._turn.reply is not None:
+            self._end_turn(self._turn, {})  # what was laid out may be the fault
+        status = self._turn.status if self._turn else IDLE
+        return self._feed.still(**status, error=fault_of(fault, self._error))
 
     def _end_turn(self, turn: RunningTurn, laid_out: Mapping[str, str]) -> None:
         reply = turn.reply
@@ -350,17 +288,11 @@ class ChatPanel(anywidget.AnyWidget):
         self._error = trouble_of(reply)
 
     def _send_patch(self) -> None:
-        self._send_step()
+        super()._send_patch()
         if self._turn is not None and self._turn.ended:
             # the views have the whole answer now; one more patch makes it a message among the others
             self._end_turn(self._turn, self._turn.laid_out)
-            self._send_step()
+            super()._send_patch()
 
-    def _send_step(self) -> None:
-        said = self._error or offer(self.chat)
-        self._feed.tell(self._stage.scene(self._turn, said, self._draft), self.send)
-
-
-def _pair(bundle: Any) -> tuple[Any, Any]:
-    """Data and metadata, which a formatter may give without each other."""
-    return bundle if isinstance(bundle, tuple) else (bundle, {})
+    def _scene(self) -> Scene:
+        return self._stage.scene(self._turn, self._error or offer(self.chat), self._draft)

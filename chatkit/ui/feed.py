@@ -95,6 +95,11 @@ class Feed:
         """A view says how far it got."""
         self._seen[view] = max(seq, self._seen.get(view, 0))
 
+    @property
+    def is_followed(self) -> bool:
+        """Whether a view is heard of."""
+        return bool(self._seen)
+
     def left(self, view: str) -> None:
         """A view is gone."""
         self._seen.pop(view, None)

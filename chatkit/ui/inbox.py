@@ -86,7 +86,6 @@ class Incoming:
         self.origin = (told.get("name"), self.size, told.get("modified"), told.get("head"))
         self.path = path
         self.seconds = 0.0
-        self.paused = False
         self.have = 0
         self.sum = 1
         self._file = os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb", buffering=0)

@@ -1,30 +1,24 @@
 """Faces: `UsageMeter`, counters and plots under a cell that follow the calls as they are made.
 
-In: the store, looked at twice a second at most. Out: the whole state, numbered,
-to every view; it is sent again until a view says that it has it, for Jupyter loses messages without a word. Nothing
-of it is in a synced trait, so no session's name is saved with a notebook.
+In: the store, looked at twice a second at most. Out: numbered patches to every view (feed.py), of the parts that changed.
+Nothing of it is in a synced trait, so no session's name is saved with a notebook.
 """
 
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
-
-import anywidget
-from traitlets import Unicode
 
 from chatkit.captions import calls_caption
-from chatkit.exceptions import InputError, StoreError
+from chatkit.exceptions import StoreError
 from chatkit.ledger import session as sessions
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import UsageStore, default_store
 from chatkit.readings.live import state
 from chatkit.signs import fit_to_print
-from chatkit.ui import cells, control, flush, pages
-from chatkit.ui.requests import checked
-from chatkit.ui.trouble import fault_of
+from chatkit.ui import flush, pages
+from chatkit.ui.feed import Scene
+from chatkit.ui.widget import Act, Buffers, Content, Widget
 
 HERE = Path(__file__).parent
 FALLBACK = "UsageMeter: run this cell to see here what is used."
@@ -36,12 +30,9 @@ PAUSE_ALONE = 5.0
 """The same where no view is heard of."""
 SHARE = 0.1
 """Of the time, how much a look at a large store may take."""
-TELL_AGAIN = 2.0
-TOLD_AT_MOST = 30
-"""How often a state is sent to views that do not say that they have it."""
 
 
-class UsageMeter(anywidget.AnyWidget):
+class UsageMeter(Widget):
     """Usage of this session, live: counters, budget, the latest calls, tokens and cost by model and over time.
 
     It follows every call of this kernel, by a panel, a verb or the plain SDK; `everywhere` shows those of all
@@ -51,10 +42,9 @@ class UsageMeter(anywidget.AnyWidget):
     UsageMeter('a session of no calls', 0 calls)
     """
 
-    # text, not a path: anywidget keeps every widget alive that reads a path, to reload it
-    _esm = pages.module("usage_meter", "dom", "link")
+    FALLBACK = FALLBACK
+    _esm = pages.module("usage_meter", "dom", "link", "follow")
     _css = (HERE / "usage_meter.css").read_text(encoding="utf-8")
-    name = Unicode(help="What the meter is called on the control comm.").tag(sync=True)
 
     def __init__(
         self, session: str | None = None, *, everywhere: bool = False, store: UsageStore | None = None
@@ -63,17 +53,11 @@ class UsageMeter(anywidget.AnyWidget):
         self._session = session
         self._booking = sessions.booking()
         self._everywhere = everywhere
-        self._lock = threading.Lock()
         self._seen: tuple[object, ...] = ()
-        self._shown: dict[str, Any] = {}
-        self._seq = 0
-        self._views: dict[str, int] = {}
-        self._told, self._tell_next = 0, 0.0
-        self._closed = False
-        super().__init__(name=uuid4().hex)
-        self.on_msg(lambda _, content, __: self.receive(content))
-        control.admit(self.name, self)
-        cells.settle(self)
+        self._shown: Mapping[str, Any] = {}
+        self._problem: Mapping[str, Any] | None = None
+        self._look_at = 0.0
+        super().__init__()
         self._touch()
 
     @property
@@ -91,64 +75,6 @@ class UsageMeter(anywidget.AnyWidget):
         self._everywhere = bool(value)
         self._touch()
 
-    def simulate(self, content: Mapping[str, Any]) -> None:
-        """Act as if a view had sent `content`, as a test without a browser does."""
-        self._handle_msg({"content": {"data": {"method": "custom", "content": dict(content)}}, "buffers": []})
-
-    def receive(self, content: Mapping[str, Any]) -> None:
-        """Take a view's message, on any thread; submit and return."""
-        try:
-            content = checked(content)
-        except InputError as error:
-            self.fail(error)
-            return
-        view, kind = str(content.get("view")), content.get("type")
-        if kind == "bye":
-            self._views.pop(view, None)
-        elif kind == "ack" and isinstance(content.get("seq"), int):
-            self._views[view] = content["seq"]  # of a view that was given up, perhaps, and is heard again
-        elif kind == "hello":
-            self._views[view] = -1
-            self._touch()
-        elif kind == "everywhere":
-            self.everywhere = content.get("value") is True
-
-    def flush(self) -> float | None:
-        """Look at the store and send what is new; called by the reading thread."""
-        with self._lock:
-            if self._closed:
-                return None
-            began = time.monotonic()
-            if self._look():
-                self._seq, self._told = self._seq + 1, 0
-            if self._behind() and self._told < TOLD_AT_MOST and (not self._told or began >= self._tell_next):
-                self.send({"type": "state", "seq": self._seq, "state": self._shown})
-                self._told, self._tell_next = self._told + 1, began + TELL_AGAIN
-            if self._told >= TOLD_AT_MOST:  # a page that went away without a word
-                self._views = {view: seq for view, seq in list(self._views.items()) if seq >= self._seq}
-            pause = PAUSE if self._views or self._told < TOLD_AT_MOST else PAUSE_ALONE
-            return max(pause, (time.monotonic() - began) / SHARE)
-
-    def fail(self, fault: Exception) -> None:
-        """Say that the meter could not be brought up to date."""
-        with self._lock:
-            if self._closed:
-                return
-            head = {"title": self._title(), "everywhere": self._everywhere}
-            self._shown = head | self._shown | {"problem": fault_of(fault)["text"]}
-            self._seq, self._seen = self._seq + 1, ()
-            self.send({"type": "state", "seq": self._seq, "state": self._shown})
-
-    def close(self) -> None:
-        """Take the meter away."""
-        if getattr(self, "_closed", True):
-            return
-        self._closed = True
-        control.dismiss(self.name)
-        flush.reader.forget(self)
-        self.layout.close()
-        super().close()
-
     @fit_to_print
     def __repr__(self) -> str:
         scope = self._scope()
@@ -157,35 +83,57 @@ class UsageMeter(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         self._touch()
-        bundle = super()._repr_mimebundle_(**options)
-        data = bundle[0] if isinstance(bundle, tuple) else bundle
-        if data:
-            data["text/plain"] = FALLBACK
-        return bundle
+        return super()._repr_mimebundle_(**options)
+
+    @property
+    def _flusher(self) -> flush.Flusher:
+        return flush.reader
+
+    def _act(self, kind: str) -> Act | None:
+        return self._choose if kind == "everywhere" else None
+
+    def _choose(self, content: Content, _: Buffers) -> None:
+        self._error = None
+        self.everywhere = content.get("value") is True
+
+    def _scene(self) -> Scene:
+        said = {"everywhere": self._everywhere, "title": self._title(), "error": self._error or self._problem}
+        return Scene(status={**self._shown, **said})
+
+    def flush(self) -> float | None:
+        """Look at the store and send what is new; called by the reading thread."""
+        if self._closed:
+            return None
+        # not under the lock: a page that greets must not wait for a store that is held
+        pause = self._look_in_turn(time.monotonic())
+        again = super().flush()
+        return pause if again is None else min(pause, again)
+
+    def _look_in_turn(self, now: float) -> float:
+        """Look if it is time, at a large store less often; the seconds until the next look."""
+        if now >= self._look_at:
+            self._look()
+            pause = PAUSE if self._feed.is_followed else PAUSE_ALONE
+            self._look_at = now + max(pause, (time.monotonic() - now) / SHARE)
+        return self._look_at - now
 
     def _scope(self) -> Scope:
         return {"session": None if self._everywhere else self.session}
 
-    def _touch(self) -> None:
-        if not self._closed:
-            self._told = 0
-            flush.reader.touch(self, urgent=True)
+    def _touch(self, urgent: bool = True) -> None:
+        self._look_at = 0.0
+        super()._touch(urgent)
 
-    def _look(self) -> bool:
-        """Read the store if it may have changed; whether there is anything else to show than before."""
+    def _look(self) -> None:
+        """Read the store if it may have changed."""
         try:
             seen = (self._everywhere, self.session, self._store.written, self._version())
-            if seen == self._seen:
-                return False
-            fresh = state(self._store, self._scope()) | {"problem": ""}
-            self._seen = seen
+            if seen != self._seen:
+                self._shown = state(self._store, self._scope())
+                self._seen = seen
+            self._problem = None
         except StoreError as fault:
-            fresh = self._shown | {"problem": str(fault)}
-        fresh |= {"everywhere": self._everywhere, "title": self._title()}
-        if fresh == self._shown:
-            return False
-        self._shown = fresh
-        return True
+            self._problem = {"text": str(fault), "acts": []}
 
     def _version(self) -> int:
         if self._store.is_file:
@@ -198,7 +146,3 @@ class UsageMeter(anywidget.AnyWidget):
         if self._everywhere:
             return "All notebooks"
         return "This session" if self._session is None else self._session
-
-    def _behind(self) -> bool:
-        """Whether a view lacks the latest state, or no view has spoken yet."""
-        return min(list(self._views.values()), default=-1) < self._seq

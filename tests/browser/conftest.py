@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from lab import Lab, Notebook
+from lab import Lab, Notebook, is_as_it_was
+from panel_page import Panel, setup
 from scripted_endpoint import ScriptedEndpoint
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
@@ -88,25 +89,110 @@ def running_lab(root: Path) -> Iterator[Lab]:
         server.wait(20)
 
 
+class Pages:
+    """The pages of one browser. JupyterLab stays open in one of them, and in it a notebook, from a test to the next."""
+
+    def __init__(self, browser: Any) -> None:
+        self.context = browser.new_context(viewport={"width": 1100, "height": 850})
+        self.context.on("request", self._look)
+        self.context.set_default_timeout(30_000)
+        self.beyond: list[str] = []
+        self.notebook: Notebook | None = None
+        self._kept: Any = None
+
+    def _look(self, request: Any) -> None:
+        if not _is_local(request.url):
+            self.beyond.append(request.url)
+
+    def take(self, own: bool) -> Any:
+        """The page that is kept, or a fresh one."""
+        self.beyond.clear()
+        if self._kept is None or own:
+            return self.context.new_page()
+        return self._kept
+
+    def give_back(self, page: Any, keep: bool) -> None:
+        """Close all pages but the one that is kept."""
+        if page is self._kept and not keep:
+            self._kept = self.notebook = None
+        elif keep and self._kept is None:
+            self._kept = page
+        for other in self.context.pages:
+            if other is not self._kept:
+                other.close()
+
+
+@pytest.fixture(scope="module")
+def pages(browser: Any) -> Iterator[Pages]:
+    pages = Pages(browser)
+    yield pages
+    if pages.notebook is not None:
+        pages.notebook.leave()
+    pages.context.close()
+
+
 @pytest.fixture
-def page(browser):
-    context = browser.new_context(viewport={"width": 1100, "height": 850})
-    beyond: list[str] = []
-    context.on("request", lambda request: None if _is_local(request.url) else beyond.append(request.url))
-    context.set_default_timeout(30_000)
-    page = context.new_page()
+def page(pages: Pages, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A page; one of its own for a test that loads it again or changes more than a notebook (`own_page`)."""
+    page = pages.take(_has_own_page(request))
     yield page
-    context.close()
-    assert beyond == [], "the page asked for something beyond this machine"
+    pages.give_back(page, keep=not _has_own_page(request) and not _failed(request) and is_as_it_was(page))
+    assert pages.beyond == [], "the page asked for something beyond this machine"
 
 
 @pytest.fixture
-def notebook(page, lab: Lab, request: pytest.FixtureRequest) -> Iterator[Notebook]:
+def notebook(page: Any, lab: Lab, request: pytest.FixtureRequest, pages: Pages) -> Iterator[Notebook]:
+    """A notebook of its own, with a kernel of its own."""
+    if pages.notebook is not None and pages.notebook.page is page:
+        pages.notebook.leave()
+        pages.notebook = None
     opened = Notebook(page, lab, request.node.name)
     yield opened
-    if getattr(request.node, "failed", False):
+    if _failed(request):
         opened.screenshot(f"failed-{request.node.name}")
-    opened.shut_down()
+    opened.leave()
+
+
+@pytest.fixture
+def reopened(page: Any, lab: Lab, request: pytest.FixtureRequest, pages: Pages) -> Iterator[Callable[..., Notebook]]:
+    """What gives a notebook of these cells: that of the test before, emptied, with nothing in its kernel's namespace."""
+    opened: list[Notebook] = []
+
+    def open_cells(*cells: str) -> Notebook:
+        if pages.notebook is not None and pages.notebook.page is page:
+            pages.notebook.refill(*cells)
+            opened.append(pages.notebook)
+        else:
+            opened.append(Notebook(page, lab, request.node.name))
+            opened[0].open(*cells)
+        return opened[0]
+
+    yield open_cells
+    for notebook in opened:
+        if _failed(request):
+            notebook.screenshot(f"failed-{request.node.name}")
+        if _failed(request) or _has_own_page(request):
+            notebook.leave()
+        else:
+            pages.notebook = notebook
+
+
+@pytest.fixture
+def panel(reopened: Callable[..., Notebook], endpoint: ScriptedEndpoint) -> Panel:
+    """A panel of a chat that has just begun, and three empty cells below it."""
+    notebook = reopened(setup(endpoint), "", "", "")
+    notebook.run(0)
+    shown = Panel(notebook)
+    shown.wait_idle()
+    return shown
+
+
+def _has_own_page(request: pytest.FixtureRequest) -> bool:
+    return request.node.get_closest_marker("own_page") is not None
+
+
+def _failed(request: pytest.FixtureRequest) -> bool:
+    return getattr(request.node, "failed", False)
 
 
 @pytest.hookimpl(wrapper=True)

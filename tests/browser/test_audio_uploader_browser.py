@@ -148,8 +148,8 @@ def write(notebook: Notebook, cell: int, code: str) -> None:
 
 
 @pytest.fixture
-def uploader(notebook: Notebook, speech: ScriptedSpeech) -> Uploader:
-    notebook.open(setup(speech), "", "")
+def uploader(reopened: Callable[..., Notebook], speech: ScriptedSpeech) -> Uploader:
+    notebook = reopened(setup(speech), "", "")
     notebook.run(0)
     shown = Uploader(notebook)
     shown.wait_phase("empty")
@@ -223,6 +223,7 @@ def test_an_upload_is_cancelled_in_the_middle_and_the_next_one_works(uploader: U
     uploader.choose_and_wait(AUDIO / "english.flac")
 
 
+@pytest.mark.own_page
 def test_an_upload_goes_on_after_the_page_was_loaded_again(uploader: Uploader, big: tuple[Path, str]):
     count = "import chatkit.ui.inbox as inbox\nput, taken = inbox.Incoming.put, [0]\ndef counted(self, offset, data):\n    taken[0] += data.nbytes\n    return put(self, offset, data)\ninbox.Incoming.put = counted"
     write(uploader.notebook, 1, count + GROWTH)
@@ -240,6 +241,7 @@ def test_an_upload_goes_on_after_the_page_was_loaded_again(uploader: Uploader, b
     assert uploader.python("taken[0]") <= big[0].stat().st_size + 8 * MIB
 
 
+@pytest.mark.own_page
 def test_a_file_that_only_looks_the_same_is_sent_from_its_beginning(uploader: Uploader, tmp_path: Path):
     first, second = tmp_path / "a" / "talk.wav", tmp_path / "b" / "talk.wav"
     for path in (first, second):
@@ -424,6 +426,7 @@ def test_recognition_starts_and_is_cancelled_beside_a_running_cell(
     assert uploader.python("uploader.transcript") is None
 
 
+@pytest.mark.own_page
 def test_where_messages_wait_behind_a_cell_it_says_so(notebook: Notebook, speech: ScriptedSpeech, tmp_path: Path):
     notebook.open(setup(speech), HELD.format(flag=str(tmp_path / "flag")))
     # without subshells no message is taken while a cell blocks
@@ -446,6 +449,7 @@ def test_where_messages_wait_behind_a_cell_it_says_so(notebook: Notebook, speech
     assert uploader.python("uploader.audio.name") == "english.flac"
 
 
+@pytest.mark.own_page
 def test_two_views_are_in_step_and_a_reloaded_page_has_text_and_sound(uploader: Uploader, speech: ScriptedSpeech):
     write(uploader.notebook, 1, "uploader")
     uploader.notebook.run(1)
@@ -473,6 +477,7 @@ def test_two_views_are_in_step_and_a_reloaded_page_has_text_and_sound(uploader: 
     uploader.page.wait_for_function("document.querySelector('.ck-player').currentTime > 5.1")
 
 
+@pytest.mark.own_page
 def test_where_the_microphone_cannot_work_it_says_why_and_a_file_still_can(
     uploader: Uploader, launch: Callable[..., Any], lab: Lab
 ):

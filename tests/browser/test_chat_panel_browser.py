@@ -13,15 +13,6 @@ NUMBERS = " ".join(str(n) for n in range(1, 301))
 BLOCKED = "import os, time\nwhile not os.path.exists({flag!r}):\n    time.sleep(0.02)\nprint('released')"
 
 
-@pytest.fixture
-def panel(notebook: Notebook, endpoint: ScriptedEndpoint) -> Panel:
-    notebook.open(setup(endpoint), "", "", "")
-    notebook.run(0)
-    shown = Panel(notebook)
-    shown.wait_idle()
-    return shown
-
-
 def assert_stopped(situation: str, panel: Panel, exchange: Exchange, clicked: float, shown: float) -> None:
     panel.until(lambda: exchange.closed is not None)
     assert not exchange.finished
@@ -127,6 +118,7 @@ def test_stop_works_while_an_unrelated_cell_runs(panel: Panel, endpoint: Scripte
     assert panel.notebook.output(1) == "released\n"
 
 
+@pytest.mark.own_page
 def test_stop_interrupts_the_cell_where_messages_wait_behind_it(
     notebook: Notebook, endpoint: ScriptedEndpoint, tmp_path: Path
 ):
@@ -152,6 +144,7 @@ def test_stop_interrupts_the_cell_where_messages_wait_behind_it(
     assert notebook.python("[chat.run.done, chat.conversation.messages[-1].outcome]") == [True, "cancelled"]
 
 
+@pytest.mark.own_page
 def test_a_reloaded_page_shows_the_talk_and_goes_on(panel: Panel, endpoint: ScriptedEndpoint):
     panel.ask("first")
     panel.wait_answer("You said: first")
@@ -164,6 +157,7 @@ def test_a_reloaded_page_shows_the_talk_and_goes_on(panel: Panel, endpoint: Scri
     assert panel.notebook.python("len(chat.conversation)") == 4
 
 
+@pytest.mark.own_page
 def test_a_page_reloaded_in_mid_stream_catches_up(panel: Panel, endpoint: ScriptedEndpoint):
     panel.notebook.command("docmanager:save")
     panel.ask("count 300")
@@ -183,6 +177,69 @@ def test_a_connection_cut_in_mid_stream_is_mended(panel: Panel, endpoint: Script
     panel.wait_idle()
     assert panel.root.locator(".ck-message").count() == 2
     assert len(endpoint.asked("count 200")) == 1
+
+
+LOSE = """
+lost, real = [], panel.send
+def send(content, buffers=None):
+    if lost and lost[-1] is None and content.get("type") == "patch" and (content.get("live") or content.get("talk")):
+        lost[-1] = content["seq"]
+    else:
+        real(content, buffers)
+panel.send = send
+"""
+"""The next patch after `lost.append(None)` does not come to the page, as under load."""
+
+
+def counted(panel: Panel) -> list[str]:
+    return panel.root.locator(".ck-live.ck-role-assistant .ck-body").inner_text().split()
+
+
+def test_a_patch_that_is_lost_is_missed_at_once_and_nothing_is_built_on_the_gap(panel: Panel):
+    write(panel.notebook, 1, LOSE)
+    panel.notebook.run(1)
+    panel.ask("count 400")
+    panel.wait_numbers(5)
+    panel.notebook.python("lost.append(None)")
+    for count in (40, 60, 80):
+        panel.wait_numbers(count)
+        shown = counted(panel)
+        assert shown == [str(n) for n in range(1, len(shown) + 1)]
+    assert panel.notebook.python("type(lost[0]).__name__") == "int"
+    panel.stop()
+    # of messages that code adds, too; the end of no answer tells of these
+    panel.wait_idle()
+    panel.notebook.python(
+        "str([chat.conversation.replace_all([]), lost.append(None), chat.conversation.add('user', 'one')])"
+    )
+    panel.until(lambda: panel.notebook.python("lost[1] is not None"))
+    panel.notebook.python("str(chat.conversation.add('user', 'two'))")
+    panel.wait_texts("one", "two")
+
+
+def test_a_reader_who_scrolled_up_stays_where_he_is_and_one_at_the_end_is_taken_along(panel: Panel):
+    lines = "for n in range(40): chat.conversation.add('user', f'line {n}')"
+    write(panel.notebook, 1, f"{LOSE}\n{lines}")
+    panel.notebook.run(1)
+    talk = panel.root.locator(".ck-talk")
+    below = "node => node.scrollHeight - node.scrollTop - node.clientHeight"
+    panel.message(39).wait_for()
+    panel.ask("count 2008")
+    panel.wait_numbers(5)
+    assert talk.evaluate(below) < 40
+    talk.evaluate("node => { node.scrollTop = 100 }")
+    panel.wait_numbers(25)
+    assert talk.evaluate("node => node.scrollTop") == 100
+    panel.notebook.python("lost.append(None)")
+    panel.wait_numbers(60)  # by a snapshot
+    assert panel.notebook.python("type(lost[0]).__name__") == "int"
+    assert talk.evaluate("node => node.scrollTop") == 100
+    talk.evaluate("node => { node.scrollTop = node.scrollHeight }")
+    panel.wait_numbers(100)
+    assert talk.evaluate(below) < 40
+    talk.evaluate("node => { node.scrollTop = 100 }")
+    panel.stop()
+    assert talk.evaluate("node => node.scrollTop") == 100
 
 
 def test_two_views_stay_in_step_and_a_double_click_asks_once(panel: Panel, endpoint: ScriptedEndpoint):

@@ -9,15 +9,6 @@ from panel_page import Panel, setup, write
 from scripted_endpoint import ScriptedEndpoint
 
 
-@pytest.fixture
-def panel(notebook: Notebook, endpoint: ScriptedEndpoint) -> Panel:
-    notebook.open(setup(endpoint), "", "")
-    notebook.run(0)
-    shown = Panel(notebook)
-    shown.wait_idle()
-    return shown
-
-
 def said(panel: Panel) -> list[list[str]]:
     return panel.notebook.python("[[m.role, m.text] for m in chat.conversation]")
 

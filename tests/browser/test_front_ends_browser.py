@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 from lab import RESULTS, Lab
 from panel_page import Panel, setup
 from scripted_endpoint import ScriptedEndpoint
@@ -19,11 +20,6 @@ def write_notebook(lab: Lab, name: str, *cells: str) -> Path:
     path = lab.folder / f"{name}.ipynb"
     path.write_text(json.dumps({"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}))
     return path
-
-
-def shut_down_kernels(page: Any, lab: Lab) -> None:
-    for kernel in page.request.get(f"{lab.url}/api/kernels?token={lab.token}").json():
-        page.request.delete(f"{lab.url}/api/kernels/{kernel['id']}?token={lab.token}")
 
 
 def talk(panel: Panel, endpoint: ScriptedEndpoint, question: str) -> None:
@@ -44,6 +40,7 @@ def talk(panel: Panel, endpoint: ScriptedEndpoint, question: str) -> None:
     assert [len(endpoint.asked(text)) for text in (question, f"{question} again")] == [1, 1]
 
 
+@pytest.mark.own_page
 def test_notebook_7_runs_the_panel(page: Any, lab: Lab, endpoint: ScriptedEndpoint):
     path = write_notebook(lab, "in-notebook-7", setup(endpoint))
     page.goto(f"{lab.url}/notebooks/{path.name}?token={lab.token}")
@@ -56,7 +53,7 @@ def test_notebook_7_runs_the_panel(page: Any, lab: Lab, endpoint: ScriptedEndpoi
     panel.root.get_by_role("tab", name="Python").click()
     panel.root.get_by_role("button", name="To cell").first.click()
     page.wait_for_function("document.querySelectorAll('.jp-Cell').length >= 2")
-    shut_down_kernels(page, lab)
+    lab.kernels.end_all_but_the_next()
 
 
 def voila(browser: Any, lab: Lab, name: str, cell: str) -> tuple[Any, set[str]]:
@@ -88,6 +85,6 @@ def test_voila_runs_the_panel_and_asks_for_nothing_that_voila_does_not(
     RESULTS.mkdir(exist_ok=True)
     page.screenshot(path=RESULTS / "voila.png")
     assert page.locator(".ck-saved").all_inner_texts() == [] or not page.locator(".ck-saved").first.is_visible()
-    shut_down_kernels(page, lab)
+    lab.kernels.end_all_but_the_next()
     page.context.close()
     assert beyond <= asked

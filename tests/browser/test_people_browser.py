@@ -2,20 +2,9 @@
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from lab import Notebook
-from panel_page import Panel, setup
-from scripted_endpoint import ScriptedEndpoint
+from panel_page import Panel
 
 SERIOUS = ("serious", "critical")
-
-
-@pytest.fixture
-def panel(notebook: Notebook, endpoint: ScriptedEndpoint) -> Panel:
-    notebook.open(setup(endpoint), "", "")
-    notebook.run(0)
-    shown = Panel(notebook)
-    shown.wait_idle()
-    return shown
 
 
 def choose_theme(panel: Panel, theme: str) -> None:
@@ -79,6 +68,7 @@ def test_motion_stops_for_those_who_ask(panel: Panel):
     )
     assert moving == []
     panel.stop()
+    panel.page.emulate_media(reduced_motion="null")
 
 
 def test_text_runs_the_way_it_is_written(panel: Panel):

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from lab import Lab, Notebook
 from panel_page import Panel, setup
 from scripted_endpoint import ScriptedEndpoint
@@ -23,6 +24,7 @@ def visible(notebook: Notebook) -> list[list[str]]:
     return [[line for text in cell for line in text.split("\n") if line] for cell in notebook.page.evaluate(VISIBLE)]
 
 
+@pytest.mark.own_page
 def test_a_panel_without_its_kernel_leaves_text_and_no_error(notebook: Notebook, lab: Lab):
     notebook.open(SHOWN.replace("SAVES", "True"), SHOWN.replace("SAVES", "False"))
     notebook.run(0)

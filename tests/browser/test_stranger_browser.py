@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from lab import Notebook
 
 DOCS = Path(__file__).parents[2] / "docs" / "security.md"
@@ -41,6 +42,7 @@ def write(path: Path) -> None:
     path.write_text(json.dumps({"cells": CELLS, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}))
 
 
+@pytest.mark.own_page
 def test_opening_it_runs_its_script_in_the_page_before_anything_is_trusted_or_run(notebook: Notebook):
     # where this fails the fault is mended upstream: then docs/security.md, the README and this test say less
     write(notebook.path)

@@ -1,5 +1,6 @@
 """A transcript in a real JupyterLab: it plays where one clicks, shows what is hostile as text, and is calm untrusted."""
 
+import pytest
 from lab import RESULTS, Notebook
 from sounds import CLIPS
 
@@ -48,6 +49,7 @@ def test_a_click_on_a_segment_plays_from_there_and_marks_it(notebook: Notebook):
     assert (RESULTS / "transcript-dark.png").is_file()
 
 
+@pytest.mark.own_page
 def test_in_a_notebook_that_is_not_trusted_the_text_stays_and_nothing_runs(notebook: Notebook):
     notebook.open(MAKE)
     notebook.run(0)

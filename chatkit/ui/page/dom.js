@@ -1,7 +1,10 @@
 // @ts-check
-// What every widget's page is made of: elements, icons, clean HTML, the clipboard, downloads.
+// What every widget's page is made of: elements, icons, clean HTML, the clipboard, downloads, timers.
 
 const FORBIDDEN = "script,iframe,frame,object,embed,form,style,link,meta,base,img,svg,video,audio,input,button,template";
+
+// within so many milliseconds the second click of a double click lands on what the first one put there
+const DOUBLE_CLICK = 600;
 
 /** A name that no other view or request has; crypto.randomUUID is missing on plain http. */
 const newId = () => Date.now().toString(36) + Math.random().toString(36).slice(2, 12);
@@ -33,7 +36,7 @@ function put(target, html) {
   target.replaceChildren(...body.childNodes);
 }
 
-const ICONS = {
+const ICONS = Object.freeze({
   edit: "M11.5 2.5l2 2L5.5 12.5l-2.8.8.8-2.8zM10 4l2 2",
   copy: "M5.5 5.5h8v8h-8zM10.5 5.5v-3h-8v8h3",
   again: "M13 8a5 5 0 1 1-1.6-3.7M13 2v3h-3",
@@ -45,7 +48,10 @@ const ICONS = {
   right: "M6 3l5 5-5 5",
   close: "M4 4l8 8M12 4l-8 8",
   check: "M3 8.5l3.5 3.5L13 4.5",
-};
+  sound: "M3 6.5v3M6 4v8M9 2v12M12 5.5v5M15 7v2",
+  mic: "M8 1.8a2 2 0 0 1 2 2v4a2 2 0 0 1-4 0v-4a2 2 0 0 1 2-2zM3.5 7.5a4.5 4.5 0 0 0 9 0M8 12v2.5",
+  play: "M5 3.2v9.6L12.5 8z",
+});
 
 /** @param {keyof typeof ICONS} name */
 function icon(name) {
@@ -104,6 +110,25 @@ function download(name, type, text) {
   link.click();
   link.remove();
   setTimeout(() => URL.revokeObjectURL(url), 60000);
+}
+
+/** Timers that end together. */
+function openTimers() {
+  /** @type {Set<ReturnType<typeof setTimeout>>} */
+  const running = new Set();
+  return {
+    /** @param {() => void} act @param {number} wait */
+    later(act, wait) {
+      const timer = setTimeout(() => {
+        running.delete(timer);
+        act();
+      }, wait);
+      running.add(timer);
+    },
+    close() {
+      for (const timer of running) clearTimeout(timer);
+    },
+  };
 }
 
 /** Adler-32 of the UTF-8 bytes, as the kernel computes it. @param {string} text */

@@ -1,36 +1,52 @@
 // @ts-check
 /**
- * What the kernel tells of a widget, kept in step: one state for all its views in this page.
+ * What the kernel tells of a widget, kept in step by numbers.
  *
- * The kernel sends numbered patches; a page that opens or misses a number asks for a snapshot.
- * @typedef {{id: string, [name: string]: any}} Entry
+ * The kernel sends numbered patches; a page that opens or misses a number asks for a snapshot. What it has it says, and
+ * until then the kernel tells the last number again.
+ *
+ * @typedef {{
+ *   restore: (snapshot: any) => void,
+ *   follow: (patch: any, before: Record<string, any>) => void,
+ *   isWhole?: (end: {run: string, digest: number}) => boolean,
+ *   hear?: (message: any) => void,
+ *   back?: () => void,
+ *   changed: () => void,
+ * }} Follower `restore` and `follow` take what is told, `before` is the status before it; `isWhole` says whether an answer came as it was sent; `hear` takes
+ *   other messages; `back` hears of a connection that was lost and is there again; `changed` that `gone` or `silent` is another
  */
 
 const SNAPSHOT_AGAIN = 1500;
+const SNAPSHOT_AGAIN_LATEST = 30000;
+const UNANSWERED_AFTER = 4000;
 const GONE = "The kernel is gone. The text stays readable; run the cell again to go on.";
 const LOST = "The connection to the kernel is lost; trying again…";
 
 /**
- * @param {Model} model @param {ReturnType<typeof openLink>} link
- * @param {(changes: Record<string, any>, fresh: boolean) => void} told hears of each change; `fresh` after a snapshot
+ * @param {Model} model @param {ReturnType<typeof openLink>} link @param {Follower} follower
+ * @param {string} silence what is said where the kernel does not answer for a while
  */
-function followFeed(model, link, told) {
+function followFeed(model, link, follower, silence) {
   const view = newId();
   let seq = -1;
-  let waiting = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let timer;
-  const state = { status: /** @type {Record<string, any>} */ ({}), entries: /** @type {Entry[]} */ ([]), answered: false, gone: "" };
+  let asking;
+  /** `status`: of the controls; `gone`: why nothing more comes; `silent`: that nothing came yet. */
+  const state = { status: /** @type {Record<string, any>} */ ({}), answered: false, gone: "", silent: "" };
 
   /** Ask for all there is, and again after a while that doubles: the question or the answer may get lost. */
   function askSnapshot(wait = SNAPSHOT_AGAIN) {
-    if (waiting) return;
-    waiting = true;
+    if (asking) return;
     link.post({ type: "hello", view });
-    timer = setTimeout(() => {
-      waiting = false;
-      askSnapshot(Math.min(wait * 2, 30000));
+    asking = setTimeout(() => {
+      asking = undefined;
+      askSnapshot(Math.min(wait * 2, SNAPSHOT_AGAIN_LATEST));
     }, wait);
+  }
+
+  function stopAsking() {
+    clearTimeout(asking);
+    asking = undefined;
   }
 
   const acknowledge = () => link.post({ type: "ack", view, seq });
@@ -40,35 +56,36 @@ function followFeed(model, link, told) {
     if (message.type === "snapshot" && message.to === view) restore(message);
     else if (message.type === "patch" && seq >= 0 && message.seq > seq) follow(message);
     else if (message.type === "tail" && seq >= 0) message.seq > seq ? askSnapshot() : acknowledge();
+    else follower.hear?.(message);
   }
 
   /** @param {any} snapshot */
   function restore(snapshot) {
-    clearTimeout(timer);
-    waiting = false;
+    stopAsking();
     seq = snapshot.seq;
-    Object.assign(state, { status: snapshot.status, entries: snapshot.entries, answered: true });
+    Object.assign(state, { status: snapshot.status, answered: true, silent: "" });
+    follower.restore(snapshot);
     acknowledge();
-    told(snapshot.status, true);
   }
 
   /** @param {any} patch */
   function follow(patch) {
     if (patch.seq !== seq + 1) return askSnapshot();
-    seq = patch.seq;
-    if (patch.talk) {
-      const [at, count, entries] = patch.talk;
-      state.entries = state.entries.toSpliced?.(at, count, ...entries) ?? [...state.entries.slice(0, at), ...entries, ...state.entries.slice(at + count)];
+    if (patch.end && follower.isWhole?.(patch.end) === false) {
+      seq = -1;
+      return askSnapshot();
     }
-    state.status = { ...state.status, ...patch.status };
-    acknowledge();
-    told({ ...patch.status, ...(patch.talk ? { entries: true } : {}) }, false);
+    seq = patch.seq;
+    const before = state.status;
+    state.status = { ...before, ...patch.status };
+    follower.follow(patch, before);
+    if (!patch.live || patch.end) acknowledge();
   }
 
   /** @param {string} words */
   function setGone(words) {
     state.gone = words;
-    told({}, false);
+    follower.changed();
   }
 
   const onStatus = (/** @type {any} */ _, /** @type {string} */ word) => {
@@ -77,7 +94,10 @@ function followFeed(model, link, told) {
   const onConnection = (/** @type {any} */ _, /** @type {string} */ word) => {
     if (state.gone === GONE) return;
     setGone(word === "connected" ? "" : LOST);
-    if (word === "connected") askSnapshot();
+    if (word !== "connected") return;
+    follower.back?.();
+    stopAsking();
+    askSnapshot();
   };
   const onDead = () => setGone(GONE);
   link.kernel?.statusChanged?.connect(onStatus);
@@ -86,11 +106,18 @@ function followFeed(model, link, told) {
   model.on("comm_live_update", onDead);
   model.on("msg:custom", hear);
   askSnapshot();
+  const unanswered = setTimeout(() => {
+    if (state.answered) return;
+    state.silent = silence;
+    follower.changed();
+  }, UNANSWERED_AFTER);
 
   return {
     state,
+    view,
     close() {
-      clearTimeout(timer);
+      clearTimeout(unanswered);
+      stopAsking();
       model.off("msg:custom", hear);
       model.off("comm_live_update", onDead);
       link.kernel?.statusChanged?.disconnect(onStatus);
@@ -98,5 +125,26 @@ function followFeed(model, link, told) {
       link.kernel?.disposed?.disconnect(onDead);
       if (!state.gone) link.post({ type: "bye", view });
     },
+  };
+}
+
+/**
+ * What anywidget asks of a module, once for each model: all views of it in this page share what `open` makes.
+ * @template {{close: () => void}} Shared
+ * @param {(model: Model) => Shared} open @param {(context: {model: Model, el: HTMLElement}, shared: Shared) => () => void} mount
+ */
+function widgetOf(open, mount) {
+  return () => {
+    /** @type {Shared | null} */
+    let shared = null;
+    return {
+      /** @param {{model: Model}} context */
+      initialize({ model }) {
+        const opened = (shared = open(model));
+        return () => opened.close();
+      },
+      /** @param {{model: Model, el: HTMLElement}} context */
+      render: (context) => mount(context, /** @type {Shared} */ (shared)),
+    };
   };
 }

@@ -69,6 +69,13 @@ function openLink(model) {
     });
   }
 
+  /** What is bytes comes beside the answer. @param {any} message @param {DataView[]} buffers */
+  function hear(message, buffers) {
+    if (message.type !== "answer") return;
+    questions.get(message.question)?.(buffers?.length ? { ...message, value: { ...message.value, data: buffers[0] } } : message);
+  }
+  model.on("msg:custom", hear);
+
   return {
     kernel,
     post,
@@ -76,10 +83,6 @@ function openLink(model) {
     query: (content) => ask(content, false),
     /** Have something done once, and know that it was done. @param {Record<string, any>} content */
     act: (content) => ask(content, true),
-    /** @param {{question: string, value?: any, error?: string}} message */
-    answered(message) {
-      questions.get(message.question)?.(message);
-    },
     /** Interrupt the cell that waits for the answer. @param {string} kernelId */
     async interrupt(kernelId) {
       if (kernel?.interrupt) return kernel.interrupt();
@@ -92,6 +95,7 @@ function openLink(model) {
     },
     close() {
       closed = true;
+      model.off("msg:custom", hear);
       if (control && !control.isDisposed && !kernel.isDisposed) control.close();
     },
   };

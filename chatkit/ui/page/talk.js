@@ -11,61 +11,8 @@
  *   fail: (error: unknown) => void}} Desk
  */
 
-const ROLES = ["system", "developer", "user", "assistant", "tool"];
 /** @type {Record<string, string>} */
 const ROLE_NAMES = { user: "You", assistant: "Answer", system: "System", developer: "Developer", tool: "Tool" };
-
-/** Give each block of code a button that copies it as it is shown. @param {Element} target */
-function addCopyButtons(target) {
-  for (const code of target.querySelectorAll("pre.ck-code")) {
-    const frame = make("div", { className: "ck-codeframe" });
-    code.replaceWith(frame);
-    frame.append(code, copyButton(() => code.textContent ?? "", "Copy code"));
-  }
-}
-
-/** Text into the page; what is wider than its place can be scrolled by keys too. @param {Element} target @param {string} html */
-function putText(target, html) {
-  put(target, html);
-  addCopyButtons(target);
-  const wide = /** @type {NodeListOf<HTMLElement>} */ (target.querySelectorAll(".ck-scroll, .ck-math"));
-  if (!wide.length) return;
-  requestAnimationFrame(() => {
-    for (const node of wide) if (node.scrollWidth > node.clientWidth) node.tabIndex = 0;
-  });
-}
-
-/** A place to write a message: its role, its text, what to do with it. @param {{role: string, text: string, runs: boolean, done: (role: string, text: string, run: boolean) => Promise<any>, close: () => void, fail: (error: unknown) => void}} options */
-function editor({ role, text, runs, done, close, fail }) {
-  const roles = make("select", { className: "ck-field ck-roles", "aria-label": "Role" }, ...ROLES.map((value) => make("option", { value }, value)));
-  roles.value = role;
-  const box = make("textarea", { className: "ck-field ck-edit", value: text, dir: "auto", "aria-label": "Message text", rows: Math.min(14, Math.max(2, text.split("\n").length + 1)) });
-  const buttons = make("div", { className: "ck-row" });
-  const node = make("div", { className: "ck-editor" }, box, make("div", { className: "ck-row" }, roles, buttons));
-  const finish = (/** @type {boolean} */ run) => {
-    for (const item of buttons.children) item.disabled = true;
-    done(roles.value, box.value, run).then(close, (error) => {
-      for (const item of buttons.children) item.disabled = false;
-      fail(error);
-      box.focus();
-    });
-  };
-  const run = button("Save and run", () => finish(true), { className: "ck-button ck-primary", title: "Ask from here (Ctrl+Enter)" });
-  buttons.append(button("Save", () => finish(false), { title: runs ? "Change it, ask nothing" : "Save (Ctrl+Enter)" }));
-  if (runs) buttons.append(run);
-  buttons.append(button("Cancel", close, { title: "Cancel (Escape)" }));
-  roles.addEventListener("change", () => (run.hidden = roles.value !== "user"));
-  node.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-    event.stopPropagation();
-    if (event.isComposing) return;
-    if (event.key === "Escape") close();
-    else if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      finish(runs && roles.value === "user");
-    }
-  });
-  return { node, focus: () => box.focus() };
-}
 
 /** @param {Desk} desk */
 function talkOf(desk) {
@@ -153,8 +100,7 @@ function talkOf(desk) {
   /** @param {Entry} entry */
   function toggleMore(entry) {
     if (open.get(entry.id)?.more) return keep(entry.id, "more", null);
-    const roles = make("select", { className: "ck-field ck-roles", "aria-label": "Role" }, ...ROLES.map((value) => make("option", { value }, value)));
-    roles.value = entry.role;
+    const roles = roleSelect(entry.role);
     roles.addEventListener("change", () => change({ type: "role", message: entry.id, role: roles.value }));
     const to = (/** @type {Record<string, any>} */ content) => () => change({ message: entry.id, ...content });
     const row = make(
@@ -194,43 +140,16 @@ function talkOf(desk) {
     return make("div", { className: "ck-tools", role: "toolbar", "aria-label": "This message" }, ...items);
   }
 
-  /** @param {Entry} entry */
-  function variants(entry) {
-    if (!entry.variants || entry.variants[1] < 2) return [];
-    const [shown, count] = entry.variants;
-    const turn = (/** @type {number} */ by) => () => change({ type: "choose", message: entry.id, variant: (shown - 1 + by + count) % count });
-    return [
-      make(
-        "span",
-        { className: "ck-variants", role: "group", "aria-label": `Variant ${shown} of ${count}` },
-        iconButton("left", "Previous variant", turn(-1), { className: "ck-tool ck-changes" }),
-        make("span", {}, `${shown}/${count}`),
-        iconButton("right", "Next variant", turn(1), { className: "ck-tool ck-changes" }),
-      ),
-    ];
-  }
-
-  /** Answers side by side, of which one can be kept. @param {Entry} entry */
-  function choices(entry) {
-    const columns = (entry.choices ?? []).map(([index, html, state]) => {
-      const text = make("div", { className: "ck-text", dir: "auto" });
-      putText(text, html);
-      const pick = button("Keep this one", () => change({ type: "keep", message: entry.id, index }), { className: "ck-button ck-changes" });
-      return make("div", { className: "ck-choice" }, make("div", { className: "ck-role" }, `Answer ${index + 1}${state ? ` · ${state}` : ""}`), text, pick);
-    });
-    return make("div", { className: "ck-body ck-choices" }, ...columns);
-  }
-
   /** @param {Entry} entry @param {HTMLElement} [body] */
   function draw(entry, body) {
     const role = ROLE_NAMES[entry.role] ?? entry.role;
     let text = body ?? make("div", { className: "ck-text ck-body", dir: "auto" });
-    if (entry.choices) text = choices(entry);
+    if (entry.choices) text = choicesOf(entry, change);
     else if (!body) putText(text, entry.html ?? "");
     const head = make("div", { className: "ck-head" }, make("span", { className: "ck-role" }, role));
     if (entry.of) head.append(make("span", { className: "ck-of" }, entry.of));
     if (entry.state) head.append(make("span", { className: "ck-state" }, entry.state));
-    head.append(...variants(entry), tools(entry));
+    head.append(...variantsOf(entry, change), tools(entry));
     const shown = make(
       "article",
       { className: `ck-message ck-role-${entry.role}${entry.off ? " ck-off" : ""}`, "aria-label": role, tabIndex: -1, "data-message": entry.id },
@@ -317,60 +236,20 @@ function talkOf(desk) {
     for (const item of node.querySelectorAll(".ck-changes")) /** @type {any} */ (item).disabled = locked;
   }
 
-  /** One message at a time is in the order of Tab, with its buttons. @param {HTMLElement | null} shown */
-  function activate(shown) {
-    for (const other of node.querySelectorAll(".ck-active")) {
-      other.classList.remove("ck-active");
-      for (const item of other.querySelectorAll(".ck-tools .ck-tool")) /** @type {any} */ (item).tabIndex = -1;
-    }
-    shown?.classList.add("ck-active");
-    for (const item of shown?.querySelectorAll(".ck-tools .ck-tool") ?? []) /** @type {any} */ (item).tabIndex = 0;
-  }
-
-  /** @param {number} by */
-  function step(by) {
-    const all = messages();
-    const at = all.findIndex((shown) => shown.contains(document.activeElement));
-    const next = all[at < 0 ? (by < 0 ? all.length - 1 : 0) : Math.min(Math.max(at + by, 0), all.length - 1)];
-    next?.focus();
-  }
-
-  node.addEventListener("focusin", (/** @type {FocusEvent} */ event) => activate(/** @type {HTMLElement} */ (event.target).closest(".ck-message")));
-  node.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-    const target = /** @type {HTMLElement} */ (event.target);
-    const onMessage = target.matches(".ck-message") || target === node;
-    if (!onMessage || event.ctrlKey || event.metaKey) return;
-    const press = (/** @type {string} */ selector) => /** @type {HTMLElement | null} */ (target.querySelector(selector))?.click();
-    const keys = /** @type {Record<string, () => void>} */ ({
-      ArrowUp: () => step(-1),
-      ArrowDown: () => step(1),
-      Home: () => messages()[0]?.focus(),
-      End: () => messages().at(-1)?.focus(),
-      ArrowLeft: () => press(".ck-variants .ck-tool:first-child"),
-      ArrowRight: () => press(".ck-variants .ck-tool:last-child"),
-      Enter: () => press('.ck-tools [aria-label="Edit"]'),
-      i: () => press(".ck-inspect"),
-      c: () => press('.ck-tools [aria-label="Copy"]'),
-      r: () => press('.ck-tools [aria-label$="gain"], .ck-tools [aria-label$="here"]'),
-      m: () => press(".ck-more"),
-    });
-    const act = keys[event.key];
-    if (!act || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    act();
-  });
+  walkByKeys(node, messages);
 
   return {
     node,
     /** @param {Entry[]} entries @param {LivePatch | null} running */
     restore(entries, running) {
+      const [low, before] = [atBottom(), node.scrollTop];
       dropLive();
       for (const old of messages()) old.remove();
       node.append(...entries.map((entry) => draw(entry)));
       for (const id of [...open.keys()]) if (!node.querySelector(`[data-message="${id}"]`)) open.delete(id);
       if (running) grow(running);
-      toBottom();
+      if (low) toBottom();
+      else node.scrollTop = before;
     },
     /** The kernel's patch; the message that has just ended, if one has. @param {any} patch @returns {HTMLElement | null} */
     follow(patch) {
