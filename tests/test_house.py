@@ -18,11 +18,11 @@ import chatkit
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "chatkit"
 FLOORS = {
-    "conversation": 0, "conversation_file": 0, "display": 0, "parts": 0, "branches": 0, "lines": 0, "worddiff": 0, "message": 0,
+    "conversation": 0, "conversation_file": 0, "display": 0, "parts": 0, "branches": 0, "lines": 0, "worddiff": 0, "message": 0, "listeners": 0,
     "exceptions": 0, "signs": 0, "typed": 0,
     "api": 1, "audio": 1, "private_folder": 1,
     "ledger": 2, "endpoint": 2, "render": 2,
-    "captions": 3, "keeping": 3, "chat": 3, "inspection": 3, "offered": 3, "request": 3, "settings": 3, "context": 3, "answers": 3,
+    "captions": 3, "keeping": 3, "chat": 3, "chat_settings": 3, "chat_turns": 3, "inspection": 3, "offered": 3, "request": 3, "settings": 3, "context": 3, "answers": 3,
     "speech": 3, "compare": 3, "recall": 4, "plots": 4, "readings": 4,
     "ui": 5, "magics": 5, "commands": 5,
     "__init__": 6, "__main__": 6,
@@ -30,7 +30,9 @@ FLOORS = {
 SAME_FLOOR = {
     "endpoint": {"ledger"},
     "answers": {"captions"},
-    "chat": {"answers", "captions", "context", "inspection", "keeping", "offered", "request", "settings"},
+    "chat": {"captions", "chat_turns", "context", "inspection", "keeping", "offered", "request", "settings"},
+    "chat_settings": {"context", "settings"},
+    "chat_turns": {"answers", "chat_settings", "context", "request"},
     "request": {"context", "settings"},
     "settings": {"context"},
     "offered": {"settings"},
