@@ -35,6 +35,7 @@ SAME_FLOOR = {
     "chat_turns": {"answers", "chat_settings", "context", "request"},
     "request": {"context", "settings"},
     "settings": {"context"},
+    "speech": {"captions"},
     "offered": {"settings"},
     "readings": {"plots"},
     "magics": {"ui"},
@@ -158,6 +159,12 @@ def test_the_local_server_shares_no_import_with_the_house_but_values_and_the_ope
     for name, path in modules().items():
         if name.startswith("local"):
             assert rooms_of(imports_of(path)) <= {"api", "audio", "exceptions", "local", "private_folder"}, name
+
+
+def test_what_a_cost_is_called_stands_in_one_module():
+    words = re.compile(r"cost unknown|cost not known|price unknown|\bcost 0\b(?! USD)|free \(local\)|[\"']no cost[\"']")
+    found = {name for name, path in modules().items() if words.search(path.read_text(encoding="utf-8"))}
+    assert found <= {"captions", "ledger.prices"}  # the latter in a docstring
 
 
 def test_each_library_is_imported_by_its_own_door_only():
