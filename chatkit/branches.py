@@ -1,10 +1,11 @@
-"""Floor 0: branches of a conversation as values: lines of messages that begin alike and part somewhere.
+"""Floor 0: branches of a conversation: lines of messages that begin alike and part somewhere.
 
-In: lines by name. Out: where the line that is shown has alternatives (`forks`), and readable names.
+In: lines by name. Out: which of them goes on, where it has alternatives (`forks`), and readable names. Nothing here
+is guarded against other threads: conversation.py orders the changes.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,103 @@ class Variants:
 
     def __len__(self) -> int:
         return len(self.messages)
+
+
+class Branches:
+    """Several lines by name, one of which is current and goes on; the others wait."""
+
+    def __init__(self, lines: Mapping[str, Line], current: str) -> None:
+        self.lines: dict[str, Line] = dict(lines)
+        self.current = current
+        self._recent = [*(name for name in self.lines if name != current), current]  # by use, the current one last
+        self._forks: dict[int, Variants] | None = None
+
+    @property
+    def line(self) -> Line:
+        """The messages of the current branch."""
+        return self.lines[self.current]
+
+    @line.setter
+    def line(self, line: Line) -> None:
+        self.lines[self.current] = line
+
+    def __iter__(self) -> Iterator[Branch]:
+        return (Branch(name, line, name == self.current) for name, line in self.lines.items())
+
+    def find(self, name: str) -> Line:
+        """The messages of a branch; raises InputError for a name that none has."""
+        if not isinstance(name, str) or name not in self.lines:
+            names = ", ".join(map(repr, list(self.lines)[:20]))
+            raise InputError(f"There is no branch {name!r}.", f"There is {names}.")
+        return self.lines[name]
+
+    def changed(self) -> None:
+        """Something has changed: where lines part is to be looked up anew."""
+        self._forks = None
+
+    @property
+    def forks(self) -> dict[int, Variants]:
+        """Where the current line has alternatives."""
+        if self._forks is None:
+            self._forks = forks(self.lines, self.current)
+        return self._forks
+
+    def variants(self, place: int) -> Variants:
+        """What all branches have at that place of the current line after the same messages."""
+        return self.forks.get(place) or Variants((self.line[place],), 0, ((self.current,),))
+
+    def last_used(self, names: Iterable[str]) -> str:
+        """That of these which was current last."""
+        return max(names, key=self._recent.index)
+
+    def holder(self, message_id: str) -> str:
+        """The branch that holds the message, the one used last if there are several."""
+        held = [name for name, line in self.lines.items() if any(message.id == message_id for message in line)]
+        if not held:
+            raise InputError(f"No branch has a message with the id {message_id!r}.")
+        return self.last_used(held)
+
+    def checkout(self, name: str) -> Branch:
+        """Let another branch go on."""
+        line = self.find(name)
+        self.current = name
+        self._recent.remove(name)
+        self._recent.append(name)
+        return Branch(name, line, True)
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a branch another name; its place among the others stays."""
+        self.find(old)
+        new = check_name(new, self.lines.keys() - {old})
+        self.lines = {new if name == old else name: line for name, line in self.lines.items()}
+        self._recent = [new if name == old else name for name in self._recent]
+        self.current = new if self.current == old else self.current
+
+    def remove(self, name: str) -> Branch:
+        """Drop a branch that is not the current one."""
+        line = self.find(name)
+        if name == self.current:
+            raise InputError(f"{name!r} is the current branch.", "Go to another one first: checkout(name).")
+        del self.lines[name]
+        self._recent.remove(name)
+        return Branch(name, line)
+
+    def grow(self, name: str | None, line: Line, checkout: bool, after: str | None = None) -> Branch:
+        """One more branch; without a name it is called after another one, or after the current one."""
+        name = free_name(self.lines, after or self.current) if name is None else check_name(name, self.lines)
+        self.lines[name] = line
+        self._recent.insert(len(self._recent) if checkout else 0, name)
+        self.current = name if checkout else self.current
+        return Branch(name, line, checkout)
+
+    def turn_to(self, name: str, line: Line) -> Branch:
+        """Let a branch go on with a line: in its place, unless what it has would be lost."""
+        old, current = self.lines[name], name == self.current
+        others = [other for other_name, other in self.lines.items() if other_name != name]
+        if not any(begins(old, other) for other in [line, *others]):
+            return self.grow(None, line, current, after=name)
+        self.lines[name] = line
+        return Branch(name, line, current)
 
 
 def shared(one: Sequence[Message], other: Sequence[Message]) -> int:

@@ -94,13 +94,41 @@ def cost_caption(usage: Usage, *, local: bool = False) -> str:
     >>> cost_caption(Usage(cost=Decimal("0.000120"), known="measured")), cost_caption(Usage(known="measured"))
     ('cost 0.00012 USD', 'cost unknown')
     """
-    if usage.cost is None or (usage.cost == 0 and usage.unpriced_calls):
-        return "cost unknown"
-    if usage.cost == 0:
-        return "cost 0 (local)" if local else "cost 0"
+    cost = None if usage.cost == 0 and usage.unpriced_calls else usage.cost
+    if not cost:
+        return amount_caption(cost, local=local)
     about = "≈ " if usage.estimated_calls else ""
     left_out = f" and {usage.unpriced_calls:,} unknown" if usage.unpriced_calls else ""
-    return f"cost {about}{dollars(usage.cost)} USD{left_out}"
+    return f"cost {about}{dollars(cost)} USD{left_out}"
+
+
+def amount_caption(cost: Decimal | None, *, local: bool = False) -> str:
+    """One cost in US dollars: unknown, nothing, or so much.
+
+    >>> amount_caption(None), amount_caption(Decimal(0), local=True), amount_caption(Decimal("0.009"))
+    ('cost unknown', 'cost 0 (local)', 'cost 0.009 USD')
+    """
+    if cost is None:
+        return "cost unknown"
+    if cost == 0:
+        return "cost 0 (local)" if local else "cost 0"
+    return f"cost {dollars(cost)} USD"
+
+
+def price_caption(per_minute: Decimal | None, seconds: float | None, *, local: bool) -> str:
+    """What so much audio would cost, from the price of a minute in US dollars.
+
+    >>> price_caption(Decimal("0.006"), 90, local=False), price_caption(None, 90, local=False)
+    ('1.5 min × 0.006 USD = 0.009 USD', 'cost unknown')
+    >>> price_caption(None, 90, local=True), price_caption(Decimal("0.0060"), None, local=False)
+    ('cost 0 (local)', '0.006 USD a minute')
+    """
+    if local or not per_minute:
+        return amount_caption(Decimal(0) if local else per_minute, local=local)
+    if seconds is None:
+        return f"{per_minute.normalize():f} USD a minute"
+    length = Decimal(str(seconds)) / 60
+    return f"{length:.1f} min × {per_minute.normalize():f} USD = {dollars(per_minute * length)} USD"
 
 
 def estimate_caption(estimate: Estimate, *, local: bool = False) -> str:
@@ -115,14 +143,29 @@ def estimate_caption(estimate: Estimate, *, local: bool = False) -> str:
     """
     most = "no limit known" if estimate.completion.high is None else f"at most {estimate.completion.high:,}"
     out = f"{estimate.completion.likely:,} out ({most})"
-    return f"next: ≈ {estimate.prompt.likely:,} tokens in, {out} · {_estimated_cost(estimate, local)}"
+    return f"next: ≈ {estimate.prompt.likely:,} tokens in, {out} · {_estimated_cost(estimate, local=local)}"
 
 
-def _estimated_cost(estimate: Estimate, local: bool) -> str:
-    if estimate.cost is None:
-        return "cost unknown"
-    if estimate.cost.high == 0:
-        return "cost 0 (local)" if local else "cost 0"
+def forecast_caption(estimate: Estimate) -> str:
+    """What requests that were not sent yet will use and cost, as a sentence.
+
+    >>> from chatkit.ledger.estimates import CostRange, Range
+    >>> cost = CostRange(Decimal(0), Decimal("0.0002"), None)
+    >>> forecast_caption(Estimate(Range(9, 16, 20), Range(0, 300, 500), cost, "", unpriced_calls=1))
+    '≈ 16 tokens in, 300 out (at most 20 and 500), ≈ 0.0002 USD (no bound known) and 1 unknown.'
+    """
+    prompt, completion = estimate.prompt, estimate.completion
+    parts = [f"≈ {prompt.likely:,} tokens in, {completion.likely:,} out"] if prompt.likely else []
+    if completion.high is not None and prompt.high is not None and prompt.likely:
+        parts[0] += f" (at most {prompt.high:,} and {completion.high:,})"
+    if estimate.audio_seconds:
+        parts.append(f"{minutes(estimate.audio_seconds)} min of audio")
+    return ", ".join([*parts, _estimated_cost(estimate)]) + "."
+
+
+def _estimated_cost(estimate: Estimate, *, local: bool = False) -> str:
+    if estimate.cost is None or estimate.cost.high == 0:
+        return amount_caption(estimate.cost and estimate.cost.likely, local=local)
     left_out = f" and {estimate.unpriced_calls} unknown" if estimate.unpriced_calls else ""
     most = "no bound known" if estimate.cost.high is None else f"at most {dollars(estimate.cost.high)}"
     return f"≈ {dollars(estimate.cost.likely)} USD ({most}){left_out}"
@@ -134,7 +177,7 @@ def priced_as_caption(cost: Decimal | None, model: str) -> str:
     >>> priced_as_caption(Decimal("0.0000332"), "gpt-6-luna"), priced_as_caption(None, "my-own")
     ('as gpt-6-luna: 0.0000332 USD', 'as my-own: cost unknown')
     """
-    return f"as {model}: {'cost unknown' if cost is None else f'{dollars(cost)} USD'}"
+    return f"as {model}: {f'{dollars(cost)} USD' if cost is not None else amount_caption(cost)}"
 
 
 def window_caption(tokens: int | None, window: int | None) -> str:

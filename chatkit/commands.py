@@ -1,44 +1,98 @@
-"""The commands about usage and endpoints: `chatkit usage export`, `chatkit usage merge`, `chatkit db init`,
-`chatkit models list`.
+"""What the command `chatkit` can do: a function that declares each command, and the one that does it below.
 
-In: words of a command line. Out: files, rows, a class's roles, names of models; what was done, in a sentence.
+In: options. Out: the local server or its weights, names of models, files, rows, a class's roles, where keys lie; what
+was done, in a sentence. Nothing heavy is imported until a command needs it.
 """
 
 import argparse
 import sys
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from chatkit.endpoint import connect, listing
-from chatkit.exceptions import InputError
-from chatkit.ledger import class_roles, parcel, safeguards
-from chatkit.ledger.class_roles import Part
-from chatkit.ledger.readable import Unread
-from chatkit.ledger.scope import Scope
-from chatkit.ledger.store import UsageStore
-from chatkit.readings.clock import instant
+import chatkit
+from chatkit.endpoint import launch
+from chatkit.exceptions import InputError, SetupError
+from chatkit.local import options as local_options
 
+if TYPE_CHECKING:
+    from chatkit.ledger.class_roles import Part
+    from chatkit.ledger.readable import Unread
+    from chatkit.ledger.scope import Scope
+    from chatkit.ledger.store import UsageStore
 
-def usage(words: list[str]) -> int:
-    """`chatkit usage export FILE` and `chatkit usage merge FILE…`; the exit status."""
-    options = _usage_parser().parse_args(words)
-    store = UsageStore(options.store)
-    if options.command == "export":
-        scope: Scope = {
-            "session": options.session, "since": instant(options.since, "since"), "user": options.user,
-        }  # fmt: skip
-        count = parcel.export(store, options.file, **scope)
-        print(f"{count} calls written to {options.file}.")
-        _tell_unread(store.unread(**scope))
-        return 0
-    merged = parcel.merge(store, options.files)
-    print(f"{merged.read} calls read, {merged.new} of them new; {store!r} has {store.total().calls} now.")
-    _tell_unread(merged.unread)
-    return 0
+Options = argparse.Namespace
+STORE = "a file or a URL; default: CHATKIT_DB, else the user's own store"
 
 
-def models() -> int:
-    """`chatkit models list`: where calls would go, and the models that are there; the exit status."""
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare every command below the parser: `run` of the options that it reads does it."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    _declare_serve(_command(commands, "serve", local_options.ABOUT_SERVE, _serve))
+    _declare_models(_command(commands, "models", "fetch and check the weights of the local models, or list models"))
+    _declare_usage(_command(commands, "usage", "hand usage on in files, for a class without a server"))
+    _declare_database(_command(commands, "db", "set the usage store up; with --class, the roles of a class"))
+    _declare_check_keys(
+        _command(commands, "check-keys", "say where API keys lie in files, notebooks and folders", _check_keys)
+    )
+    _command(commands, "version", "say the version", _version)
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    name: str,
+    about: str,
+    run: Callable[[Options], int] | None = None,
+) -> argparse.ArgumentParser:
+    first = about.partition(".")[0]
+    parser = commands.add_parser(
+        name, help=first[:1].lower() + first[1:], description=f"{about[:1].upper()}{about[1:].rstrip('.')}."
+    )
+    if run:
+        parser.set_defaults(run=run)
+    return parser
+
+
+def _below(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    return parser.add_subparsers(metavar="COMMAND", required=True)
+
+
+# --- the local models
+
+
+def _declare_serve(serve: argparse.ArgumentParser) -> None:
+    local_options.add_serve(serve)
+
+
+def _serve(options: Options) -> int:
+    _need_engines()
+    from chatkit.local.__main__ import serve
+
+    return serve(options)
+
+
+def _declare_models(models: argparse.ArgumentParser) -> None:
+    below = _below(models)
+    local_options.add_models(_command(below, "fetch", "fetch and check the weights of the local models", _fetch))
+    _command(below, "list", "say where calls would go, and which models there are", _list_models)
+
+
+def _fetch(options: Options) -> int:
+    _need_engines()
+    from chatkit.local.__main__ import fetch
+
+    return fetch(options.model, options.whisper)
+
+
+def _need_engines() -> None:
+    if not launch.has_engines():
+        raise SetupError("The engines of the local models are not installed.", launch.INSTALL)
+
+
+def _list_models(_: Options) -> int:
+    from chatkit.endpoint import connect, listing
+
     endpoint = connect.resolve(tell=_say)
     _say(endpoint.sentence)
     found = listing.models_of(endpoint)
@@ -49,18 +103,71 @@ def models() -> int:
     return int(not found.names)
 
 
-def _say(words: str) -> None:
-    print(words, file=sys.stderr, flush=True)
+# --- usage in files
 
 
-def _tell_unread(unread: Unread) -> None:
+def _declare_usage(usage: argparse.ArgumentParser) -> None:
+    below = _below(usage)
+    about = "write calls into a new file (no prompts and no answers are in it)"
+    export = _command(below, "export", about, _export)
+    export.add_argument("file")
+    export.add_argument("--session", help="only the calls of this session")
+    export.add_argument("--since", help="only the calls since then: a date, a time, today, yesterday")
+    export.add_argument("--user", help="only the calls of this person")
+    merge = _command(below, "merge", "take the calls of such files in, each once", _merge)
+    merge.add_argument("files", nargs="+")
+    for command in (export, merge):
+        command.add_argument("--store", help=STORE)
+
+
+def _export(options: Options) -> int:
+    from chatkit.ledger import parcel
+    from chatkit.ledger.store import UsageStore
+    from chatkit.readings.clock import instant
+
+    store = UsageStore(options.store)
+    scope: Scope = {"session": options.session, "since": instant(options.since, "since"), "user": options.user}
+    count = parcel.export(store, options.file, **scope)
+    print(f"{count} calls written to {options.file}.")
+    _tell_unread(store.unread(**scope))
+    return 0
+
+
+def _merge(options: Options) -> int:
+    from chatkit.ledger import parcel
+    from chatkit.ledger.store import UsageStore
+
+    store = UsageStore(options.store)
+    merged = parcel.merge(store, options.files)
+    print(f"{merged.read} calls read, {merged.new} of them new; {store!r} has {store.total().calls} now.")
+    _tell_unread(merged.unread)
+    return 0
+
+
+def _tell_unread(unread: "Unread") -> None:
     if unread:
         _say(f"{unread} Left out.")
 
 
-def database(words: list[str]) -> int:
-    """`chatkit db init`: make the tables of the store, and with --class the roles of a class; the exit status."""
-    options = _database_parser().parse_args(words)
+# --- the store, and a class's roles
+
+
+def _declare_database(database: argparse.ArgumentParser) -> None:
+    init = _command(_below(database), "init", "make the tables, and a class's roles", _init_database)
+    init.add_argument("store", nargs="?", help=STORE)
+    init.add_argument(
+        "--class", dest="for_class", action="store_true", help="roles and row-level security (PostgreSQL)"
+    )
+    init.add_argument("--student", action="append", default=[], metavar="NAME", help="make a login for a student")
+    init.add_argument("--students", metavar="FILE", help="a file with the names of students")
+    init.add_argument(
+        "--instructor", action="append", default=[], metavar="NAME", help="make a login for an instructor"
+    )
+
+
+def _init_database(options: Options) -> int:
+    from chatkit.ledger.store import UsageStore
+
     store = UsageStore(options.store)
     students = [*options.student, *_names(options.students)]
     if (students or options.instructor) and not options.for_class:
@@ -74,17 +181,23 @@ def database(words: list[str]) -> int:
         print(one.message)
     print(f"{store!r} is ready.")
     if options.for_class:
-        with store.transaction() as run:
-            class_roles.set_up(run)
-            parts: tuple[tuple[list[str], Part], ...] = ((students, "student"), (options.instructor, "instructor"))
-            made = [class_roles.add_logins(run, names, part) for names, part in parts]
-            said = safeguards.resum(run, always=False)
-        print(*said, "Students can add rows and read their own; instructors can read all.", sep="\n")
-        _tell_logins(store, {**made[0], **made[1]})
+        _set_up_class(store, students, options.instructor)
     return 0
 
 
-def _tell_logins(store: UsageStore, made: dict[str, str]) -> None:
+def _set_up_class(store: "UsageStore", students: list[str], instructors: list[str]) -> None:
+    from chatkit.ledger import class_roles, safeguards
+
+    with store.transaction() as run:
+        class_roles.set_up(run)
+        parts: tuple[tuple[list[str], Part], ...] = ((students, "student"), (instructors, "instructor"))
+        made = [class_roles.add_logins(run, names, part) for names, part in parts]
+        said = safeguards.resum(run, always=False)
+    print(*said, "Students can add rows and read their own; instructors can read all.", sep="\n")
+    _tell_logins(store, {**made[0], **made[1]})
+
+
+def _tell_logins(store: "UsageStore", made: dict[str, str]) -> None:
     if made:
         print("New logins (shown once; the value of CHATKIT_DB for each):", file=sys.stderr)
     for name, password in made.items():
@@ -100,35 +213,31 @@ def _names(file: str | None) -> list[str]:
         raise InputError(f"{file} cannot be read: {error}.") from None
 
 
-def _usage_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="chatkit usage", description="Hand usage on in files, for a class without a server."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    export = commands.add_parser("export", help="write calls into a new file (no prompts and no answers are in it)")
-    export.add_argument("file")
-    export.add_argument("--session", help="only the calls of this session")
-    export.add_argument("--since", help="only the calls since then: a date, a time, today, yesterday")
-    export.add_argument("--user", help="only the calls of this person")
-    merge = commands.add_parser("merge", help="take the calls of such files in, each once")
-    merge.add_argument("files", nargs="+")
-    for command in (export, merge):
-        command.add_argument("--store", help="a file or a URL; default: CHATKIT_DB, else the user's own store")
-    return parser
+# --- keys, and the rest
 
 
-def _database_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="chatkit db", description="Set the usage store up.")
-    init = parser.add_subparsers(dest="command", required=True).add_parser(
-        "init", help="make the tables, and a class's roles"
-    )
-    init.add_argument("store", nargs="?", help="a file or a URL; default: CHATKIT_DB, else the user's own store")
-    init.add_argument(
-        "--class", dest="for_class", action="store_true", help="roles and row-level security (PostgreSQL)"
-    )
-    init.add_argument("--student", action="append", default=[], metavar="NAME", help="make a login for a student")
-    init.add_argument("--students", metavar="FILE", help="a file with the names of students")
-    init.add_argument(
-        "--instructor", action="append", default=[], metavar="NAME", help="make a login for an instructor"
-    )
-    return parser
+def _declare_check_keys(check_keys: argparse.ArgumentParser) -> None:
+    check_keys.add_argument("paths", nargs="*", default=["."], metavar="PATH", help="default: this folder")
+
+
+def _check_keys(options: Options) -> int:
+    from chatkit.endpoint.keyguard import find_leaks
+
+    leaks = list(find_leaks(options.paths))
+    for leak in leaks:
+        print(leak)
+    if leaks:
+        _say(
+            "Take each key out and revoke it where it was made: it may have been seen. "
+            "Keys belong into OPENAI_API_KEY or a .env file that is not committed."
+        )
+    return int(bool(leaks))
+
+
+def _version(_: Options) -> int:
+    print(chatkit.__version__)
+    return 0
+
+
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)

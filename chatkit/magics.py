@@ -15,16 +15,16 @@ from chatkit.chat import Chat
 from chatkit.endpoint.reply import Reply
 from chatkit.exceptions import InputError
 from chatkit.ledger.session import current_session
-from chatkit.readings.figures import Kind
+from chatkit.readings.figures import PLOTS
 from chatkit.readings.questions import rename_session, sessions, usage
 from chatkit.readings.summary import By
 from chatkit.signs import fit_to_print
 
-HELP = """\
+HELP = f"""\
 %usage                    what this session used and cost
 %usage all, %usage today  all sessions; those of today
 %usage by day             by session, model, day, hour, endpoint, user, lesson or exercise
-%usage plot [kind]        a figure: tokens, cost, models, time, latency, context, audio
+%usage plot [kind]        a figure: {", ".join(PLOTS)}
 %usage session NAME       call this session NAME
 %usage sessions           all sessions
 %usage meter              counters that follow the calls as they are made"""
@@ -53,7 +53,7 @@ class ChatkitMagics(Magics):
             from chatkit.ui.usage_meter import UsageMeter
 
             return UsageMeter()
-        if word == "plot" and rest in ("", *get_args(Kind)):
+        if word == "plot" and rest in ("", *PLOTS):
             return usage().plot(rest or None)  # type: ignore[arg-type]  # looked up just before
         if word == "by" and rest in get_args(By):
             everything = rest in ("session", "day", "user", "lesson", "exercise")

@@ -1,16 +1,15 @@
 """Floor 0: two conversations or texts side by side, with the words that differ.
 
-In: lines of messages. Out: a `Diff` of rows, for a panel, a terminal or a page. The cost is bounded: where
-two texts are too long and too different to compare by words, what differs is shown as one piece.
+In: lines of messages. Out: a `Diff` of rows, for a panel, a terminal or a page. The comparing is difflib's, by words;
+its cost is bounded: where two texts are too long and too different for it, what differs is shown as one piece.
 """
 
 import re
-from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from html import escape
+from itertools import accumulate, takewhile
 from typing import Literal
 
 from chatkit.display import displayed
@@ -21,16 +20,17 @@ from chatkit.signs import fit_to_print
 Kind = Literal["equal", "insert", "delete"]
 Span = tuple[int, int, int, int]
 
-STEPS = 2_000_000
-"""Comparisons that one diff may take, about a third of a second."""
-LEAF = 90_000
-"""Comparisons that one stretch without a word of its own may take."""
-DEEPEST = 40
+STEPS = 4_000_000
+"""Steps that difflib may take for one diff, about half a second."""
+PAIRS = 2_000_000
+"""Messages of one side times those of the other up to which they are paired by what they say."""
+SURE, NEAR = 3, 64
+"""Equal words in a row that are taken for the same ones wherever they stand; fewer only among so many words."""
 SHOWN = 60
 """Letters of an unchanged message in the text form."""
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # a terminal obeys them
-_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+_WORD = re.compile(r"\w+|[^\w\s]")
 _STYLE = {
     "insert": "background:rgba(46,160,67,.28);text-decoration:none",
     "delete": "background:rgba(248,81,73,.28);text-decoration:line-through",
@@ -93,7 +93,7 @@ class Diff:
 
 
 class Budget:
-    """Comparisons that are left."""
+    """Steps that are left."""
 
     def __init__(self, steps: int = STEPS) -> None:
         self.left = steps
@@ -118,87 +118,77 @@ def words(left: str, right: str, budget: Budget | None = None) -> tuple[Segment,
     >>> [(s.kind, s.text) for s in words("a big dog", "a dog!")]
     [('equal', 'a '), ('delete', 'big '), ('equal', 'dog'), ('insert', '!')]
     """
-    a, b = _TOKEN.findall(left), _TOKEN.findall(right)
-    spans = _merged(_matches(a, b, (0, len(a), 0, len(b)), budget or Budget(), 0), a)
     segments, i, j = [], 0, 0
-    for low, high, start, stop in [*spans, (len(a), len(a), len(b), len(b))]:
-        segments += [Segment("delete", "".join(a[i:low])), Segment("insert", "".join(b[j:start]))]
-        segments.append(Segment("equal", "".join(a[low:high])))
+    for low, high, start, stop in _equal(left, right, budget or Budget()):
+        segments += [Segment("delete", left[i:low]), Segment("insert", right[j:start])]
+        segments.append(Segment("equal", left[low:high]))
         i, j = high, stop
     return tuple(segment for segment in segments if segment.text)
 
 
-def _matches(a: list[str], b: list[str], span: Span, budget: Budget, depth: int) -> Iterator[Span]:
-    """The stretches of a span that are equal: its ends, then between words that stand once on each side."""
-    low, high, start, stop = span
-    i, j = low, start
-    while i < high and j < stop and a[i] == b[j]:
-        i, j = i + 1, j + 1
-    k, end = high, stop
-    while k > i and end > j and a[k - 1] == b[end - 1]:
-        k, end = k - 1, end - 1
-    yield low, i, start, j
-    if i < k and j < end:
-        yield from _between(a, b, (i, k, j, end), budget, depth)
-    yield k, high, end, stop
-
-
-def _between(a: list[str], b: list[str], span: Span, budget: Budget, depth: int) -> Iterator[Span]:
-    low, high, start, stop = span
-    size = (high - low) * (stop - start)
-    if size <= LEAF:
-        if budget.take(size):
-            for i, j, count in SequenceMatcher(
-                str.isspace, a[low:high], b[start:stop], autojunk=False
-            ).get_matching_blocks():
-                yield low + i, low + i + count, start + j, start + j + count
-        return
-    if depth >= DEEPEST or not budget.take(high - low + stop - start):
-        return
-    anchors = _anchors(a, b, span)
-    i, j = low, start
-    for p, q in [*anchors, (high, stop)] if anchors else ():
-        yield from _matches(a, b, (i, p, j, q), budget, depth + 1)
-        if p < high:
-            yield p, p + 1, q, q + 1
-        i, j = p + 1, q + 1
-
-
-def _anchors(a: list[str], b: list[str], span: Span) -> list[tuple[int, int]]:
-    """Words that stand exactly once on each side, the longest sequence of them in the same order (patience)."""
-    low, high, start, stop = span
-    once_a, once_b = Counter(a[low:high]), Counter(b[start:stop])
-    where = {b[j]: j for j in range(start, stop) if once_b[b[j]] == 1}
-    pairs = [(i, where[a[i]]) for i in range(low, high) if once_a[a[i]] == 1 and a[i] in where]
-    ends: list[int] = []
-    tops: list[int] = []
-    before: list[int] = []
-    for number, (_, j) in enumerate(pairs):
-        place = bisect_left(ends, j)
-        before.append(tops[place - 1] if place else -1)
-        ends[place : place + 1] = [j]
-        tops[place : place + 1] = [number]
-    chain, at = [], tops[-1] if tops else -1
-    while at >= 0:
-        chain.append(pairs[at])
-        at = before[at]
-    return chain[::-1]
-
-
-def _merged(spans: Iterator[Span], a: list[str]) -> list[Span]:
-    """Neighbouring spans as one; what is equal between two changes but holds no word belongs to the changes."""
-    joined: list[Span] = []
-    for span in spans:
-        if joined and joined[-1][1] == span[0] and joined[-1][3] == span[2]:
-            joined[-1] = (joined[-1][0], span[1], joined[-1][2], span[3])
-        elif span[0] < span[1]:
-            joined.append(span)
-    inner = (low > 0 and high < len(a) for low, high, _, _ in joined)
-    return [
-        span
-        for span, between in zip(joined, inner, strict=True)
-        if not between or any(token[0].isalnum() for token in a[span[0] : span[1]])
+def _equal(left: str, right: str, budget: Budget) -> list[Span]:
+    """The stretches that both texts have, to their ends: equal words, and the equal space around them."""
+    a, b = list(_WORD.finditer(left)), list(_WORD.finditer(right))
+    words = [
+        (*a[i + n].span(), *b[j + n].span())
+        for i, j, size in _blocks([word[0] for word in a], [word[0] for word in b], budget)
+        for n in range(size)
     ]
+    joined: list[Span] = [(0, 0, 0, 0)]
+    for low, high, start, stop in [*words, (len(left), len(left), len(right), len(right))]:
+        first, i, second, j = joined.pop()
+        space = _shared(left[i:low], right[j:start], str.isspace)
+        i, j = i + space, j + space
+        space = _shared(left[i:low][::-1], right[j:start][::-1], str.isspace)
+        low, start = low - space, start - space
+        joined += (
+            [(first, high, second, stop)]
+            if (i, j) == (low, start)
+            else [(first, i, second, j), (low, high, start, stop)]
+        )
+    # what is equal between two changes but holds no word belongs to the changes
+    ends = joined[0], joined[-1]
+    return [span for span in joined if span in ends or any(map(str.isalnum, left[span[0] : span[1]]))]
+
+
+def _shared(a: Sequence[str], b: Sequence[str], holds: Callable[[str], bool] = bool) -> int:
+    """How long both begin alike, as far as that holds of each."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] and holds(pair[0]), zip(a, b, strict=False)))
+
+
+def _blocks(a: list[str], b: list[str], budget: Budget) -> Iterator[tuple[int, int, int]]:
+    """Where words are equal: their places, and how many; the beginnings and ends in any case."""
+    head = _shared(a, b)
+    tail = _shared(a[head:][::-1], b[head:][::-1])
+    yield 0, 0, head
+    for i, j, size in _matches(a[head : len(a) - tail], b[head : len(b) - tail], budget):
+        yield head + i, head + j, size
+    yield len(a) - tail, len(b) - tail, tail
+
+
+def _matches(a: list[str], b: list[str], budget: Budget) -> list[tuple[int, int, int]]:
+    """difflib's matching blocks, as far as the budget goes; what is common in a long text begins none."""
+    matcher = SequenceMatcher(None, a, b)
+    costs = _costs(a, matcher)
+    found, open_spans = [], [(0, len(a), 0, len(b))]
+    while open_spans:
+        low, high, start, stop = open_spans.pop()
+        if low < high and start < stop and budget.take(costs[high] - costs[low]):
+            i, j, size = matcher.find_longest_match(low, high, start, stop)
+            if not size:
+                continue
+            if size < SURE and min(high - low, stop - start) > NEAR:
+                # so few may stand anywhere, and would part the texts there: look nearer
+                i, j, size = (low + high) // 2, (start + stop) // 2, 0
+            found.append((i, j, size))
+            open_spans += [(low, i, start, j), (i + size, high, j + size, stop)]
+    return sorted(found)
+
+
+def _costs(a: list[str], matcher: "SequenceMatcher[str]") -> list[int]:
+    """The steps that difflib takes to look through the first words of `a`, for each number of them."""
+    where: dict[str, list[int]] = matcher.b2j  # type: ignore[attr-defined]  # documented; typeshed does not have it
+    return list(accumulate((1 + len(where.get(word, ())) for word in a), initial=0))
 
 
 def _row(left: Message | None, right: Message | None, budget: Budget) -> Row:
@@ -235,7 +225,7 @@ def _changed_pairs(
 
 
 def _opcodes(a: Sequence[object], b: Sequence[object]) -> list[tuple[str, int, int, int, int]]:
-    if len(a) * len(b) > STEPS:  # thousands of messages: what differs is paired no further
+    if len(a) * len(b) > PAIRS:  # thousands of messages: what differs is paired no further
         return [("replace", 0, len(a), 0, len(b))]
     return list(SequenceMatcher(None, a, b, autojunk=False).get_opcodes())
 

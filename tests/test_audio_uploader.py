@@ -569,7 +569,10 @@ def test_the_price_is_said_before_sending(view: View, script: list[ScriptedJob],
     assert view.status["price"] == "0.006 USD a minute"
     view.ready()
     assert view.status["price"] == "1.5 min × 0.006 USD = 0.009 USD"
-    for price, words in [(Price("x answers.", None, False), "price unknown"), (Price("x", None, True), "free (local)")]:
+    for price, words in [
+        (Price("x answers.", None, False), "cost unknown"),
+        (Price("x", None, True), "cost 0 (local)"),
+    ]:
         monkeypatch.setattr(audio_stage, "foresee", lambda *_, price=price: price)
         view.uploader.model = f"model for {words}"
         view.until(lambda words=words: view.status["price"] == words)

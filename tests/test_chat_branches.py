@@ -12,7 +12,9 @@ from chatkit.chat import Chat
 from chatkit.conversation import Conversation
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.reply import Answer, Reply
+from chatkit.endpoint.run import Run
 from chatkit.exceptions import EndpointError, InputError
+from chatkit.message import Message
 
 
 def branches(chat):
@@ -79,7 +81,7 @@ def test_an_edit_while_an_answer_comes_is_not_lost():
     with FaultServer(answer("1"), cut(say("2"), GATE)) as server:
         chat = open_chat(server, "Be brief.")
         chat.send("One?")
-        run = chat.restart()
+        run = chat.retry(wait=False)
         next(iter(run))
         chat.system = "Be long."
         run.cancel()
@@ -93,7 +95,7 @@ def test_an_answer_whose_place_is_gone_is_kept_on_a_branch_of_its_own(remove):
         chat = open_chat(server)
         chat.send("One?")
         chat.parameters["n"] = 2
-        run = chat.restart()
+        run = chat.retry(wait=False)
         assert [delta.text for _, delta in zip(range(2), run, strict=False)] == ["3", "2"]
         if remove == "branch":
             chat.conversation.branch("other")
@@ -107,6 +109,41 @@ def test_an_answer_whose_place_is_gone_is_kept_on_a_branch_of_its_own(remove):
         assert branches(chat) == {"other": ["One?", "1"], "other-2": ["One?", "2"], "other-3": ["One?", "3"]}
     else:
         assert branches(chat) == {"main": ["One?", "2"], "main-2": ["One?", "3"]}
+
+
+# --- a handle instead of the reply
+
+
+def test_each_way_to_take_a_turn_gives_the_reply_or_the_run_that_brings_it():
+    with FaultServer(*(answer(text) for text in "123456")) as server:
+        chat = open_chat(server)
+        runs = [chat.send("One?", wait=False)]
+        assert runs[0].wait().text == "1"
+        runs.append(chat.retry(wait=False))
+        assert runs[1].wait().text == "2"
+        runs.append(chat.rerun(0, "Two?", wait=False))
+        assert runs[2].wait().text == "3"
+        chat.conversation.replace_all([*chat.conversation.messages[:1], Message("assistant", "3", outcome="length")])
+        runs.append(chat.resume(wait=False))
+        assert runs[3].wait().text == "4"
+        runs.append(chat.stream("Three?"))
+        assert runs[4].wait().text == "5"
+        assert chat.send("Four?", wait=True).text == "6"
+    assert all(isinstance(run, Run) for run in runs)
+    assert len({run.id for run in runs}) == 5
+
+
+def test_what_cannot_be_asked_is_refused_before_there_is_a_run():
+    chat = Chat(history=False)
+    for ask, why in (
+        (lambda: chat.send(" ", wait=False), "empty"),
+        (lambda: chat.retry(wait=False), "no question to ask again"),
+        (lambda: chat.rerun(0, wait=False), "no message 0"),
+        (lambda: chat.resume(wait=False), "not an answer that was cut off"),
+    ):
+        with pytest.raises(InputError, match=why):
+            ask()
+    assert chat.run is None
 
 
 # --- rerun
@@ -165,7 +202,7 @@ def test_while_a_rerun_goes_on_it_says_what_it_goes_on_from():
         chat = open_chat(server)
         chat.send("One?")
         chat.send("Two?")
-        run = chat.rerun_start(2, "Another?")
+        run = chat.rerun(2, "Another?", wait=False)
         assert ([m.text for m in chat.basis], chat.pending) == (["One?", "1"], "Another?")
         run.cancel()
         run.wait()

@@ -8,10 +8,13 @@ from chatkit.conversation import Conversation, Message
 from chatkit.endpoint import connect
 from chatkit.endpoint.address import Endpoint
 from chatkit.exceptions import InputError
+from chatkit.render import export
 from chatkit.render.document import literal, to_markdown
 from chatkit.render.quotation import fenced, quoted
 from chatkit.render.static import page
 from chatkit.render.transcript import transcript
+from chatkit.ui import questions
+from chatkit.ui.chat_panel import ChatPanel
 
 MESSAGES = [
     Message("system", "Be <b>brief</b>."),
@@ -214,3 +217,32 @@ def test_another_ending_is_refused_with_those_that_there_are(chat, tmp_path, nam
     with pytest.raises(InputError, match=f"'{name}' {words}; an export ends in .md, .markdown, .html, .htm, .json."):
         chat.export(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_each_form_of_file_is_offered_by_its_first_ending_and_written_under_all_of_them(chat):
+    assert export.offered() == [
+        {"format": "md", "label": "Markdown"},
+        {"format": "html", "label": "HTML"},
+        {"format": "json", "label": "JSON"},
+    ]
+    for form in export.FORMATS:
+        texts = [chat.exported(f"talk{ending}") for ending in form.endings]
+        assert len(set(texts)) == 1 and texts[0]
+        assert {export.format_of(f"talk{ending.upper()}") for ending in form.endings} == {form}
+
+
+def test_a_form_that_is_added_is_offered_in_the_panel_and_written(chat, monkeypatch):
+    def shout(messages, **look):
+        return " ".join(message.text.upper() for message in messages)
+
+    added = export.Format("Capitals", "text/plain", (".caps",), shout)
+    monkeypatch.setattr(export, "FORMATS", (*export.FORMATS, added))
+    monkeypatch.setitem(export._BY_ENDING, ".caps", added)
+    panel = ChatPanel(chat)
+    assert questions.QUESTIONS["code"](panel, {})["exports"][-1] == {"format": "caps", "label": "Capitals"}
+    said = questions.QUESTIONS["export"](panel, {"format": "caps"})
+    assert (said["name"], said["mime"]) == ("conversation.caps", "text/plain")
+    assert said["text"] == shout(chat.conversation)
+    with pytest.raises(InputError, match=r"ends in '.docx'; an export ends in .*\.caps"):
+        questions.QUESTIONS["export"](panel, {"format": "docx"})
+    panel.close()

@@ -44,7 +44,7 @@ def test_a_prompt_is_reckoned_with_its_limit() -> None:
     assert found.once.completion == Range(0, 100, 100)
     assert found.once.cost is not None
     assert found.once.cost.likely == (found.once.prompt.likely * Decimal("0.15") + 60) / 1_000_000
-    assert repr(found).splitlines()[-1] == f"Reckoned as sent to {HOSTED}, model gpt-4o-mini."
+    assert repr(found).splitlines()[-1] == f"It would go to {HOSTED}, model gpt-4o-mini."
 
 
 def test_a_class_pays_as_often_as_it_has_students() -> None:
@@ -68,7 +68,7 @@ def test_without_a_key_it_is_the_local_model_and_free_and_none_is_started(monkey
     monkeypatch.setattr("chatkit.endpoint.launch.local_server", lambda *_: pytest.fail("started"))
     found = chatkit.estimate([{"role": "user", "content": "Hi"}])
     assert found.once.cost == (0, 0, 0)
-    assert repr(found).endswith("Reckoned as sent on this machine, where it costs nothing.")
+    assert repr(found).endswith("It would be answered on this machine, where it costs nothing.")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test-1234567890")
     assert chatkit.estimate("Hi").once.cost != (0, 0, 0)
 
@@ -162,7 +162,7 @@ def test_a_notebook_says_what_it_assumed(tmp_path: Path) -> None:
         "1 × a prompt that is not written out.",
         "1 × sound whose file is not here, left out.",
         "300 tokens are assumed for each prompt that is not written out.",
-        f"Reckoned as sent to {HOSTED}, model gpt-4o-mini.",
+        f"It would go to {HOSTED}, model gpt-4o-mini.",
     ]
     assert found.once.calls == 2
     assert found.once.prompt.high is None

@@ -18,11 +18,11 @@ import chatkit
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "chatkit"
 FLOORS = {
-    "conversation": 0, "conversation_file": 0, "display": 0, "parts": 0, "branches": 0, "lines": 0, "worddiff": 0, "message": 0,
+    "conversation": 0, "conversation_file": 0, "display": 0, "parts": 0, "branches": 0, "branched": 0, "lines": 0, "worddiff": 0, "message": 0, "listeners": 0,
     "exceptions": 0, "signs": 0, "typed": 0,
     "api": 1, "audio": 1, "private_folder": 1,
     "ledger": 2, "endpoint": 2, "render": 2,
-    "captions": 3, "keeping": 3, "chat": 3, "inspection": 3, "offered": 3, "request": 3, "settings": 3, "context": 3, "answers": 3,
+    "captions": 3, "keeping": 3, "chat": 3, "chat_settings": 3, "chat_turns": 3, "inspection": 3, "offered": 3, "request": 3, "settings": 3, "context": 3, "answers": 3,
     "speech": 3, "compare": 3, "recall": 4, "plots": 4, "readings": 4,
     "ui": 5, "magics": 5, "commands": 5,
     "__init__": 6, "__main__": 6,
@@ -30,13 +30,18 @@ FLOORS = {
 SAME_FLOOR = {
     "endpoint": {"ledger"},
     "answers": {"captions"},
-    "chat": {"answers", "captions", "context", "inspection", "keeping", "offered", "request", "settings"},
+    "chat": {"captions", "chat_turns", "context", "inspection", "keeping", "offered", "request", "settings"},
+    "chat_settings": {"context", "settings"},
+    "chat_turns": {"answers", "chat_settings", "context", "request"},
     "request": {"context", "settings"},
     "settings": {"context"},
+    "speech": {"captions"},
     "offered": {"settings"},
     "readings": {"plots"},
     "magics": {"ui"},
 }
+ANNEXE = {"commands": {"local"}}
+"""The command line alone runs what stands in the annexe."""
 DOORS = {
     "openai": ("endpoint",),
     "httpx2": ("ledger", "endpoint", "local"),
@@ -128,7 +133,7 @@ def test_imports_go_down_the_floors_only():
     for name, path in modules().items():
         room = name.split(".")[0]
         if room not in ("local", "__init__", "__main__"):
-            for other in rooms_of(imports_of(path)) - {room}:
+            for other in rooms_of(imports_of(path)) - {room} - ANNEXE.get(room, set()):
                 assert other in FLOORS, f"{name} imports chatkit.{other}, which is on no floor"
                 assert may_import(room, other), f"{name} imports up: chatkit.{other}"
 
@@ -154,6 +159,12 @@ def test_the_local_server_shares_no_import_with_the_house_but_values_and_the_ope
     for name, path in modules().items():
         if name.startswith("local"):
             assert rooms_of(imports_of(path)) <= {"api", "audio", "exceptions", "local", "private_folder"}, name
+
+
+def test_what_a_cost_is_called_stands_in_one_module():
+    words = re.compile(r"cost unknown|cost not known|price unknown|\bcost 0\b(?! USD)|free \(local\)|[\"']no cost[\"']")
+    found = {name for name, path in modules().items() if words.search(path.read_text(encoding="utf-8"))}
+    assert found <= {"captions", "ledger.prices"}  # the latter in a docstring
 
 
 def test_each_library_is_imported_by_its_own_door_only():

@@ -271,7 +271,7 @@ def test_a_person_gets_the_address_the_key_and_a_line_to_paste(monkeypatch):
 
 def test_fetch_says_that_the_weights_are_there(capsys):
     needs_weights()
-    assert command.main(["fetch"]) == 0
+    assert command.fetch() == 0
     assert "SmolLM2-135M-Instruct.Q4_1.gguf is there (98 MB), checked." in capsys.readouterr().out
 
 

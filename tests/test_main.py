@@ -1,10 +1,17 @@
 """The command line: what each command does, and what it says when it cannot."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 import chatkit
 from chatkit import __main__ as command
 from chatkit.endpoint import launch
+
+ROOT = Path(__file__).parent.parent
+COMMANDS = ["serve", "models", "usage", "db", "check-keys", "version"]
 
 
 def test_version_is_said(capsys):
@@ -12,17 +19,71 @@ def test_version_is_said(capsys):
     assert capsys.readouterr().out == f"{chatkit.__version__}\n"
 
 
-@pytest.mark.parametrize(("words", "status"), [([], 0), (["--help"], 0), (["sevre"], 2), (["models"], 2)])
-def test_what_is_no_command_gets_the_list_of_commands(words, status, capsys):
-    assert command.main(words) == status
-    assert "chatkit models fetch" in capsys.readouterr().out
+@pytest.mark.parametrize("words", [[], ["help"], ["--help"]])
+def test_the_list_of_commands_is_on_stdout(words, capsys):
+    assert command.main(words) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    listed = [line.split()[0] for line in said.out.splitlines() if line.startswith("    ") and line[4] != " "]
+    assert listed == COMMANDS
+
+
+@pytest.mark.parametrize(
+    "words", [[name] for name in COMMANDS] + [["models", "fetch"], ["models", "list"], ["usage", "export"],
+    ["usage", "merge"], ["db", "init"]], ids=" ".join,
+)  # fmt: skip
+def test_each_command_has_its_own_help(words, capsys):
+    assert command.main([*words, "--help"]) == 0
+    assert " ".join(["usage: chatkit", *words, "[-h]"]) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["sevre"], "invalid choice: 'sevre'"),
+        (["sevre"], "maybe you meant 'serve'"),
+        (["chekc-keys", "."], "maybe you meant 'check-keys'"),
+        (["models", "fecth"], "maybe you meant 'fetch'"),
+        (["usage", "exprot", "a.jsonl"], "maybe you meant 'export'"),
+        (["models"], "required: COMMAND"),
+        (["usage"], "required: COMMAND"),
+        (["db"], "required: COMMAND"),
+        (["usage", "export"], "required: file"),
+        (["version", "now"], "unrecognized arguments: now"),
+        (["serve", "--port", "many"], "invalid int value: 'many'"),
+    ],
+)
+def test_what_is_not_understood_is_said_on_stderr_and_is_2(words, said, capsys):
+    assert command.main(words) == 2
+    heard = capsys.readouterr()
+    assert heard.out == ""
+    assert said in heard.err
+
+
+def test_a_word_that_is_like_none_gets_the_choices_and_no_guess(capsys):
+    assert command.main(["xyzzy"]) == 2
+    heard = capsys.readouterr().err
+    assert "maybe" not in heard
+    assert all(name in heard for name in COMMANDS)
 
 
 @pytest.mark.parametrize("words", [["serve"], ["models", "fetch"]])
 def test_without_the_engines_the_way_to_install_them_is_said(words, monkeypatch, capsys):
-    monkeypatch.setattr(command, "has_engines", lambda: False)
+    monkeypatch.setattr(launch, "has_engines", lambda: False)
     assert command.main(words) == 1
     assert "pip install 'notebook-chatkit[local]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["version"], ["--help"], ["serve", "--help"], ["sevre"], ["check-keys", "LICENSE"]])
+def test_what_needs_no_library_imports_none(words):
+    code = (
+        "import sys\nthere = set(sys.modules)\n"
+        f"from chatkit.__main__ import main\nmain({words!r})\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - there} - sys.stdlib_module_names - {'chatkit'}\n"
+        "print(sorted(new), file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stderr.splitlines()[-1] == "[]"
 
 
 def test_the_engines_are_those_of_the_local_extra():

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import matplotlib.image
 import numpy as np
@@ -26,7 +26,11 @@ from chatkit.exceptions import InputError
 from chatkit.ledger.scope import Line
 from chatkit.ledger.series import Moment, Spread, Turn
 from chatkit.ledger.store import UsageStore
+from chatkit.magics import HELP
 from chatkit.plots import bars, growth, over_time, panels, style, waits
+from chatkit.readings import figures
+from chatkit.readings.figures import PLOTS
+from chatkit.readings.report import UsageReport
 
 LINES = [
     Line(("Lesson 1",), MEASURED + ESTIMATED, ESTIMATED),
@@ -331,3 +335,14 @@ def test_the_line_of_the_budget_is_drawn_where_it_holds(store: UsageStore) -> No
     assert "budget" not in words(lesson.plot("cost over time"))
     store.add(row(9, session="now", usage=MEASURED, at=datetime.now(UTC)))
     assert "budget: 0.5 USD" in words(chatkit.usage(since="today", store=store).plot("cost over time"))
+
+
+def test_every_plot_is_named_by_the_verb_and_by_the_magics_help() -> None:
+    assert set(PLOTS) == set(get_args(figures.Kind))
+    said = UsageReport.plot.__doc__ or ""
+    listed = next(line for line in HELP.splitlines() if line.startswith("%usage plot")).partition("figure: ")[2]
+    assert listed.split(", ") == list(PLOTS)
+    assert [
+        line.partition('"')[2].partition('"')[0] for line in said.splitlines() if line.strip()[:3] == '- "'
+    ] == list(PLOTS)
+    assert "{plots}" not in said

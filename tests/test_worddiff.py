@@ -78,6 +78,38 @@ def test_small_changes_in_a_long_text_are_found_exactly():
     ]  # fmt: skip
 
 
+NATURAL = ["the", "of", "a", "to", "in", "and", "is", *(f"w{i}" for i in range(1500))]
+
+
+def natural(count, seed):
+    weights = [1 / (place + 1) for place in range(len(NATURAL))]
+    return random.Random(seed).choices(NATURAL, weights, k=count)
+
+
+def equal_words(left, right):
+    same = [s.text.split() for s in words(" ".join(left), " ".join(right)) if s.kind == "equal"]
+    return sum(map(len, same))
+
+
+def test_of_5000_words_of_which_one_in_ten_was_changed_the_others_are_equal():
+    before = natural(5000, 1)
+    after = [f"NEW{i}" if i % 10 == 0 else word for i, word in enumerate(before)]
+    assert equal_words(before, after) == 4500
+
+
+def test_words_that_are_equal_alone_are_looked_for_nearby_and_part_no_texts():
+    before = natural(5000, 1)
+    after = [f"NEW{i}" if i % 3 == 0 else word for i, word in enumerate(before)]
+    assert equal_words(before, after) > 2_800  # of 3,333; at the cost of looking further it would be some more
+
+
+def test_space_that_changed_is_a_change_and_the_words_beside_it_are_none():
+    assert pairs("one  two three", "one two\nthree") == [
+        ("equal", "one "), ("delete", " "), ("equal", "two"), ("delete", " "), ("insert", "\n"), ("equal", "three"),
+    ]  # fmt: skip
+    assert pairs(" a ", "a") == [("delete", " "), ("equal", "a"), ("delete", " ")]
+
+
 def test_where_the_budget_is_spent_the_difference_is_one_piece():
     left, right = "a x b y c z d", "a p b q c r d"
     assert len(pairs(left, right)) > 4

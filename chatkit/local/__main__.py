@@ -1,4 +1,4 @@
-"""Annexe: `python -m chatkit.local`, which is also `chatkit serve` and `chatkit models fetch`.
+"""Annexe: `python -m chatkit.local`, which is also `chatkit serve`; and what `chatkit models fetch` does.
 
 In: options, and the key (from the parent's pipe, CHATKIT_LOCAL_KEY, or made up). Out: a server that says where it
 listens: in words for a person, in JSON lines for the process that started it (--with-parent).
@@ -16,22 +16,20 @@ from secrets import token_urlsafe
 from typing import IO, Any
 
 from chatkit.api.hosts import LOCAL_PREFIX
-from chatkit.api.parameters import LOCAL_LONGEST
 from chatkit.exceptions import SetupError
 from chatkit.local import gguf, index, machine, parent, weights, whisper
+from chatkit.local.options import PORT, add_serve
 
-PORT = 8321
 SLOTS, SLOTS_BESIDE_A_KERNEL = 4, 2
 """A window of SmolLM2 takes 190 MB, used or not; one kernel rarely asks for more than two answers at once."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve, or fetch the weights; the exit code."""
-    options = _parser().parse_args(argv)
-    if options.command == "fetch":
-        return fetch(options.model, options.whisper)
-    return serve(options)
+    """Serve; the exit code."""
+    parser = argparse.ArgumentParser(prog="chatkit serve")
+    add_serve(parser)
+    return serve(parser.parse_args(argv))
 
 
 def fetch(model: str | None = None, speech: str | None = None) -> int:
@@ -48,42 +46,6 @@ def fetch(model: str | None = None, speech: str | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="chatkit serve",
-        description="A small real language model and a Whisper on this machine, behind the OpenAI API. "
-        f"{weights.DEFAULT.alias} has a window of {weights.DEFAULT.window} tokens, and each request its own; an answer "
-        f"for which no limit is asked ends after {LOCAL_LONGEST}. {whisper.ALIAS} hears files of up to 25 MB and four "
-        "hours.",
-    )
-    parser.add_argument("command", nargs="?", choices=["serve", "fetch"], default="serve", help="default: serve")
-    parser.add_argument(
-        "--model", help=f"a GGUF file, or org/repo:file.gguf on the hub; default: {weights.DEFAULT.alias}"
-    )
-    parser.add_argument(
-        "--whisper",
-        default=os.environ.get("CHATKIT_WHISPER") or None,
-        help="a folder with a Whisper model in CTranslate2's form, or org/repo on the hub; default: CHATKIT_WHISPER, "
-        f"else {whisper.ALIAS}",
-    )
-    parser.add_argument(
-        "--speech-idle", type=float, default=10.0, metavar="MINUTES",
-        help="after which a Whisper that nobody asks gives its memory back; default: 10",
-    )  # fmt: skip
-    parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine only")
-    parser.add_argument(
-        "--i-know", action="store_true", help="with --host: others may reach this server, if they have the key"
-    )
-    parser.add_argument("--port", type=int, help=f"0 finds a free one; default: {PORT}, or a free one if it is taken")
-    parser.add_argument("--window", type=int, help="tokens of one conversation; default: the model's own, at most 8192")
-    parser.add_argument("--slots", type=int, help="answers written at once, each with a window of its own; default: 4")
-    parser.add_argument("--queue", type=int, default=32, help="answers that may wait; default: 32")
-    parser.add_argument("--threads", type=int, help="default: one for each processor, at most 8")
-    parser.add_argument("--verbose", action="store_true", help="show the engine's log on stderr (it can hold prompts)")
-    parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
-    return parser
 
 
 def serve(options: argparse.Namespace) -> int:

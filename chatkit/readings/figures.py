@@ -3,10 +3,11 @@
 In: a store, a scope, the name of a plot. Out: figures of `plots`, drawn from a few hundred sums.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from chatkit.exceptions import InputError
 from chatkit.ledger.budget import Budget
@@ -21,21 +22,125 @@ if TYPE_CHECKING:
 Kind = Literal["tokens", "cost", "models", "time", "tokens over time", "cost over time", "latency", "context", "audio"]
 BUSIEST = "Context, turn by turn, of the session {}"
 
+F = TypeVar("F", bound=Callable[..., Any])
 
-def plot(
-    store: UsageStore,
-    scope: Scope,
-    kind: Kind,
-    summed: Callable[[str], Sequence[Line]],
-    *,
-    by: str = "session",
-    limit: Decimal | None = None,
-    ax: "Axes | None" = None,
-    dark: bool | None = None,
-) -> "Figure":
-    """The figure of this kind; `summed` gives the lines of a summary. It tells rows that could not be read."""
-    drawn = _drawn(store, scope, kind, summed, by=by, limit=limit, ax=ax, dark=dark)
-    return marked(drawn, store.unread(**scope), ax=ax, dark=dark)
+
+@dataclass(frozen=True)
+class Question:
+    """What a figure is asked about; `summed` gives the lines of a summary by something."""
+
+    store: UsageStore
+    scope: Scope
+    summed: Callable[[str], Sequence[Line]]
+    by: str = "session"
+    limit: Decimal | None = None
+    ax: "Axes | None" = None
+    dark: bool | None = None
+
+    @property
+    def look(self) -> dict[str, Any]:
+        """Where and on which ground it is drawn."""
+        return {"ax": self.ax, "dark": self.dark}
+
+    @property
+    def budget(self) -> Decimal | None:
+        """The line to draw: the limit that was given, else a budget's."""
+        return budget_line(self.store, self.scope) if self.limit is None else self.limit
+
+
+def _tokens(asked: Question) -> "Figure":
+    from chatkit.plots import bars
+
+    return bars.tokens(asked.summed(asked.by), asked.by, **asked.look)
+
+
+def _cost(asked: Question) -> "Figure":
+    from chatkit.plots import bars
+
+    return bars.cost(asked.summed(asked.by), asked.by, **asked.look)
+
+
+def _audio(asked: Question) -> "Figure":
+    from chatkit.plots import bars
+
+    return bars.audio(asked.summed(asked.by), asked.by, **asked.look)
+
+
+def _models(asked: Question) -> "Figure":
+    from chatkit.plots import panels
+
+    return panels.side_by_side(asked.summed("model"), "model", dark=asked.dark)
+
+
+def _time(asked: Question) -> "Figure":
+    from chatkit.plots import panels
+
+    return panels.over_time(asked.store.moments(**asked.scope), limit=asked.budget, dark=asked.dark)
+
+
+def _tokens_over_time(asked: Question) -> "Figure":
+    from chatkit.plots import over_time
+
+    return over_time.tokens(asked.store.moments(**asked.scope), **asked.look)
+
+
+def _cost_over_time(asked: Question) -> "Figure":
+    from chatkit.plots import over_time
+
+    return over_time.cost(asked.store.moments(**asked.scope), limit=asked.budget, **asked.look)
+
+
+def _latency(asked: Question) -> "Figure":
+    from chatkit.plots import waits
+
+    return waits.latency(asked.store.spread(**asked.scope), **asked.look)
+
+
+def _context(asked: Question) -> "Figure":
+    from chatkit.plots import growth
+
+    one, title = _one_session(asked.scope, asked.summed)
+    return growth.context(asked.store.turns(**one), title=title, **asked.look)
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot: what it shows, who draws it; `parts` is the way out where two parts fit into no single ax."""
+
+    about: str
+    draw: Callable[[Question], "Figure"]
+    parts: str = ""
+
+
+PLOTS: Mapping[Kind, Plot] = {
+    "tokens": Plot("of each session, or `by` another thing", _tokens),
+    "cost": Plot("US dollars of each session, or `by` another thing", _cost),
+    "models": Plot("tokens and cost of each model", _models, 'Take "tokens" or "cost" with by="model".'),
+    "time": Plot("tokens and cost added up", _time, 'Take "tokens over time" or "cost over time".'),
+    "tokens over time": Plot("the tokens of these alone", _tokens_over_time),
+    "cost over time": Plot("the cost of these alone, where `limit` draws a budget's line", _cost_over_time),
+    "latency": Plot("how long calls took", _latency),
+    "context": Plot("what each turn of a talk sends along", _context),
+    "audio": Plot("minutes of each session, or `by` another thing", _audio),
+}
+"""Every plot there is; the verb's docstring and the magic's help say what stands here."""
+
+
+def documented(verb: F) -> F:
+    """The verb, whose docstring names every plot where it says {plots}."""
+    listed = "\n".join(f'        - "{kind}": {plot.about}' for kind, plot in PLOTS.items())
+    verb.__doc__ = (verb.__doc__ or "").replace("        {plots}", listed)
+    return verb
+
+
+def plot(kind: Kind, asked: Question) -> "Figure":
+    """The figure of this kind. It tells rows that could not be read."""
+    found = PLOTS.get(kind)
+    if found is None:
+        raise InputError(f"There is no plot {kind!r}.", f"Choose one of {', '.join(PLOTS)}.")
+    if found.parts and asked.ax is not None:
+        raise InputError(f"The plot {kind!r} has two parts and fits into no single ax.", found.parts)
+    return marked(found.draw(asked), asked.store.unread(**asked.scope), **asked.look)
 
 
 def marked(figure: "Figure", unread: Unread, *, ax: "Axes | None" = None, dark: bool | None = None) -> "Figure":
@@ -47,45 +152,6 @@ def marked(figure: "Figure", unread: Unread, *, ax: "Axes | None" = None, dark: 
     return figure
 
 
-def _drawn(
-    store: UsageStore,
-    scope: Scope,
-    kind: Kind,
-    summed: Callable[[str], Sequence[Line]],
-    *,
-    by: str,
-    limit: Decimal | None,
-    ax: "Axes | None",
-    dark: bool | None,
-) -> "Figure":
-    from chatkit.plots import bars, growth, over_time, panels, waits
-
-    look: dict[str, Any] = {"ax": ax, "dark": dark}
-    limit = limit if limit is not None else budget_line(store, scope)
-    if kind in ("models", "time") and ax is not None:
-        raise InputError(f"The plot {kind!r} has two parts and fits into no single ax.", _TWO[kind])
-    if kind == "tokens":
-        return bars.tokens(summed(by), by, **look)
-    if kind == "cost":
-        return bars.cost(summed(by), by, **look)
-    if kind == "audio":
-        return bars.audio(summed(by), by, **look)
-    if kind == "models":
-        return panels.side_by_side(summed("model"), "model", dark=dark)
-    if kind == "time":
-        return panels.over_time(store.moments(**scope), limit=limit, dark=dark)
-    if kind == "tokens over time":
-        return over_time.tokens(store.moments(**scope), **look)
-    if kind == "cost over time":
-        return over_time.cost(store.moments(**scope), limit=limit, **look)
-    if kind == "latency":
-        return waits.latency(store.spread(**scope), **look)
-    if kind == "context":
-        one, title = _one_session(scope, summed)
-        return growth.context(store.turns(**one), title=title, **look)
-    raise InputError(f"There is no plot {kind!r}.", f"Choose one of {', '.join(get_args(Kind))}.")
-
-
 def budget_line(store: UsageStore, scope: Scope) -> Decimal | None:
     """What may be spent on these calls together: of one session, or of today."""
     limit = Budget(store).limit
@@ -94,12 +160,6 @@ def budget_line(store: UsageStore, scope: Scope) -> Decimal | None:
     since = scope.get("since")
     today = since is not None and since.astimezone().date() == date.today()
     return limit.amount if (scope.get("session") is not None if limit.per == "session" else today) else None
-
-
-_TWO = {
-    "models": 'Take "tokens" or "cost" with by="model".',
-    "time": 'Take "tokens over time" or "cost over time".',
-}
 
 
 def _one_session(scope: Scope, summed: Callable[[str], Sequence[Line]]) -> tuple[Scope, str]:

@@ -1,7 +1,7 @@
 """Readings: what a turn, a request, a notebook or sound will use and cost, before anything is sent.
 
 In: a chat, messages, a path, and how many people will do it. Out: a `Forecast`: tokens and US dollars, likely
-and at most, and how they were reckoned. Nothing is sent, and no local server is started.
+and at most, and where they come from. Nothing is sent, and no local server is started.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from typing import Any
 from chatkit.api.hosts import OPENAI, Rules
 from chatkit.api.models import HOSTED_DEFAULT
 from chatkit.api.speech_models import HOSTED_TRANSCRIBE
-from chatkit.captions import calls_caption, dollars, minutes
+from chatkit.captions import calls_caption, forecast_caption
 from chatkit.chat import Chat
 from chatkit.conversation import Conversation, Message
 from chatkit.display import displayed
@@ -43,7 +43,7 @@ NOTHING = Estimate(Range(0, 0, 0), Range(0, 0, 0), CostRange(Decimal(0), Decimal
 class Forecast:
     """What will likely be used and paid, and at most: once, and for `students` together.
 
-    `once` and `total` are `Estimate`s; `how` says how it was reckoned, in sentences.
+    `once` and `total` are `Estimate`s; `how` says where the numbers come from, in sentences.
 
     >>> forecast = estimate("Where is the Louvre?", students=30, max_completion_tokens=100)
     >>> forecast.once.completion.high, forecast.total.completion.high
@@ -61,9 +61,9 @@ class Forecast:
 
     @fit_to_print
     def __repr__(self) -> str:
-        lines = [_words(self.once)]
+        lines = [forecast_caption(self.once)]
         if self.students > 1:
-            lines.append(f"For {self.students} students: {_words(self.total)}")
+            lines.append(f"For {self.students} students: {forecast_caption(self.total)}")
         return "\n".join([*lines, *self.how])
 
     def _repr_html_(self) -> str:
@@ -135,9 +135,10 @@ class _Way:
     @property
     def sentence(self) -> str:
         """Where it would go."""
-        where = "on this machine" if self.local and (not self.url or is_loopback(self.url)) else f"to {self.url}"
-        where += ", where it costs nothing" if self.local else ""
-        return f"Reckoned as sent {where}" + (f", model {self.model}." if self.model and not self.local else ".")
+        here = self.local and (not self.url or is_loopback(self.url))
+        where = "be answered on this machine" if here else f"go to {self.url}"
+        more = ", where it costs nothing" if self.local else f", model {self.model}" if self.model else ""
+        return f"It would {where}{more}."
 
     def body(self, body: Mapping[str, Any], typical: int | None = None, more: int = 0) -> Estimate:
         """The estimate for one request, whose prompt has `more` tokens that are not in its body."""
@@ -166,7 +167,8 @@ def _messages(what: Any) -> list[dict[str, Any]]:
     if isinstance(what, Conversation | Iterable) and not isinstance(what, Mapping | bytes):
         return Conversation(what if not isinstance(what, Conversation) else what.messages).to_api()
     raise InputError(
-        f"A {type(what).__name__} cannot be reckoned.", "Give a chat, messages, a prompt, a notebook's path, or sound."
+        f"There is no estimate for a {type(what).__name__}.",
+        "Give a chat, messages, a prompt, a notebook's path, or sound.",
     )
 
 
@@ -248,22 +250,3 @@ def _cost_again(used: Usage, way: _Way) -> Decimal | None:
     if way.model is None:
         return used.cost
     return estimates.priced_as(used, way.model, way.url, datetime.now(UTC))
-
-
-def _words(made: Estimate) -> str:
-    parts = [f"≈ {made.prompt.likely:,} tokens in, {made.completion.likely:,} out"] if made.prompt.likely else []
-    if made.audio_seconds:
-        parts.append(f"{minutes(made.audio_seconds)} min of audio")
-    if made.completion.high is not None and made.prompt.high is not None and made.prompt.likely:
-        parts[0] += f" (at most {made.prompt.high:,} and {made.completion.high:,})"
-    return ", ".join([*parts, _money(made)]) + "."
-
-
-def _money(made: Estimate) -> str:
-    if made.cost is None:
-        return "cost unknown"
-    if made.cost.high == 0:
-        return "cost 0"
-    most = "no bound known" if made.cost.high is None else f"at most {dollars(made.cost.high)}"
-    left_out = f", {made.unpriced_calls} calls without a known price left out" if made.unpriced_calls else ""
-    return f"≈ {dollars(made.cost.likely)} USD ({most}{left_out})"

@@ -94,6 +94,7 @@ class UsageReport:
         rows = [_values(record) for record in self.records()]
         return sheet.to_dataframe({name: [row[n] for row in rows] for n, name in enumerate((*_FACTS, *_USED))})
 
+    @figures.documented
     def plot(
         self,
         kind: Kind | None = None,
@@ -105,17 +106,18 @@ class UsageReport:
     ) -> "Figure":
         """A matplotlib figure, shown by a notebook at the end of a cell; drawn into `ax` if one is given.
 
-        `kind` is one of "tokens" and "cost" (of each session, or `by` another thing), "models", "time" (added up;
-        also "tokens over time" and "cost over time", where `limit` draws a budget's line), "latency", "context"
-        (what each turn of a talk sends along) and "audio"; without one: "tokens" of several sessions, "time" of one.
+        `kind` is one of these; without one it is "tokens" of several sessions, "time" of one:
+
+        {plots}
+
         `dark` is True or False where the ground is known; a figure without it is readable on both.
         """
         one = self.scope.get("session") is not None
-        by = by or ("model" if one else "session")
-        return figures.plot(
-            self.store, self.scope, kind or ("time" if one else "tokens"),
-            lambda name: self.summary(cast(By, name)).lines, by=by, limit=limit, ax=ax, dark=dark,
+        asked = figures.Question(
+            self.store, self.scope, lambda name: self.summary(cast(By, name)).lines,
+            by or ("model" if one else "session"), limit, ax, dark,
         )  # fmt: skip
+        return figures.plot(kind or ("time" if one else "tokens"), asked)
 
     def _by_clock(self, by: By) -> list[Line]:
         lines = self.store.lines("quarter", rename=_CLOCKS[by], **self.scope)

@@ -1,34 +1,60 @@
-"""Rendering, a conversation as a file: Markdown, HTML or JSON, by the name's ending.
+"""Rendering, a conversation as a file, by the name's ending: every form that there is stands in `FORMATS`.
 
 In: messages with their captions, and the conversation's own JSON. Out: the file's text.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chatkit.conversation import Message
 from chatkit.exceptions import InputError
 from chatkit.render.document import to_markdown
 from chatkit.render.static import page
 
-ENDINGS = {".md": "markdown", ".markdown": "markdown", ".html": "html", ".htm": "html", ".json": "json"}
+
+@dataclass(frozen=True)
+class Format:
+    """One form of file: what it is called, its type, its endings (the first one is offered), and who writes it.
+
+    `write` gets the messages, or the conversation's JSON where the form `is_document`.
+    """
+
+    label: str
+    mime: str
+    endings: tuple[str, ...]
+    write: Callable[..., str]
+    is_document: bool = False
 
 
-def exported(
-    name: str,
-    messages: Iterable[Message],
-    document: str,
-    *,
-    captions: Mapping[str, str] | None = None,
-    title: str = "Conversation",
-    branches: Mapping[str, Iterable[Message]] | None = None,
-) -> str:
-    """A conversation as the text of a file of that name; `document` is its JSON. Raises InputError for another ending."""
+FORMATS: tuple[Format, ...] = (
+    Format("Markdown", "text/markdown", (".md", ".markdown"), to_markdown),
+    Format("HTML", "text/html", (".html", ".htm"), page),
+    Format("JSON", "application/json", (".json",), str, is_document=True),
+)
+_BY_ENDING = {ending: form for form in FORMATS for ending in form.endings}
+
+
+def format_of(name: str) -> Format:
+    """The form that a file of this name has; raises InputError where there is none."""
     ending = Path(name).suffix.lower()
-    if ending not in ENDINGS:
+    if ending not in _BY_ENDING:
         given = f"ends in {ending!r}" if ending else "has no ending"
-        raise InputError(f"{name!r} {given}; an export ends in {', '.join(ENDINGS)}.")
-    if ENDINGS[ending] == "json":
-        return document
-    form = to_markdown if ENDINGS[ending] == "markdown" else page
-    return form(messages, captions=captions, title=title, branches=branches)
+        raise InputError(f"{name!r} {given}; an export ends in {', '.join(_BY_ENDING)}.")
+    return _BY_ENDING[ending]
+
+
+def exported(name: str, messages: Iterable[Message], document: str, **look: Any) -> str:
+    """A conversation as the text of a file of that name; `document` is its JSON.
+
+    `look` is what the forms for people take: `captions` by a message's id, a `title`, other `branches` by name.
+    Raises InputError for another ending.
+    """
+    form = format_of(name)
+    return form.write(document) if form.is_document else form.write(messages, **look)
+
+
+def offered() -> list[Mapping[str, str]]:
+    """The forms as a page offers them: the ending and what it is called."""
+    return [{"format": form.endings[0].removeprefix("."), "label": form.label} for form in FORMATS]

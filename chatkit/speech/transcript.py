@@ -14,6 +14,7 @@ from typing import Any, Literal
 from chatkit import typed
 from chatkit.api.speech_models import END_OF_WHISPER, HOSTED_TRANSLATE
 from chatkit.audio import subtitles
+from chatkit.captions import amount_caption
 from chatkit.exceptions import InputError
 from chatkit.ledger.record import NOTHING, Outcome, Usage, UsageRecord
 from chatkit.signs import fit_to_print
@@ -125,9 +126,8 @@ class Transcript:
 
     def _facts(self) -> list[str]:
         what = "Translated into English" if self.task == "translate" else "Transcribed"
-        cost = "cost not known" if self.cost is None else f"${self.cost:f}" if self.cost else "no cost"
         length = clock(self.duration) if self.duration is not None else None
-        facts = [f"{what} by {self.model}" if self.model else what, self.language, length, cost]
+        facts = [f"{what} by {self.model}" if self.model else what, self.language, length, amount_caption(self.cost)]
         return [fact for fact in facts if fact]
 
 

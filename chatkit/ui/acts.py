@@ -43,20 +43,21 @@ class Desk(Protocol):
 
 def _ask(desk: Desk, content: Content) -> None:
     text = str(content.get("text", ""))
-    desk.begin(content, lambda: desk.chat.stream(text), text)
+    desk.begin(content, lambda: desk.chat.send(text, wait=False), text)
 
 
 def _retry(desk: Desk, content: Content) -> None:
-    desk.begin(content, desk.chat.restart)
+    desk.begin(content, lambda: desk.chat.retry(wait=False))
 
 
 def _rerun(desk: Desk, content: Content) -> None:
     text = content.get("text")
-    desk.begin(content, lambda: desk.chat.rerun_start(_id(content), text if isinstance(text, str) else None))
+    words = text if isinstance(text, str) else None
+    desk.begin(content, lambda: desk.chat.rerun(_id(content), words, wait=False))
 
 
 def _go_on(desk: Desk, content: Content) -> None:
-    desk.begin(content, desk.chat.resume_start)
+    desk.begin(content, lambda: desk.chat.resume(wait=False))
 
 
 def _undo(desk: Desk, _: Content) -> None:

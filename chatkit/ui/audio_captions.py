@@ -3,12 +3,9 @@
 In: sizes, times, progress, transcripts. Out: short sentences that an uploader shows as they are.
 """
 
-from decimal import Decimal
-
 from chatkit.audio.languages import CODES, COMMON, NAMES, title_of
 from chatkit.captions import cost_caption, sentences
 from chatkit.endpoint.reply import Progress
-from chatkit.ledger.record import Usage
 from chatkit.speech.timed import clock
 from chatkit.speech.transcript import Transcript
 
@@ -72,22 +69,3 @@ def transcript_notes(said: Transcript) -> list[str]:
     """What has to be known beside the text: what is missing, what the model could not do."""
     gaps = [f"{clock(gap.start)} to {clock(gap.end)} is missing: {gap.why}" for gap in said.missing]
     return sentences((*gaps, *said.notes))
-
-
-def price_caption(per_minute: Decimal | None, seconds: float | None, *, local: bool) -> str:
-    """What sending would cost, from the price of a minute in US dollars.
-
-    >>> price_caption(Decimal("0.006"), 90, local=False), price_caption(None, 90, local=False)
-    ('1.5 min × 0.006 USD = 0.009 USD', 'price unknown')
-    >>> price_caption(None, 90, local=True)
-    'free (local)'
-    """
-    if local:
-        return "free (local)"
-    if per_minute is None:
-        return "price unknown"
-    if seconds is None:
-        return f"{per_minute.normalize():f} USD a minute"
-    minutes = Decimal(str(seconds)) / 60
-    total = cost_caption(Usage(cost=per_minute * minutes, known="measured")).removeprefix("cost ")
-    return f"{minutes:.1f} min × {per_minute.normalize():f} USD = {total}"

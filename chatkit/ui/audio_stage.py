@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chatkit.api.speech_models import HOSTED_TRANSCRIBE, HOSTED_TRANSLATE, Task
-from chatkit.captions import cost_caption
+from chatkit.captions import cost_caption, price_caption
 from chatkit.exceptions import ChatkitError
 from chatkit.ledger.record import NOTHING, Usage
 from chatkit.speech.transcript import Transcript
-from chatkit.ui.audio_captions import LANGUAGES, price_caption, transcript_caption, transcript_notes
+from chatkit.ui.audio_captions import LANGUAGES, transcript_caption, transcript_notes
 from chatkit.ui.feed import Scene
 from chatkit.ui.inbox import MOST, AudioFile, Inbox
 from chatkit.ui.lines import forms, lines

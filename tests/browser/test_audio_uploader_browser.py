@@ -317,7 +317,7 @@ def test_the_microphone_is_recorded_in_parts_and_heard_by_the_local_whisper(
     uploader.button("Transcribe").click()
     uploader.lines.first.wait_for(timeout=120_000)
     assert words(uploader.python("uploader.transcript.text")) == "our library opens early in the morning"
-    assert uploader.root.locator(".ck-price").inner_text() == "free (local)"
+    assert uploader.root.locator(".ck-price").inner_text() == "cost 0 (local)"
     notebook.shut_down()
 
 
@@ -353,7 +353,7 @@ def test_a_file_is_transcribed_once_edited_heard_saved_and_put_into_the_chats_bo
     speech.hold()
     uploader.choose_and_wait(AUDIO / "english.flac")
     assert uploader.root.locator(".ck-facts").first.inner_text() == "0:09 · 175 kB"
-    assert uploader.root.locator(".ck-price").inner_text() == "price unknown"
+    assert uploader.root.locator(".ck-price").inner_text() == "cost unknown"
     uploader.button("Transcribe").dblclick()
     uploader.wait_words(".ck-job-words", "Listening…")
     uploader.wait_phase("working")

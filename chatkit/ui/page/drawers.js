@@ -182,21 +182,24 @@ function historyDrawer(desk) {
   return { node, opened: refresh, take() {}, close: () => clearTimeout(timer) };
 }
 
-/** Code and export: the talk as Python, as Markdown, as a page, as JSON. @param {Desk} desk */
+/** Code and export: the talk as Python, and as a file in each form that the kernel offers. @param {Desk} desk */
 function codeDrawer(desk) {
   const sheet = make("div", {});
+  const files = make("div", { className: "ck-row" });
   const save = (/** @type {string} */ format, /** @type {string} */ words) =>
     button(words, async () => {
       const file = await desk.link.query({ type: "export", format }).catch(desk.fail);
       if (file) download(file.name, file.mime, file.text);
     });
-  const node = make("div", {}, section("Python that recreates this talk", sheet), section("Export", make("div", { className: "ck-row" }, save("md", "Markdown"), save("html", "HTML"), save("json", "JSON"))));
+  const node = make("div", {}, section("Python that recreates this talk", sheet), section("Export", files));
   return {
     node,
     take() {},
     async opened() {
       const found = await desk.link.query({ type: "code" }).catch(desk.fail);
-      if (found) sheet.replaceChildren(sheetsOf(desk, [found]));
+      if (!found) return;
+      sheet.replaceChildren(sheetsOf(desk, [found]));
+      files.replaceChildren(...found.exports.map((/** @type {{format: string, label: string}} */ form) => save(form.format, form.label)));
     },
   };
 }

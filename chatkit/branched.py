@@ -1,0 +1,170 @@
+"""Floor 0: the branches of a conversation for any thread: a reader gets a snapshot, one lock orders the changes.
+
+In: lines of messages, and what shall become of them. Out: `Branch`es; a word to the listeners after each change.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from chatkit import lines
+from chatkit.branches import FIRST, Branch, Branches, Variants
+from chatkit.exceptions import InputError
+from chatkit.lines import Line
+from chatkit.listeners import Listeners
+from chatkit.message import Message
+
+
+class Branched:
+    """Lines of messages, one of which goes on; what is said of a message (`which`) is its index or its id."""
+
+    def __init__(self, messages: Iterable[Message | Mapping[str, Any]] = ()) -> None:
+        self._lock = threading.RLock()
+        self._branches = Branches({FIRST: lines.checked(messages)}, FIRST)
+        self._listeners: Listeners[[]] = Listeners(
+            "A listener of a conversation failed; the conversation has changed all the same."
+        )
+
+    @property
+    def messages(self) -> Line:
+        """The messages of the current branch, those switched off included."""
+        with self._lock:
+            return self._branches.line
+
+    def index(self, which: int | str) -> int:
+        """The place of a message, counted from 0."""
+        return lines.index(self.messages, which)
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """All branches, the oldest first."""
+        with self._lock:
+            return tuple(self._branches)
+
+    @property
+    def current_branch(self) -> Branch:
+        """The current branch."""
+        with self._lock:
+            return Branch(self._branches.current, self._branches.line, True)
+
+    @property
+    def current(self) -> str:
+        """The name of the current branch."""
+        with self._lock:
+            return self._branches.current
+
+    def branch(
+        self,
+        name: str | None = None,
+        messages: Iterable[Message | Mapping[str, Any]] | None = None,
+        *,
+        checkout: bool = True,
+    ) -> Branch:
+        """Keep the current line under its name and go on on a new branch, with the same messages or others.
+
+        Without a name the branch is called after the current one: main, main-2, main-3. With
+        `checkout=False` the new branch is only laid beside the current one.
+        """
+        line = None if messages is None else lines.checked(messages)
+        with self._changing():
+            return self._branches.grow(name, self.messages if line is None else line, checkout)
+
+    def checkout(self, name: str) -> Branch:
+        """Go on on another branch."""
+        if name == self.current:
+            return Branch(name, self.messages, True)
+        with self._changing():
+            return self._branches.checkout(name)
+
+    def tell(self) -> None:
+        """Have the listeners look again: something that is shown beside the messages has changed."""
+        with self._changing():
+            pass
+
+    def rename_branch(self, old: str, new: str) -> None:
+        """Give a branch another name; its place among the others stays."""
+        with self._changing():
+            self._branches.rename(old, new)
+
+    def remove_branch(self, name: str) -> Branch:
+        """Drop a branch and what only it holds; not the current one."""
+        with self._changing():
+            return self._branches.remove(name)
+
+    def go_on_with(self, messages: Iterable[Message | Mapping[str, Any]]) -> Branch:
+        """Go on with these messages instead of the current line; that one is kept as a branch if it would be lost.
+
+        It would not be if the new line, or another branch, begins with all of it: then the current branch changes.
+        """
+        line = lines.checked(messages)
+        with self._changing():
+            return self._branches.turn_to(self._branches.current, line)
+
+    def extend(
+        self,
+        messages: Iterable[Message | Mapping[str, Any]],
+        *,
+        on: str | None = None,
+        instead_of: str | None = None,
+        others: Iterable[Message] = (),
+    ) -> Branch:
+        """Put messages at the end of a branch (`on`, or the current one), as one change.
+
+        `instead_of` is the id of a message that they replace with all that follows; the old line is kept as a branch
+        if it would be lost. Each of `others` becomes a variant of the last message, on a branch of its own. A branch
+        that is not the current one does not become it.
+        """
+        more = lines.checked(messages)
+        with self._changing():
+            name = self._branches.current if on is None else on
+            line = self._branches.find(name)
+            start = line[: None if instead_of is None else lines.index(line, instead_of)]
+            made = self._branches.turn_to(name, lines.unique(start + more))
+            for other in others:
+                self._branches.grow(None, (*made.messages[:-1], other), False, after=made.name)
+            return made
+
+    def show(self, message_id: str) -> Branch:
+        """Go to the branch that holds the message; to the one used last, if there are several."""
+        with self._lock:
+            name = self._branches.holder(message_id)
+        return self.checkout(name)
+
+    @property
+    def forks(self) -> Mapping[int, Variants]:
+        """Where other branches go on with another message: the place in the current branch, and its variants."""
+        with self._lock:
+            return dict(self._branches.forks)
+
+    def variants(self, which: int | str) -> Variants:
+        """What all branches have at this message's place after the same messages, and which of it is shown."""
+        with self._lock:
+            return self._branches.variants(self.index(which))
+
+    def choose(self, which: int | str, variant: int) -> Message:
+        """Show another variant of a message, on the branch that was used last of those that hold it."""
+        with self._lock:
+            place, found = self.index(which), self.variants(which)
+            if not 0 <= variant < len(found):
+                raise InputError(f"There is no variant {variant}; this message has {len(found)}, counted from 0.")
+            branch = self._branches.last_used(found.branches[variant])
+        return self.checkout(branch).messages[place]
+
+    def listen(self, listener: Callable[[], object]) -> Callable[[], None]:
+        """Have `listener` called after each change, on the thread that made it; returns the way to stop."""
+        return self._listeners.add(listener)
+
+    # --- how a change is made
+
+    def _change(self, make: Callable[[Line], Line]) -> None:
+        with self._changing():
+            self._branches.line = lines.unique(make(self._branches.line))
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        with self._lock:
+            yield
+            self._branches.changed()
+        # not under the lock: a listener may wait for one that a reader of this conversation holds
+        self._listeners.tell()

@@ -1,0 +1,51 @@
+"""Annexe: the options of the local server and of its weights, for `chatkit serve` and `python -m chatkit.local`.
+
+In: a parser. Out: the same parser, which knows them. Nothing of the engines is imported here.
+"""
+
+import argparse
+import os
+
+from chatkit.api.parameters import LOCAL_LONGEST
+from chatkit.local import weights, whisper
+
+PORT = 8321
+ABOUT_SERVE = (
+    "run the local models as an OpenAI-compatible server. A small real language model and a Whisper on this machine, "
+    "behind the OpenAI API. "
+    f"{weights.DEFAULT.alias} has a window of {weights.DEFAULT.window} tokens, and each request its own; an answer for "
+    f"which no limit is asked ends after {LOCAL_LONGEST}. {whisper.ALIAS} hears files of up to 25 MB and four hours."
+)
+
+
+def add_models(parser: argparse.ArgumentParser) -> None:
+    """Which models."""
+    parser.add_argument(
+        "--model", help=f"a GGUF file, or org/repo:file.gguf on the hub; default: {weights.DEFAULT.alias}"
+    )
+    parser.add_argument(
+        "--whisper",
+        default=os.environ.get("CHATKIT_WHISPER") or None,
+        help="a folder with a Whisper model in CTranslate2's form, or org/repo on the hub; default: CHATKIT_WHISPER, "
+        f"else {whisper.ALIAS}",
+    )
+
+
+def add_serve(parser: argparse.ArgumentParser) -> None:
+    """How they are served, and to whom."""
+    add_models(parser)
+    parser.add_argument(
+        "--speech-idle", type=float, default=10.0, metavar="MINUTES",
+        help="after which a Whisper that nobody asks gives its memory back; default: 10",
+    )  # fmt: skip
+    parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1, this machine only")
+    parser.add_argument(
+        "--i-know", action="store_true", help="with --host: others may reach this server, if they have the key"
+    )
+    parser.add_argument("--port", type=int, help=f"0 finds a free one; default: {PORT}, or a free one if it is taken")
+    parser.add_argument("--window", type=int, help="tokens of one conversation; default: the model's own, at most 8192")
+    parser.add_argument("--slots", type=int, help="answers written at once, each with a window of its own; default: 4")
+    parser.add_argument("--queue", type=int, default=32, help="answers that may wait; default: 32")
+    parser.add_argument("--threads", type=int, help="default: one for each processor, at most 8")
+    parser.add_argument("--verbose", action="store_true", help="show the engine's log on stderr (it can hold prompts)")
+    parser.add_argument("--with-parent", action="store_true", help=argparse.SUPPRESS)
