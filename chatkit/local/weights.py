@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import platformdirs
-
 from chatkit.exceptions import SetupError
 from chatkit.local import hub, index
 
@@ -61,6 +59,8 @@ DEFAULT = SMOLLM2
 
 def folder() -> Path:
     """Where fetched weights are kept: `CHATKIT_MODELS`, else the user's cache."""
+    import platformdirs  # here, since the command line's help names the models and imports no library
+
     given = os.environ.get("CHATKIT_MODELS")
     return (
         Path(given).expanduser() if given else Path(platformdirs.user_cache_dir("chatkit", appauthor=False)) / "models"
