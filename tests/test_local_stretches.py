@@ -82,7 +82,7 @@ def test_speech_that_gave_no_text_is_told_and_a_cough_is_not(found, monkeypatch)
     assert ear.unheard == [(70.4, 71.6)]
     monkeypatch.setattr(stretches, "stretches", lambda audio: [Stretch(0, RATE)])
     cough = Ear(Scripted([]), JOB)
-    assert (list(cough.hear(AUDIO, 0.0)), cough.unheard) == ([], [])
+    assert (list(cough.hear(AUDIO, 0.0)), cough.unheard, cough.language) == ([], [], None)
 
 
 def long(monkeypatch: pytest.MonkeyPatch) -> np.ndarray:

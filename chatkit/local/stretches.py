@@ -102,8 +102,8 @@ class Ear:
 
     @property
     def language(self) -> str | None:
-        """What was spoken longest."""
-        return next(iter(self.languages), self._now)
+        """What was spoken longest; where nothing was, what was asked for."""
+        return next(iter(self.languages), self._job["language"])
 
     @property
     def languages(self) -> list[str]:
