@@ -11,7 +11,7 @@ from faster_whisper import WhisperModel
 from sounds import RATE, samples
 
 from chatkit.local import stretches, whisper
-from chatkit.local.stretches import Ear, OtherLanguageError, Stretch, Tongue
+from chatkit.local.stretches import LanguageFollower, OtherLanguageError, Stretch, Transcriber
 
 JOB = {"task": "transcribe", "language": None, "prompt": None, "temperature": 0, "words": False}
 PAUSE = 3
@@ -60,7 +60,7 @@ AUDIO = np.zeros(14 * RATE, np.float32)
 
 def test_each_stretch_is_heard_by_itself_and_its_times_are_those_of_the_whole(found):
     model = Scripted([segment(0.0, 2.0, " One."), segment(2.0, 3.5, " Two.")], [segment(0.4, 1.5, " Three.")])
-    lines = list(Ear(model, JOB).hear(AUDIO, 100.0))
+    lines = list(Transcriber(model, JOB).hear(AUDIO, 100.0))
     assert [(line["text"], line["start"], line["end"], line["seek"]) for line in lines] == [
         (" One.", 101.0, 103.0, 10100), (" Two.", 103.0, 104.5, 10100), (" Three.", 110.4, 111.5, 11000),
     ]  # fmt: skip
@@ -71,18 +71,18 @@ def test_each_stretch_is_heard_by_itself_and_its_times_are_those_of_the_whole(fo
 def test_no_time_lies_after_the_end_of_a_stretch_nor_is_a_segment_without_length(found, start, end):
     words = [types.SimpleNamespace(word=" x", start=start, end=end)]
     model = Scripted([segment(0.0, 4.0)], [segment(start, end, words=words)])
-    last = list(Ear(model, JOB).hear(AUDIO, 0.0))[-1]
+    last = list(Transcriber(model, JOB).hear(AUDIO, 0.0))[-1]
     for timed in (last, last["words"][0]):
         assert 10.0 <= timed["start"] < timed["end"] <= 12.0
 
 
 def test_speech_that_gave_no_text_is_told_and_a_cough_is_not(found, monkeypatch):
-    ear = Ear(Scripted([segment(0.5, 3.5)], []), JOB)
-    list(ear.hear(AUDIO, 60.0))
-    assert ear.unheard == [(70.4, 71.6)]
+    transcriber = Transcriber(Scripted([segment(0.5, 3.5)], []), JOB)
+    list(transcriber.hear(AUDIO, 60.0))
+    assert transcriber.unheard == [(70.4, 71.6)]
     monkeypatch.setattr(stretches, "stretches", lambda audio: [Stretch(0, RATE)])
-    cough = Ear(Scripted([]), JOB)
-    assert (list(cough.hear(AUDIO, 0.0)), cough.unheard) == ([], [])
+    cough = Transcriber(Scripted([]), JOB)
+    assert (list(cough.hear(AUDIO, 0.0)), cough.unheard, cough.language) == ([], [], None)
 
 
 def long(monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
@@ -92,13 +92,13 @@ def long(monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
 
 def test_a_hole_in_a_stretch_is_heard_again_by_itself_before_what_follows_it(monkeypatch):
     model = Scripted([segment(0.4, 29.0, " One."), segment(54.0, 59.0, " Three.")], [segment(1.0, 24.0, " Two.")])
-    ear = Ear(model, JOB)
-    lines = list(ear.hear(long(monkeypatch), 100.0))
+    transcriber = Transcriber(model, JOB)
+    lines = list(transcriber.hear(long(monkeypatch), 100.0))
     assert [(line["text"], line["start"], line["end"]) for line in lines] == [
         (" One.", 100.4, 129.0), (" Two.", 130.0, 153.0), (" Three.", 154.0, 159.0),
     ]  # fmt: skip
     assert [seconds for seconds, _ in model.calls] == [60.0, 25.0]
-    assert ear.unheard == []
+    assert transcriber.unheard == []
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_a_hole_in_a_stretch_is_heard_again_by_itself_before_what_follows_it(mon
 )
 def test_a_hole_that_gives_no_text_again_is_told(monkeypatch, spans, again, unheard):
     answers = [[segment(*span) for span in spans]] + ([] if again is None else [[segment(*span) for span in again]])
-    ear = Ear(Scripted(*answers), JOB)
-    list(ear.hear(long(monkeypatch), 0.0))
-    assert ear.unheard == unheard
+    transcriber = Transcriber(Scripted(*answers), JOB)
+    list(transcriber.hear(long(monkeypatch), 0.0))
+    assert transcriber.unheard == unheard
 
 
 class Engine:
@@ -135,43 +135,43 @@ class Engine:
 def test_the_language_changes_where_the_model_is_sure_of_it_and_has_heard_enough():
     unsure, torn = [("<|de|>", 0.45), ("<|en|>", 0.1)], [("<|de|>", 0.6), ("<|en|>", 0.4)]
     german, spanish, english = ([("<|en|>", 0.2), (f"<|{code}|>", 0.76)] for code in ("de", "es", "en"))
-    tongue = Tongue(Engine(unsure, torn, german, spanish, english), "en")
+    follower = LanguageFollower(Engine(unsure, torn, german, spanish, english), "en")
     written = []
     for seconds in (20, 20, 20, 1, 30):
         features = np.zeros((1, 80, 3000), np.float32)
         features[:, :, : seconds * 100] = 0.5
-        tongue.encode(features, to_cpu=False)
-        written.append(tongue.detect_language(features)[0][0][0])
+        follower.encode(features, to_cpu=False)
+        written.append(follower.detect_language(features)[0][0][0])
     assert written == ["<|en|>", "<|en|>", "<|de|>", "<|de|>", "<|en|>"]
-    assert tongue.is_multilingual
+    assert follower.is_multilingual
 
 
 def test_the_first_language_is_the_likeliest_however_unsure_the_model_is():
-    tongue = Tongue(Engine([("<|en|>", 0.2), ("<|de|>", 0.3)], [("<|en|>", 0.4), ("<|de|>", 0.3)]), None)
+    follower = LanguageFollower(Engine([("<|en|>", 0.2), ("<|de|>", 0.3)], [("<|en|>", 0.4), ("<|de|>", 0.3)]), None)
     for _ in range(2):
-        assert tongue.detect_language(None)[0][0] == ("<|de|>", 0.3)
-    assert tongue.language == "de"
+        assert follower.detect_language(None)[0][0] == ("<|de|>", 0.3)
+    assert follower.language == "de"
 
 
 def test_a_short_first_stretch_is_put_together_with_what_follows_to_find_its_language(found, monkeypatch):
     model = Scripted([], [], language="fr")
-    list(Ear(model, JOB).hear(AUDIO, 0.0))
+    list(Transcriber(model, JOB).hear(AUDIO, 0.0))
     assert [given["language"] for _, given in model.calls] == ["fr", "fr"]
     monkeypatch.setattr(model, "detect_language", None)
     for there in ([Stretch(0, 2 * RATE)], [Stretch(0, 10 * RATE), Stretch(12 * RATE, 13 * RATE)]):
         monkeypatch.setattr(stretches, "stretches", lambda audio, there=there: there)
         model.answers = [[] for _ in there]
-        list(Ear(model, JOB).hear(AUDIO, 0.0))
+        list(Transcriber(model, JOB).hear(AUDIO, 0.0))
 
 
 def test_where_the_language_changes_in_mid_speech_the_rest_is_heard_anew_without_what_was_said_before():
     german = [("<|de|>", 0.9), ("<|en|>", 0.05)]
-    tongue = Tongue(Engine(german, german), "en")
-    tongue.encode(np.ones((1, 80, 3000)), to_cpu=False)
-    assert tongue.detect_language(None)[0][0][0] == "<|de|>"
-    tongue.language, tongue.said = "en", True
+    follower = LanguageFollower(Engine(german, german), "en")
+    follower.encode(np.ones((1, 80, 3000)), to_cpu=False)
+    assert follower.detect_language(None)[0][0][0] == "<|de|>"
+    follower.language, follower.said = "en", True
     with pytest.raises(OtherLanguageError):
-        tongue.detect_language(None)
+        follower.detect_language(None)
 
     def changing() -> Iterator[Any]:
         yield segment(0.4, 29.0, " One.")
@@ -182,7 +182,7 @@ def test_where_the_language_changes_in_mid_speech_the_rest_is_heard_anew_without
     found = [Stretch(0, 60 * RATE)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stretches, "stretches", lambda audio: found)
-        lines = list(Ear(model, JOB).hear(np.zeros(60 * RATE, np.float32), 0.0))
+        lines = list(Transcriber(model, JOB).hear(np.zeros(60 * RATE, np.float32), 0.0))
     assert [(line["text"], line["start"], line["end"]) for line in lines] == [
         (" One.", 0.4, 29.0),
         (" Zwei.", 29.2, 59.0),
@@ -192,24 +192,24 @@ def test_where_the_language_changes_in_mid_speech_the_rest_is_heard_anew_without
 
 def test_a_language_that_was_asked_for_is_kept(found):
     model = Scripted([segment(0.0, 4.0)], [segment(0.0, 1.5)])
-    ear = Ear(model, JOB | {"language": "es"})
-    list(ear.hear(AUDIO, 0.0))
+    transcriber = Transcriber(model, JOB | {"language": "es"})
+    list(transcriber.hear(AUDIO, 0.0))
     assert [(given["language"], given["multilingual"]) for _, given in model.calls] == [("es", False)] * 2
-    assert (ear.language, ear.languages) == ("es", ["es"])
+    assert (transcriber.language, transcriber.languages) == ("es", ["es"])
 
 
 def test_a_model_of_english_alone_hears_english(found):
     model = Scripted([segment(0.0, 4.0)], [], multilingual=False)
-    list(Ear(model, JOB).hear(AUDIO, 0.0))
+    list(Transcriber(model, JOB).hear(AUDIO, 0.0))
     assert {(given["language"], given["multilingual"]) for _, given in model.calls} == {("en", False)}
 
 
 def test_the_engine_is_the_models_own_again_when_the_stretch_is_over_or_given_up(found):
     model = Scripted([segment(0.0, 2.0), segment(2.0, 4.0)], [])
     engine = model.model
-    hearing = Ear(model, JOB).hear(AUDIO, 0.0)
+    hearing = Transcriber(model, JOB).hear(AUDIO, 0.0)
     next(hearing)
-    assert isinstance(model.model, Tongue)
+    assert isinstance(model.model, LanguageFollower)
     hearing.close()
     assert model.model is engine
 
@@ -224,22 +224,22 @@ def real() -> WhisperModel:
 
 
 @pytest.fixture(scope="module")
-def two() -> tuple[list[dict[str, Any]], Ear, float, float]:
+def two() -> tuple[list[dict[str, Any]], Transcriber, float, float]:
     """An English and a Spanish voice with a pause between them: what was heard, and the pause's begin and end."""
     first, second = spoken("english"), spoken("spanish")
-    ear = Ear(real(), JOB)
+    transcriber = Transcriber(real(), JOB)
     audio = np.concatenate([first, silence(PAUSE), second])
     begin = len(first) / RATE
-    return list(ear.hear(audio, 0.0)), ear, begin, begin + PAUSE
+    return list(transcriber.hear(audio, 0.0)), transcriber, begin, begin + PAUSE
 
 
 def test_two_voices_and_two_languages_with_a_pause_are_both_written_down(two):
-    lines, ear, begin, end = two
+    lines, transcriber, begin, end = two
     before = "".join(line["text"] for line in lines if line["end"] <= begin + 0.5).casefold()
     after = "".join(line["text"] for line in lines if line["start"] >= end - 0.5).casefold()
     assert "mountains" in before and "hospital" in after and "familia" in after
-    assert set(ear.languages) == {"en", "es"}
-    assert ear.unheard == []
+    assert set(transcriber.languages) == {"en", "es"}
+    assert transcriber.unheard == []
 
 
 def test_no_segment_lies_over_more_than_a_second_of_a_pause(two):
@@ -249,6 +249,6 @@ def test_no_segment_lies_over_more_than_a_second_of_a_pause(two):
 
 def test_noise_is_heard_by_nobody():
     noise = np.random.default_rng(1).normal(0, 0.1, RATE * 5).astype(np.float32)
-    ear = Ear(real(), JOB)
-    assert (list(ear.hear(noise, 0.0)), ear.unheard, ear.language) == ([], [], None)
-    assert list(ear.hear(np.zeros(RATE, np.float32), 0.0)) == []
+    transcriber = Transcriber(real(), JOB)
+    assert (list(transcriber.hear(noise, 0.0)), transcriber.unheard, transcriber.language) == ([], [], None)
+    assert list(transcriber.hear(np.zeros(RATE, np.float32), 0.0)) == []

@@ -85,6 +85,20 @@ def test_save_writes_the_form_that_the_ending_names(tmp_path, ending, begins):
     assert path.read_text(encoding="utf-8").startswith(begins)
 
 
+def test_the_text_file_names_who_speaks_and_what_is_missing(tmp_path):
+    turns = (
+        Segment(0, 1, "Hello.", "Ada"), Segment(1, 2, "How are you?", "Ada"), Segment(2, 3, "Fine.", "Bob"),
+        Segment(9, 10, "Bye."),
+    )  # fmt: skip
+    said = Transcript("Hello. How are you? Fine. Bye.", segments=turns, missing=(Missing(3, 9, "lost"),))
+    written = said.save(tmp_path / "talk.txt").read_text(encoding="utf-8")
+    assert written == "Ada: Hello. How are you?\nBob: Fine.\n[0:03–0:09 is missing] Bye.\n"
+    assert "\nAda: Hello.\n" in said.to_srt() and "<v Bob>Fine." in said.to_vtt()
+    assert (str(said), SAID.to_text()) == (said.text, SAID.text)
+    part = replace(said, text=f"{said.text} {'And a part that came without segments. ' * 4}")
+    assert part.to_text() == part.text
+
+
 def test_save_refuses_another_ending(tmp_path):
     with pytest.raises(InputError, match="'talk.docx' ends in none of .txt, .srt, .vtt, .json"):
         SAID.save(tmp_path / "talk.docx")

@@ -14,7 +14,7 @@ from html import escape
 from itertools import accumulate, groupby, pairwise, zip_longest
 from typing import Protocol
 
-from chatkit.audio.lines import LINE, LINES, Unit, joined, units, width, wrapped
+from chatkit.audio.line_breaks import LINE, LINES, Unit, joined, units, width, wrapped
 
 LONGEST = 7.0
 SHORTEST = 1.0

@@ -28,7 +28,7 @@ from faster_whisper import WhisperModel
 from faster_whisper.vad import get_vad_model
 
 from chatkit.local.sound import RATE, SHORTEST, Sound
-from chatkit.local.stretches import Ear
+from chatkit.local.stretches import Transcriber
 
 onnxruntime.disable_telemetry_events()  # its builds for Windows know no variable
 
@@ -69,7 +69,7 @@ def recognise(model: WhisperModel, job: Line, sound: Sound) -> Iterator[Line]:
         length = sound.length()
     limits.allow(length)
     yield {"length": length}
-    language, ear, heard = job["language"], Ear(model, job), 0
+    language, transcriber, heard = job["language"], Transcriber(model, job), 0
     if language and language not in model.supported_languages:
         raise ApiError(
             400, f"The local Whisper model does not know the language {language!r}.", param="language",
@@ -83,14 +83,14 @@ def recognise(model: WhisperModel, job: Line, sound: Sound) -> Iterator[Line]:
             break
         if heard == 0 and len(audio) < SHORTEST * RATE:
             raise ApiError(400, f"The audio is shorter than {SHORTEST} seconds.", param="file", code="audio_too_short")
-        for segment in ear.hear(audio, heard / RATE):
+        for segment in transcriber.hear(audio, heard / RATE):
             yield {"segment": segment}
         heard += len(audio)
         yield {"heard": heard / RATE}
     yield {
         "done": {
-            "language": ear.language, "languages": ear.languages, "duration": heard / RATE, "unheard": ear.unheard,
-            "damaged_after": sound.damaged_after,
+            "language": transcriber.language, "languages": transcriber.languages, "unheard": transcriber.unheard,
+            "duration": heard / RATE, "damaged_after": sound.damaged_after,
         }
     }  # fmt: skip
 

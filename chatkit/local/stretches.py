@@ -1,7 +1,7 @@
 """Annexe: the speech in samples, heard stretch by stretch. In: a model, a job, samples. Out: `Segment`s, and what gave none.
 
 A stretch ends where nobody speaks for two seconds. Each is heard by itself: heard as one, with the pauses taken
-out, segments were laid over the pauses, and what came after a pause, in another voice or tongue, was often lost.
+out, segments were laid over the pauses, and what came after a pause, in another voice or language, was often lost.
 """
 
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ class OtherLanguageError(Exception):
     """What follows is in another language: what was said before would lead the model astray."""
 
 
-class Tongue:
+class LanguageFollower:
     """The model's engine, that knows which language is spoken: it listens again each half minute, and keeps to the
     language that it has where it is unsure.
 
@@ -91,7 +91,7 @@ class Tongue:
         return [[(now, found.get(now, 0.0))]]
 
 
-class Ear:
+class Transcriber:
     """One job's hearing: which languages are spoken, and where speech gave no text."""
 
     def __init__(self, model: WhisperModel, job: Line) -> None:
@@ -102,8 +102,8 @@ class Ear:
 
     @property
     def language(self) -> str | None:
-        """What was spoken longest."""
-        return next(iter(self.languages), self._now)
+        """What was spoken longest; where nothing was, what was asked for."""
+        return next(iter(self.languages), self._job["language"])
 
     @property
     def languages(self) -> list[str]:
@@ -174,19 +174,19 @@ class Ear:
         """The model's own work; the language is followed where none was asked for."""
         job, model, before = self._job, self._model, self._model.model
         follow = job["language"] is None and self._engine.is_multilingual
-        tongue = Tongue(self._engine, self._now)
+        follower = LanguageFollower(self._engine, self._now)
         try:
-            model.model = tongue if follow else self._engine
+            model.model = follower if follow else self._engine
             segments, _ = model.transcribe(
                 speech, language=self._now or "en", task=job["task"], initial_prompt=job["prompt"], multilingual=follow,
                 word_timestamps=job["words"], temperature=job["temperature"] or WARMER,
                 hallucination_silence_threshold=2.0 if job["words"] else None,
             )  # fmt: skip
             for segment in segments:
-                self._now, tongue.said = tongue.language, True
+                self._now, follower.said = follower.language, True
                 yield segment
         finally:
-            self._now, model.model = tongue.language, before
+            self._now, model.model = follower.language, before
 
 
 def _line(segment: Segment, start: float, end: float) -> Line:

@@ -70,7 +70,8 @@ class Transcript:
         Ada: Hello.
         Bob: Hi.
         """
-        return timed.by_speaker(self.segments, self.missing) or self.text
+        turns = timed.by_speaker(self.segments, self.missing)
+        return turns if len(turns) >= len(self.text) else self.text  # a part may have come without segments
 
     def to_srt(self) -> str:
         """Subtitles in the SubRip form. Raises InputError where the model gave no times."""

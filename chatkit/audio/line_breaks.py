@@ -1,4 +1,4 @@
-"""Audio, lines: where a text may be broken, in scripts with spaces and in those without.
+"""Audio, line breaks: where a text may be broken, in scripts with spaces and in those without.
 
 In: a text in one line. Out: its units, which stay whole; lines of at most so many columns. A column is half of a
 Chinese character; a mark that stands on a letter counts as one, so that neither columns nor characters are too many.
