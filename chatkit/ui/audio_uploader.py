@@ -69,7 +69,7 @@ class AudioUploader(anywidget.AnyWidget):
     """
 
     # text, not a path: anywidget keeps every widget alive that reads a path, to reload it
-    _esm = pages.module("audio_uploader", "dom", "link", "follow", "slices", "recorder")
+    _esm = pages.module("audio_uploader", "dom", "front_end", "link", "follow", "slices", "recorder")
     _css = pages.style("audio_uploader")
     name = traitlets.Unicode(help="What the uploader is called on the control comm.").tag(sync=True)
     verb = traitlets.Enum(("transcribe", "translate"), "transcribe")

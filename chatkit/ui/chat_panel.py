@@ -56,7 +56,7 @@ class ChatPanel(anywidget.AnyWidget):
     """
 
     # text, not a path: anywidget keeps every widget alive that reads a path, to reload it
-    _esm = pages.module("chat_panel", "dom", "link", "talk", "inspector", "drawers")
+    _esm = pages.module("chat_panel", "dom", "front_end", "link", "talk", "inspector", "drawers")
     _css = STYLE + pages.style("chat_panel")
     name = Unicode(help="What the panel is called on the control comm.").tag(sync=True)
 

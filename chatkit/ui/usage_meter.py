@@ -52,7 +52,7 @@ class UsageMeter(anywidget.AnyWidget):
     """
 
     # text, not a path: anywidget keeps every widget alive that reads a path, to reload it
-    _esm = pages.module("usage_meter", "dom", "link")
+    _esm = pages.module("usage_meter", "dom", "front_end", "link")
     _css = (HERE / "usage_meter.css").read_text(encoding="utf-8")
     name = Unicode(help="What the meter is called on the control comm.").tag(sync=True)
 
