@@ -23,7 +23,7 @@ from chatkit.signs import fit_to_print
 HELP = f"""\
 %usage                    what this session used and cost
 %usage all, %usage today  all sessions; those of today
-%usage by day             by session, model, day, hour, endpoint, user, lesson or exercise
+%usage by day             by {", ".join(get_args(By)[:-1])} or {get_args(By)[-1]}
 %usage plot [kind]        a figure: {", ".join(PLOTS)}
 %usage session NAME       call this session NAME
 %usage sessions           all sessions

@@ -3,7 +3,6 @@
 In: what a person, a model or a file says. Out: the API's form of it (`Message.to_api`).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -18,11 +17,6 @@ Content = str | tuple[Mapping[str, Any], ...]
 ROLES: tuple[str, ...] = get_args(Role)
 HEADS = ("system", "developer")
 """Roles that instruct the model; such a message is never trimmed."""
-_TAGS = 0xE0000
-_UNSEEN = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
-    "\ufff9-\ufffb\U000e0000-\U000e007f]"
-)
 DEEPEST = 50
 """Levels that parts and other fields may be nested; JSON writers give up at about 1,000."""
 
@@ -44,21 +38,6 @@ def repair(text: str) -> tuple[str, str | None]:
     changed = sum(a != b for a, b in zip(text, clean, strict=True))
     noun = "character that cannot be sent was" if changed == 1 else "characters that cannot be sent were"
     return clean, f"{changed} {noun} replaced by \ufffd."
-
-
-def reveal(text: str) -> str:
-    """The text with marks in the place of letters that are not seen: zero-width, direction and tag characters.
-
-    The text that is sent keeps them; where this gives back the same text there are none.
-
-    >>> reveal("a\u200bb\u202ec"), reveal("hi" + chr(0xE0048) + chr(0xE0049))
-    ('a⟦U+200B⟧b⟦U+202E⟧c', 'hi⟦tag H⟧⟦tag I⟧')
-    """
-    return _UNSEEN.sub(lambda found: _mark(ord(found[0])), text)
-
-
-def _mark(code: int) -> str:
-    return f"⟦tag {chr(code - _TAGS)}⟧" if 0x20 < code - _TAGS < 0x7F else f"⟦U+{code:04X}⟧"
 
 
 @dataclass(frozen=True, slots=True)

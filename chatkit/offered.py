@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from chatkit.api import parameters
 from chatkit.api.models import HOSTED_DEFAULT
 from chatkit.ledger.estimates import priced_as
 from chatkit.ledger.record import Usage
@@ -71,9 +72,8 @@ def _always(_: Any) -> bool:
 
 
 _PLAIN: Mapping[str, Callable[[Any], bool]] = {
-    **dict.fromkeys(("temperature", "top_p", "presence_penalty", "frequency_penalty", "seed", "stop"), _always),
-    **dict.fromkeys(("logit_bias", "logprobs", "top_logprobs", "response_format", "verbosity"), _always),
-    **dict.fromkeys(("max_tokens", "max_completion_tokens", "max_output_tokens"), _few),
+    **{row.name: _always for row in parameters.TABLE if row.plain},
+    **dict.fromkeys(parameters.LIMITS, _few),
     "n": lambda value: value == 1,
     "store": lambda value: value is False,
     "reasoning_effort": lambda value: value in ("none", "minimal", "low", "medium"),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatkit import context
+from chatkit.api import response_formats
 from chatkit.api.parameters import answer_limit
 from chatkit.context import Counts, Selection
 from chatkit.endpoint import bodies
@@ -131,9 +132,9 @@ class Request:
         if all(message.role in HEADS for message in chosen.messages):
             found.append(NOTHING_YET)
         parameters = self.settings.parameters
-        as_json = parameters.get("response_format") in ("json", {"type": "json_object"})
-        if as_json and not any("json" in message.text.lower() for message in chosen.messages):
-            found.append("response_format is JSON and no message says the word JSON; OpenAI refuses that.")
+        word = response_formats.form_of(parameters.get("response_format")).must_say
+        if word and not any(word.lower() in message.text.lower() for message in chosen.messages):
+            found.append(f"response_format is {word} and no message says the word {word}; OpenAI refuses that.")
         if window is None and chosen.tokens > MUCH:
             found.append(f"About {chosen.tokens:,} tokens are to be sent; how many the model takes is not known.")
         room = context.room(window, answer_limit(parameters))

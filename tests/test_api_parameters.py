@@ -1,6 +1,8 @@
 """Parameters checked before anything is sent; models that ended or refuse some."""
 
 import math
+import subprocess
+import sys
 from datetime import date
 
 import pytest
@@ -94,3 +96,37 @@ def test_a_model_that_does_not_reason_by_default_refuses_sampling_only_when_told
 def test_an_unknown_model_is_never_refused():
     model = find("some/local-model")
     assert (model.ends, model.longest_answer, model.refusals({"temperature": 0.2})) == (None, None, [])
+
+
+def test_a_number_that_is_added_to_the_table_is_checked_drawn_taken_from_files_and_sent_to_the_engine():
+    """In a process of its own, in which the table has one row more when everybody reads it."""
+    ran = subprocess.run([sys.executable, "-c", WITH_ONE_MORE], capture_output=True, text=True, check=False)
+    assert (ran.stderr, ran.stdout.splitlines()) == (
+        "",
+        [
+            "min_p is 3; it must be a number from 0 to 1",
+            "['min_p', 'Min p', 'number', '0.2']",
+            "{'min_p': 0.2} {}",
+            "0.2",
+        ],
+    )
+
+
+WITH_ONE_MORE = """
+from pathlib import Path
+from chatkit.api import parameters
+text = Path(parameters.__file__).read_text(encoding="utf-8")
+row = 'Parameter("min_p", "number", 0, 1, "chat", None, label="Min p", plain=True),'
+exec(compile(text.replace('Parameter("seed",', row + ' Parameter("seed",', 1), "parameters", "exec"), vars(parameters))
+from chatkit import Chat, offered
+from chatkit.endpoint.listing import Models
+from chatkit.local import chat as local
+from chatkit.settings import Settings
+from chatkit.ui.controls import controls
+chat = Chat(history=False, min_p=0.2)
+print("min_p", parameters.find("min_p").fault(3))
+print([[c["name"], c["label"], c["kind"], c["value"]] for c in controls(chat, Models(()), None) if c["name"] == "min_p"][0])
+plain, aside = offered.parted(Settings(parameters={"min_p": 0.2}))
+print(plain.parameters, aside)
+print(local.read({"model": "m", "messages": [{"role": "user", "content": "Hi"}], "min_p": 0.2}).bodies[0]["min_p"])
+"""

@@ -5,7 +5,8 @@ import pytest
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
 from chatkit.api.parameters import answer_limit, faults
-from chatkit.endpoint.bodies import build, response_format
+from chatkit.api.response_formats import on_the_wire
+from chatkit.endpoint.bodies import build
 from chatkit.exceptions import InputError
 from chatkit.local import responses as local
 
@@ -63,9 +64,9 @@ def test_a_response_format_in_every_form_becomes_each_apis_own(given, chat, flat
 
 
 def test_a_schema_is_called_by_its_title_if_that_can_be_a_name():
-    assert response_format({"title": "City", **SCHEMA})["json_schema"]["name"] == "City"
-    assert response_format({"title": "The city!", **SCHEMA})["json_schema"]["name"] == "answer"
-    assert response_format({"anyOf": [SCHEMA]})["type"] == "json_schema"
+    assert on_the_wire({"title": "City", **SCHEMA})["json_schema"]["name"] == "City"
+    assert on_the_wire({"title": "The city!", **SCHEMA})["json_schema"]["name"] == "answer"
+    assert on_the_wire({"anyOf": [SCHEMA]})["type"] == "json_schema"
 
 
 @pytest.mark.parametrize("given", ["xml", 3, [], {}, {"json_schema": 3}, {"type": "json_schema", "json_schema": "x"}])

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+from typing import Literal, get_overloads
 
 import pytest
 from faultserver import DONE, GATE, FaultServer, cut, plain_stream, refusal, say, stop, stream, usage
@@ -131,6 +132,12 @@ def test_each_way_to_take_a_turn_gives_the_reply_or_the_run_that_brings_it():
         assert chat.send("Four?", wait=True).text == "6"
     assert all(isinstance(run, Run) for run in runs)
     assert len({run.id for run in runs}) == 5
+
+
+@pytest.mark.parametrize("verb", [Chat.send, Chat.retry, Chat.rerun, Chat.resume])
+def test_a_type_checker_knows_whether_a_reply_or_a_run_comes_back(verb):
+    told = [(form.__annotations__["wait"], form.__annotations__["return"]) for form in get_overloads(verb)]
+    assert told == [(Literal[True], Reply), (Literal[False], Run), (bool, Reply | Run)]
 
 
 def test_what_cannot_be_asked_is_refused_before_there_is_a_run():

@@ -10,7 +10,6 @@ from chatkit.chat import Chat
 from chatkit.conversation import Conversation, Message
 from chatkit.endpoint.address import Endpoint
 from chatkit.exceptions import EndpointError, InputError
-from chatkit.message import reveal
 
 
 @pytest.fixture
@@ -93,13 +92,11 @@ def test_half_letters_and_nul_are_repaired_with_a_note_and_sent(server):
     assert [m["content"] for m in server.log[0].json["messages"]] == ["s\ufffd", "a\ufffdb\ufffdc"]
 
 
-def test_letters_that_are_not_seen_are_kept_and_shown_on_request(server):
+def test_letters_that_are_not_seen_are_sent_as_they_are(server):
     hidden = "pay\u200b " + "".join(chr(0xE0000 + ord(c)) for c in "now") + "\u202e!"
     chat = open_chat(server)
     chat.send(hidden)
     assert server.log[0].json["messages"][0]["content"] == hidden
-    assert reveal(hidden) == "pay⟦U+200B⟧ ⟦tag n⟧⟦tag o⟧⟦tag w⟧⟦U+202E⟧!"
-    assert reveal("Grüße, 日本, مرحبا, 😀\n\t") == "Grüße, 日本, مرحبا, 😀\n\t"
 
 
 # too much

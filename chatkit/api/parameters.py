@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from chatkit.api import response_formats
 from chatkit.api.hosts import Rules
 from chatkit.exceptions import InputError
 
@@ -19,8 +20,6 @@ EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """How much a model may be told to reason; which of these one takes, models.py knows."""
 CONNECTION = ("api_key", "base_url", "organization", "project", "default_headers", "extra_headers", "http_client")
 """What says where calls go and with which key; it is no part of a request's body."""
-SCHEMA_WORDS = frozenset({"properties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const", "items", "$schema"})
-"""Words of a JSON schema, by which one is known that does not say its type."""
 MOST_STOPS = 4
 COMPLETIONS_LIMIT = 16
 """Tokens of an answer of the legacy Completions API for which no limit was asked."""
@@ -35,8 +34,9 @@ class Parameter:
     `low` and `high` are its range, `apis` the SDK's methods that take it by this name. `responses` is where it stands
     in a body for Responses: `SAME`, a path, or None where that API has nothing like it; `nothing` is the value that
     asks for nothing. `refused` is by whom: models while they reason, or those of the first kind that reasoned, always.
-    `local` is what the local server does with it. One with a `label` has a control; `hint` and the defaults
-    (OpenAI's, the local server's) are what is shown there while nothing is set.
+    `local` is what the local server does with it. One that is `plain` only shapes an answer, whatever its value. One
+    with a `label` has a control; `hint` and the defaults (OpenAI's, the local server's) are what is shown there while
+    nothing is set.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Parameter:
     nothing: Any = None
     refused: Literal["sampling", "steering"] | None = None
     local: Literal["takes", "ignores", "refuses"] = "takes"
+    plain: bool = False
     label: str = ""
     example: str = ""
     hint: str = "default"
@@ -73,7 +74,7 @@ class Parameter:
         if self.kind == "texts":
             return None if _is_texts(value) else f"must be text, or a list of at most {MOST_STOPS} texts"
         if self.kind == "format":
-            return None if _is_format(value) else "must be 'text', 'json', a JSON schema, or the API's own object"
+            return response_formats.fault(value)
         if self.kind == "object":
             return None if isinstance(value, Mapping) else f"is {value!r}; it must be an object such as {self.example}"
         if self.kind == "list":
@@ -99,30 +100,30 @@ def _plain(names: str, **more: Any) -> tuple[Parameter, ...]:
 
 TABLE: tuple[Parameter, ...] = (
     Parameter("temperature", "number", 0, 2, "chat responses completions", nothing=1, refused="sampling",
-              label="Temperature", example="0.7", default=1, local_default=0.1),
+              label="Temperature", example="0.7", default=1, local_default=0.1, plain=True),
     Parameter("top_p", "number", 0, 1, "chat responses completions", nothing=1, refused="sampling",
-              label="Top p", example="0.9", default=1, local_default=0.9),
+              label="Top p", example="0.9", default=1, local_default=0.9, plain=True),
     Parameter("max_tokens", "count", 1, apis="chat completions", responses="max_output_tokens"),
     Parameter("max_completion_tokens", "count", 1, apis="chat", responses="max_output_tokens",
               label="Max tokens", local_default=512),
     Parameter("max_output_tokens", "count", 1, apis="responses"),
     Parameter("stop", "texts", apis="chat completions", responses=None, refused="steering",
-              label="Stop, one a line", hint="none"),
-    Parameter("seed", "whole", apis="chat completions", responses=None, label="Seed", hint="random"),
+              label="Stop, one a line", hint="none", plain=True),
+    Parameter("seed", "whole", apis="chat completions", responses=None, label="Seed", hint="random", plain=True),
     Parameter("n", "count", 1, 128, "chat completions", None, 1, label="Answers (n)", default=1, local_default=1,
               local_high=16),
     Parameter("presence_penalty", "number", -2, 2, "chat completions", None, 0, "steering",
-              label="Presence penalty", default=0, local_default=0),
+              label="Presence penalty", default=0, local_default=0, plain=True),
     Parameter("frequency_penalty", "number", -2, 2, "chat completions", None, 0, "steering",
-              label="Frequency penalty", default=0, local_default=0),
+              label="Frequency penalty", default=0, local_default=0, plain=True),
     Parameter("reasoning_effort", "effort", apis="chat", responses="reasoning.effort", local="ignores",
               label="Reasoning effort"),
-    Parameter("response_format", "format", apis="chat", responses="text.format"),
-    Parameter("logprobs", apis="chat completions", responses="include", nothing=False, refused="sampling"),
-    Parameter("top_logprobs", "count", 0, 20, refused="sampling"),
-    Parameter("logit_bias", apis="chat completions", responses=None, refused="steering"),
+    Parameter("response_format", "format", apis="chat", responses="text.format", plain=True),
+    Parameter("logprobs", apis="chat completions", responses="include", nothing=False, refused="sampling", plain=True),
+    Parameter("top_logprobs", "count", 0, 20, refused="sampling", plain=True),
+    Parameter("logit_bias", apis="chat completions", responses=None, refused="steering", plain=True),
     Parameter("reasoning", "object", apis="responses", local="ignores", example="{'effort': 'low'}"),
-    Parameter("verbosity", apis="chat", responses="text.verbosity", local="ignores"),
+    Parameter("verbosity", apis="chat", responses="text.verbosity", local="ignores", plain=True),
     Parameter("tools", "list"),
     *_plain("model stream stream_options", apis="chat responses completions"),
     *_plain("messages", apis="chat"),
@@ -236,12 +237,3 @@ def _is_texts(value: object) -> bool:
         return bool(value)
     few = isinstance(value, list | tuple) and 0 < len(value) <= MOST_STOPS
     return few and all(isinstance(s, str) and s for s in value)  # type: ignore[attr-defined]  # a list by now
-
-
-def _is_format(value: object) -> bool:
-    if not isinstance(value, Mapping):
-        return value in ("text", "json")
-    kind = value.get("type")
-    if kind == "json_schema" and "json_schema" in value:
-        return isinstance(value["json_schema"], Mapping)
-    return isinstance(kind, str | list) or bool(SCHEMA_WORDS & value.keys())

@@ -5,17 +5,16 @@ flags. A pure function: nothing is sent. What one API does not have is an InputE
 Form of Responses: https://platform.openai.com/docs/api-reference/responses/create
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chatkit.api import parameters as table
+from chatkit.api.response_formats import on_the_wire
 from chatkit.endpoint.engine import Api
 from chatkit.exceptions import InputError
 
 APIS: tuple[Api, ...] = ("chat", "responses")
 
-_SCHEMA_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}\Z")
 _INPUT_PARTS = {"text": "input_text", "image_url": "input_image", "file": "input_file"}
 
 Item = dict[str, Any]
@@ -33,29 +32,10 @@ def build(api: Api, model: str, messages: Sequence[Mapping[str, Any]], parameter
     return {"model": model, **_input(messages), **_responses_parameters(given)}
 
 
-def response_format(value: Any) -> Item | None:
-    """The API's form of "text" (None: nothing to ask for), "json", a JSON schema, or that form itself.
-
-    >>> response_format("json"), response_format({"type": "object", "title": "City"})["json_schema"]["name"]
-    ({'type': 'json_object'}, 'City')
-    """
-    if value in (None, "text") or value == {"type": "text"}:
-        return None
-    if value == "json":
-        return {"type": "json_object"}
-    if value.get("type") == "json_schema" and "json_schema" not in value:
-        return {"type": "json_schema", "json_schema": {k: v for k, v in value.items() if k != "type"}}
-    if value.get("type") in ("json_schema", "json_object") and not table.SCHEMA_WORDS & value.keys():
-        return dict(value)
-    title = value.get("title")
-    name = title if isinstance(title, str) and _SCHEMA_NAME.match(title) else "answer"
-    return {"type": "json_schema", "json_schema": {"name": name, "schema": dict(value)}}
-
-
 def _chat_parameters(given: Item) -> Item:
     named = {"max_completion_tokens" if name == "max_output_tokens" else name: value for name, value in given.items()}
     if "response_format" in named:
-        form = response_format(named.pop("response_format"))
+        form = on_the_wire(named.pop("response_format"))
         named |= {"response_format": form} if form else {}
     return named
 
@@ -88,7 +68,7 @@ def _put_reasoning(body: Item, reasoning: Any) -> None:
 
 
 def _put_format(body: Item, value: Any) -> None:
-    if form := response_format(value):
+    if form := on_the_wire(value):
         flat = {"type": form["type"], **form.get("json_schema", {})}
         _put(body, "text.format", flat)
 

@@ -1,4 +1,4 @@
-"""Builds openai's own clients on the meter's transports. The only place of this floor that imports openai.
+"""Builds openai's own clients on the meter's transports.
 
 In: an `Endpoint`. Out: a plain `openai.OpenAI` or `openai.AsyncOpenAI`.
 """

@@ -13,6 +13,8 @@ MOST_ANSWERS = table.find("n").local_high or 1
 """Answers of one request (n, or prompts times n); each takes a slot in its turn."""
 LONGEST_STOP = 200
 
+NUMBERS = tuple(row.name for row in table.TABLE if row.kind == "number" and row.local == "takes")
+"""Parameters that go to the engine as they are, by the same name."""
 IGNORED = table.named("chat", "ignores") | table.named("responses", "ignores")
 """Parameters of the API that change nothing on this machine and harm nothing."""
 
@@ -35,13 +37,10 @@ class Ask:
 
 def sampling(fields: Fields) -> dict[str, Any]:
     """Temperature, top_p, penalties, seed, stop and bias, as far as the endpoint has them."""
-    body: dict[str, Any] = {name: table.LOCAL_DEFAULTS[name] for name in ("temperature", "top_p")}
-    read: dict[str, Any] = {name: fields.number(name, *_range(name)) for name in _NUMBERS}
+    body = {name: default for name in NUMBERS if (default := table.LOCAL_DEFAULTS.get(name))}
+    read: dict[str, Any] = {name: fields.number(name, *_range(name)) for name in NUMBERS}
     read |= {"stop": _stop(fields), "logit_bias": _bias(fields)}
     return body | {name: value for name, value in read.items() if value is not None}
-
-
-_NUMBERS = ("temperature", "top_p", "frequency_penalty", "presence_penalty")
 
 
 def _range(name: str) -> tuple[float, float]:

@@ -141,10 +141,6 @@ class Canvas:
         self.axes.set_yticks([])
         self._style(self.axes.text(0.5, 0.5, words, transform=self.axes.transAxes, ha="center", va="center"), size=10.5)
 
-    def text(self, x: float, y: float, words: str, **place: Any) -> None:
-        """Words at a place of the plot."""
-        self._style(self.axes.text(x, y, words, **place), size=8.5)
-
     def _style(self, text: Text, *, size: float, weight: str = "normal") -> Text:
         text.set_parse_math(False)
         text.set_usetex(False)

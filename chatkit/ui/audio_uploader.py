@@ -69,6 +69,7 @@ class AudioUploader(Widget):
         "audio_uploader",
         *(
             "dom",
+            "front_end",
             "link",
             "follow",
             "amounts",

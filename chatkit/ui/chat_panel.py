@@ -5,7 +5,6 @@ every view (feed.py), sent in their turn (flush.py). No text of the talk and no 
 saved with a notebook.
 """
 
-import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -21,6 +20,7 @@ from chatkit.endpoint.keys import veiled_all
 from chatkit.endpoint.reply import Reply
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
+from chatkit.listeners import Listeners
 from chatkit.render.static import STYLE
 from chatkit.ui import cells, pages, questions
 from chatkit.ui.acts import ACTS
@@ -30,8 +30,6 @@ from chatkit.ui.stage import IDLE, Stage
 from chatkit.ui.trouble import fault_of, offer, trouble_of
 from chatkit.ui.turn import RunningTurn
 from chatkit.ui.widget import Act, Buffers, Content, Widget, pair
-
-logger = logging.getLogger(__name__)
 
 FALLBACK = "ChatPanel: run this cell to talk to the model here."
 WATCHED = ("ask", "retry", "rerun", "continue")
@@ -57,6 +55,7 @@ class ChatPanel(Widget):
         "chat_panel",
         *(
             "dom",
+            "front_end",
             "link",
             "follow",
             "text",
@@ -85,7 +84,7 @@ class ChatPanel(Widget):
         self._stops: set[str] = set()
         self._draft: Mapping[str, Any] | None = None
         self._beside = Beside(self.chat, FALLBACK, talk=save_transcript)
-        self._callbacks: list[Callable[[Reply], object]] = []
+        self._on_reply: Listeners[[Reply]] = Listeners("A callback of a panel's on_reply failed; the panel goes on.")
         self._unlisten: list[Callable[[], object]] = []
         super().__init__()
         self._attend()
@@ -117,8 +116,7 @@ class ChatPanel(Widget):
 
     def on_reply(self, callback: Callable[[Reply], object]) -> Callable[[], None]:
         """Have `callback` called with each turn's reply; returns the way to stop. An error in it is logged."""
-        self._callbacks.append(callback)
-        return lambda: self._callbacks.remove(callback) if callback in self._callbacks else None
+        return self._on_reply.add(callback)
 
     def __repr__(self) -> str:
         count = len(self.chat.conversation)
@@ -218,7 +216,7 @@ class ChatPanel(Widget):
             partial(setattr, self.chat, "announce", announce),
             self.chat.conversation.listen(self._change),
             self.chat.listen(self._follow),
-            self.chat.on_reply(self._tell),
+            self.chat.on_reply(self._on_reply.tell),
         ]
         if self.chat.run is not None and not self.chat.run.done:
             self._follow(self.chat.run)
@@ -229,13 +227,6 @@ class ChatPanel(Widget):
             self._turn = None
         for unlisten in self._unlisten:
             unlisten()
-
-    def _tell(self, reply: Reply) -> None:
-        for callback in list(self._callbacks):
-            try:
-                callback(reply)
-            except Exception:
-                logger.exception("A callback of a panel's on_reply failed; the panel goes on.")
 
     def _change(self) -> None:
         self._stage.changed()

@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chatkit.api import models as catalog
-from chatkit.api import parameters
+from chatkit.api import parameters, response_formats
 from chatkit.api.models import Model
 from chatkit.api.parameters import Parameter
+from chatkit.api.response_formats import Format
 from chatkit.chat import Chat
 from chatkit.endpoint.listing import Models
 from chatkit.endpoint.redact import without_keys
@@ -22,7 +23,6 @@ from chatkit.offered import short
 
 Options = tuple[tuple[str, str], ...]
 
-FORMATS: Options = (("", "text"), ("json", "JSON"), ("schema", "JSON schema"))
 APIS: Options = (("chat", "Chat Completions"), ("responses", "Responses"))
 TRIMS: Options = (
     ("none", "send everything"),
@@ -180,30 +180,12 @@ def _set_parameter(chat: Chat, parameter: Parameter, text: str) -> None:
 # The response's format: text, any JSON, or JSON by a schema, which has a box of its own.
 
 
-def _schema_of(chat: Chat) -> Mapping[str, Any] | None:
-    chosen = chat.parameters.get("response_format")
-    if not isinstance(chosen, Mapping):
-        return None
-    inner = chosen.get("json_schema")
-    return (
-        inner.get("schema") if isinstance(inner, Mapping) else None if "type" in chosen and len(chosen) == 1 else chosen
-    )
-
-
 def _format_controls(chat: Chat, reason: str | None) -> list[dict[str, Any]]:
-    schema = _schema_of(chat)
-    chosen = chat.parameters.get("response_format")
-    kind = "schema" if schema is not None else "json" if chosen not in (None, "text", {"type": "text"}) else ""
-    found = [
-        _control(
-            "response_format",
-            "Response format",
-            "select",
-            kind,
-            options=FORMATS,
-            reason=reason,
-        )
-    ]
+    value = chat.parameters.get("response_format")
+    form, schema = response_formats.form_of(value), response_formats.schema_of(value)
+    forms = dict.fromkeys((*response_formats.FORMATS, form))
+    options = tuple((_option(one), one.label) for one in forms)
+    found = [_control("response_format", "Response format", "select", _option(form), options=options, reason=reason)]
     if schema is not None:
         found.append(
             _control("schema", "JSON schema", "area", json.dumps(schema, indent=1, ensure_ascii=False), wide=True)
@@ -211,14 +193,19 @@ def _format_controls(chat: Chat, reason: str | None) -> list[dict[str, Any]]:
     return found
 
 
+def _option(form: Format) -> str:
+    return "" if form == response_formats.TEXT else form.name
+
+
 def _set_format(chat: Chat, name: str, text: str) -> None:
     if name == "response_format":
-        if text == "schema":
-            chat.parameters["response_format"] = _schema_of(chat) or EMPTY_SCHEMA
-        elif text == "json":
-            chat.parameters["response_format"] = "json"
-        else:
+        asked = chat.parameters.get("response_format")
+        if text == response_formats.SCHEMA.name:
+            chat.parameters["response_format"] = response_formats.schema_of(asked) or EMPTY_SCHEMA
+        elif not text:
             chat.parameters.pop("response_format", None)
+        elif text != response_formats.form_of(asked).name:
+            chat.parameters["response_format"] = text
         return
     try:
         schema = mended_all(json.loads(text), "The JSON schema")

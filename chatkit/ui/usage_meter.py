@@ -43,7 +43,7 @@ class UsageMeter(Widget):
     """
 
     FALLBACK = FALLBACK
-    _esm = pages.module("usage_meter", "dom", "link", "follow")
+    _esm = pages.module("usage_meter", "dom", "front_end", "link", "follow")
     _css = (HERE / "usage_meter.css").read_text(encoding="utf-8")
 
     def __init__(

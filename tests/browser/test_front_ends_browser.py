@@ -1,6 +1,7 @@
 """The same panel in Notebook 7 and in Voilà: no front end has a path of its own, so one talk in each is enough."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +10,8 @@ import pytest
 from lab import RESULTS, Lab
 from panel_page import Panel, setup
 from scripted_endpoint import ScriptedEndpoint
+
+from chatkit.ui import pages
 
 
 def write_notebook(lab: Lab, name: str, *cells: str) -> Path:
@@ -88,3 +91,35 @@ def test_voila_runs_the_panel_and_asks_for_nothing_that_voila_does_not(
     lab.kernels.end_all_but_the_next()
     page.context.close()
     assert beyond <= asked
+
+
+ASKED = """([source, location, config]) => {
+    const document = { getElementById: () => config && { textContent: config }, body: { dataset: {} } };
+    const [one, url] = Function("location", "document", `${source}; return [frontEnd(), serverUrl()]`)(location, document);
+    return [one.name, url, one.noMicrophone !== ""];
+}"""
+
+
+@pytest.mark.parametrize(
+    ("protocol", "hostname", "config", "said"),
+    [
+        ("http:", "localhost", "", ["Jupyter", "/", False]),
+        ("https:", "hub.example.org", '{"baseUrl": "/user/ada/"}', ["Jupyter", "/user/ada/", False]),
+        ("vscode-webview:", "1a2b3c", "", ["VS Code", None, True]),
+        ("https:", "0abc-496ff2e9c6d22116-0-colab.googleusercontent.com", "", ["Google Colab", None, False]),
+        ("https:", "colab.googleusercontent.com.example.org", "", ["Jupyter", "/", False]),
+    ],
+)
+def test_one_module_says_which_front_end_it_is_and_where_its_server_answers(
+    page: Any, protocol: str, hostname: str, config: str, said: list[Any]
+):
+    source = (pages.HERE / "page" / "front_end.js").read_text(encoding="utf-8")
+    assert page.evaluate(ASKED, [source, {"protocol": protocol, "hostname": hostname}, config]) == said
+
+
+def test_no_other_module_of_a_page_asks_where_it_runs():
+    scripts = {path.name: path.read_text(encoding="utf-8") for path in pages.HERE.rglob("*.js")}
+    asking = {
+        name for name, text in scripts.items() if re.search(r"\blocation\.|jupyter-config-data|sharedModel", text)
+    }
+    assert asking == {"front_end.js"}

@@ -87,8 +87,8 @@ function openLink(model) {
     async interrupt(kernelId) {
       if (kernel?.interrupt) return kernel.interrupt();
       if (!kernelId) return undefined;
-      const config = JSON.parse(document.getElementById("jupyter-config-data")?.textContent || "{}");
-      const base = config.baseUrl || document.body.dataset.baseUrl || "/";
+      const base = serverUrl();
+      if (base === null) return undefined;
       const xsrf = /(?:^|; )_xsrf=([^;]*)/.exec(document.cookie)?.[1] ?? "";
       const url = `${base}api/kernels/${encodeURIComponent(kernelId)}/interrupt`;
       return fetch(url, { method: "POST", credentials: "same-origin", headers: { "X-XSRFToken": decodeURIComponent(xsrf) } });
@@ -99,19 +99,4 @@ function openLink(model) {
       if (control && !control.isDisposed && !kernel.isDisposed) control.close();
     },
   };
-}
-
-/**
- * Put code into a new cell below the one that `el` is in, where the front end lets a widget reach its notebook.
- * @param {Model} model @param {HTMLElement} el @param {string} source
- */
-function intoNewCell(model, el, source) {
-  const notebook = model.widget_manager?.context?.model?.sharedModel;
-  if (!notebook?.insertCell) return false;
-  const cell = el.closest(".jp-Cell");
-  const cells = cell?.parentElement ? [...cell.parentElement.children].filter((node) => node.matches(".jp-Cell")) : [];
-  const listed = Number(/** @type {HTMLElement | null} */ (cell)?.dataset.windowedListIndex ?? NaN);
-  const place = Number.isInteger(listed) ? listed : cell ? cells.indexOf(cell) : -1;
-  notebook.insertCell(place >= 0 ? place + 1 : notebook.cells.length, { cell_type: "code", source });
-  return true;
 }

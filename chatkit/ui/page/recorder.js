@@ -8,7 +8,6 @@ const NO_MICROPHONE = {
   NotFoundError: "No microphone was found. Connect one and try again.",
   NotReadableError: "The microphone cannot be opened; another program may be using it. Close that and try again.",
 };
-const VSCODE = "VS Code does not pass the microphone on to notebooks. Record in another program, or open the notebook in JupyterLab.";
 const INSECURE = "Browsers give the microphone to pages on https or localhost only, and this page came over plain http.";
 const EMBEDDED = "This page is shown inside another one that does not pass the microphone on.";
 const NO_RECORDER = "This browser cannot record.";
@@ -18,7 +17,7 @@ const UPLOAD_STAYS = "Choosing a file still works.";
 function microphoneFault() {
   const secure = window.isSecureContext && navigator.mediaDevices?.getUserMedia;
   const policy = /** @type {any} */ (document).featurePolicy ?? /** @type {any} */ (document).permissionsPolicy;
-  if (location.protocol === "vscode-webview:") return VSCODE;
+  if (frontEnd().noMicrophone) return frontEnd().noMicrophone;
   if (!secure) return INSECURE;
   if (policy?.allowsFeature && !policy.allowsFeature("microphone")) return EMBEDDED;
   return window.MediaRecorder ? "" : NO_RECORDER;
