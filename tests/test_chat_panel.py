@@ -11,7 +11,8 @@ from panel_wire import PATIENCE, ScriptedChat, View, Wire, ask, complete
 
 from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
 from chatkit.exceptions import BudgetError, EndpointError, InputError
-from chatkit.ui import cells, control, flush
+from chatkit.render import export
+from chatkit.ui import cells, control, flush, stage
 from chatkit.ui.chat_panel import FALLBACK, ChatPanel
 from chatkit.ui.feed import RETELLS, Feed, Live, Scene, digest
 
@@ -471,4 +472,30 @@ def test_send_takes_a_text_for_the_model_and_a_mapping_for_the_views(chat: Scrip
     chat.say(complete("Hello."))
     assert panel.send("Hi").text == "Hello."
     assert panel.send({"type": "tail", "seq": 0}) is None
+    panel.close()
+
+
+def test_a_format_of_export_that_is_added_in_its_one_place_is_offered_and_written(
+    monkeypatch: pytest.MonkeyPatch, wire: Wire, chat: ScriptedChat
+):
+    added = export.Format(
+        "Plain text", "text/plain", (".txt",), lambda messages, **_: "".join(m.text for m in messages)
+    )
+    monkeypatch.setattr(stage, "FORMATS", (*export.FORMATS, added))
+    monkeypatch.setattr(export, "ENDINGS", {**export.ENDINGS, ".txt": added})
+    chat.conversation.add("user", "Where?")
+    panel = ChatPanel(chat)
+    view = View(panel)
+    wire.views.append(view)
+    view.hello()
+    assert view.status["exports"] == [
+        [".md", "Markdown"],
+        [".html", "HTML"],
+        [".json", "JSON"],
+        [".txt", "Plain text"],
+    ]
+    panel.simulate({"type": "export", "question": "q", "format": ".txt"})
+    assert wire.kinds("answer")[-1]["value"] == {"name": "conversation.txt", "mime": "text/plain", "text": "Where?"}
+    panel.simulate({"type": "export", "question": "q", "format": ".txt.exe"})
+    assert "ends in '.exe'; an export ends in .md, " in wire.kinds("answer")[-1]["error"]
     panel.close()

@@ -14,13 +14,13 @@ from chatkit.endpoint import cell
 from chatkit.inspection import Inspection
 from chatkit.keeping import archive
 from chatkit.recall import Kept, history
+from chatkit.render.export import format_of
 from chatkit.render.markdown import code_html
 from chatkit.render.plain_text import tame
 from chatkit.ui import outlook
 from chatkit.ui.acts import Content, Desk, source
 
 LISTED = 50
-TYPES = {"md": "text/markdown", "html": "text/html", "json": "application/json"}
 
 
 def conversation_code(chat: Chat) -> str:
@@ -102,9 +102,8 @@ def _when(at: datetime) -> str:
 
 
 def _export(desk: Desk, content: Content) -> Mapping[str, Any]:
-    kind = str(content.get("format"))
-    name = f"conversation.{kind}"
-    return {"name": name, "mime": TYPES.get(kind, "text/plain"), "text": desk.chat.exported(name)}
+    name = f"conversation{content.get('format')}"
+    return {"name": name, "mime": format_of(name).mime, "text": desk.chat.exported(name)}
 
 
 QUESTIONS: Mapping[str, Callable[[Desk, Content], Any]] = {

@@ -20,6 +20,7 @@ from chatkit.ledger.pricing import own_at_hand
 from chatkit.ledger.record import Usage
 from chatkit.parts import heading
 from chatkit.render.blocks import render
+from chatkit.render.export import FORMATS
 from chatkit.render.plain_text import line, plain
 from chatkit.render.static import message_html
 from chatkit.ui import controls, outlook
@@ -146,6 +147,7 @@ class Stage:
             "endpoint": self._serving(),
             "session": self._also_priced(session_caption(chat.usage, local=self.is_local), chat.usage),
             "outlook": outlook.outlook(chat, preview),
+            "exports": [[format.endings[0], format.name] for format in FORMATS],
             "left": outlook.left_out_caption(preview),
             "chat": f"{id(chat)}-{len(chat.conversation)}",
         }

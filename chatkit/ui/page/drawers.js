@@ -182,18 +182,20 @@ function historyDrawer(desk) {
   return { node, opened: refresh, take() {}, close: () => clearTimeout(timer) };
 }
 
-/** Code and export: the talk as Python, as Markdown, as a page, as JSON. @param {Desk} desk */
+/** Code and export: the talk as Python, and as a file of each format that the kernel knows. @param {Desk} desk */
 function codeDrawer(desk) {
   const sheet = make("div", {});
-  const save = (/** @type {string} */ format, /** @type {string} */ words) =>
+  const row = make("div", { className: "ck-row" });
+  const save = (/** @type {[string, string]} */ [format, words]) =>
     button(words, async () => {
       const file = await desk.link.query({ type: "export", format }).catch(desk.fail);
       if (file) download(file.name, file.mime, file.text);
     });
-  const node = make("div", {}, section("Python that recreates this talk", sheet), section("Export", make("div", { className: "ck-row" }, save("md", "Markdown"), save("html", "HTML"), save("json", "JSON"))));
+  const node = make("div", {}, section("Python that recreates this talk", sheet), section("Export", row));
   return {
     node,
-    take() {},
+    /** @param {[string, string][]} formats */
+    take: (formats) => row.replaceChildren(...formats.map(save)),
     async opened() {
       const found = await desk.link.query({ type: "code" }).catch(desk.fail);
       if (found) sheet.replaceChildren(sheetsOf(desk, [found]));
@@ -224,8 +226,9 @@ function drawersOf(desk) {
   const settings = settingsDrawer(desk);
   const branches = branchesDrawer(desk);
   const history = historyDrawer(desk);
+  const code = codeDrawer(desk);
   /** @type {[string, {node: HTMLElement, opened?: () => any}][]} */
-  const drawers = [["Settings", settings], ["Branches", branches], ["History", history], ["Code & export", codeDrawer(desk)], ["Keys", keysDrawer()]];
+  const drawers = [["Settings", settings], ["Branches", branches], ["History", history], ["Code & export", code], ["Keys", keysDrawer()]];
   const bar = make("div", { className: "ck-bar", role: "group", "aria-label": "Panel" });
   const body = make("div", { className: "ck-drawers" });
   const close = () => show("");
@@ -263,6 +266,7 @@ function drawersOf(desk) {
         branches.take(status.branches);
         bar.children[1].textContent = status.branches.length > 1 ? `Branches (${status.branches.length})` : "Branches";
       }
+      if ("exports" in changes) code.take(status.exports);
       if ("chat" in changes && !(/** @type {any} */ (body.children[2]).hidden)) history.opened();
     },
     /** @param {boolean} locked */
