@@ -3,7 +3,7 @@
  * Below the box: settings, branches, history, code and export. One drawer is open at a time.
  *
  * @typedef {{name: string, label: string, kind: "text" | "number" | "select" | "area" | "list" | "output", value: string, options?: [string, string][],
- *   hint?: string, reason?: string, note?: string, wide?: boolean, step?: string, least?: string, most?: string}} Control
+ *   hint?: string, reason?: string, note?: string, wide?: boolean}} Control
  */
 
 const SEARCH_AFTER = 250;
