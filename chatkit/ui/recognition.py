@@ -22,9 +22,6 @@ from chatkit.speech.timed import clock
 from chatkit.ui.audio_captions import progress_caption
 from chatkit.ui.inbox import AudioFile
 
-HEARD = 160
-"""Characters of what has been heard last that are shown."""
-
 
 class Check:
     """A look through a whole file, in a child process: whether there is sound in it, and how long it is."""
@@ -78,7 +75,7 @@ class Recognition:
     @property
     def shown(self) -> dict[str, Any]:
         """What a view draws of it."""
-        return {"id": self.job.id, "words": self._words, "share": self._share, "heard": self.job.text[-HEARD:]}
+        return {"id": self.job.id, "words": self._words, "share": self._share}
 
     def close(self) -> None:
         """Listen no more, and stop the job."""

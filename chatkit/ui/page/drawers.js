@@ -227,8 +227,9 @@ function drawersOf(desk) {
   const settings = settingsDrawer(desk);
   const branches = branchesDrawer(desk);
   const history = historyDrawer(desk);
+  const code = codeDrawer(desk);
   /** @type {[string, {node: HTMLElement, opened?: () => any}][]} */
-  const drawers = [["Settings", settings], ["Branches", branches], ["History", history], ["Code & export", codeDrawer(desk)], ["Keys", keysDrawer()]];
+  const drawers = [["Settings", settings], ["Branches", branches], ["History", history], ["Code & export", code], ["Keys", keysDrawer()]];
   const bar = make("div", { className: "ck-bar", role: "group", "aria-label": "Panel" });
   const body = make("div", { className: "ck-drawers" });
   const close = () => show("");
