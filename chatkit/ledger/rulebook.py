@@ -218,5 +218,5 @@ _rulebooks: "weakref.WeakKeyDictionary[UsageStore, Rulebook]" = weakref.WeakKeyD
 
 
 def rulebook_of(store: UsageStore) -> Rulebook:
-    """The one rulebook of a store."""
-    return _rulebooks.setdefault(store, Rulebook(store))
+    """The one rulebook of a store; asked for with each call, so it is made only where there is none."""
+    return _rulebooks.get(store) or _rulebooks.setdefault(store, Rulebook(store))
