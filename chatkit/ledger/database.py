@@ -28,7 +28,7 @@ from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
 from chatkit.ledger.readable import Unread
 from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import NAMES, to_record
-from chatkit.ledger.schema import CALLS, FIRST, INDEXES, MIGRATIONS, PIECES, statement, worded
+from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, guards, statement, worded
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.trouble import ELSEWHERE, Faults, is_code, is_full
 
@@ -245,8 +245,8 @@ class Database:
                 for text in filter(None, (statement(text, self._engine.dialect.name) for text in statements)):
                     cursor.execute(text)
                 cursor.execute(f"INSERT INTO chatkit_schema VALUES ({number}, CAST(CURRENT_TIMESTAMP AS TEXT))")
-            for text in INDEXES:
-                cursor.execute(statement(text, self._engine.dialect.name))
+            for text in guards(self._engine.dialect.name):
+                cursor.execute(text)
             if not self._sqlite:
                 self._say(" ".join(safeguards.mend(self._runner(cursor))))
         return max(found, len(MIGRATIONS))

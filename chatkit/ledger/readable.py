@@ -269,13 +269,14 @@ def _keys_of_postgresql() -> list[str]:
 
 def _sums_of_sqlite() -> list[str]:
     counted = ", ".join([*_COUNTED, *(f"COALESCE({name}, 0)" for name in _TOKENS)])
-    seconds = "COALESCE(audio_seconds, 0), latency"
+    seconds, both, hour = "COALESCE(audio_seconds, 0), latency", " || ".join(_SPAN), "SUBSTR(period, 1, 14)"
     return [
         f"MIN({counted}, {seconds}) >= 0",
         f"MAX({counted}) <= {_LARGEST_SUM}",
         f"MAX({seconds}) <= 1e30",
-        *(f"LENGTH(CAST({at} AS BLOB)) = 27 AND SUBSTR({at}, 15) GLOB '{_WITHIN}'" for at in _SPAN),
-        *_SAME_HOUR,
+        *(f"{at} < X''" for at in _SPAN),
+        # both at once: each must begin with the period's own hour, so neither can borrow letters from the other
+        f"LENGTH(CAST({both} AS BLOB)) = 54 AND {both} GLOB {hour} || '{_WITHIN}' || {hour} || '{_WITHIN}'",
     ]
 
 

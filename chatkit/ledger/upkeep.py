@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from chatkit.exceptions import StoreError
 from chatkit.ledger import safeguards
 from chatkit.ledger.functions import Run
-from chatkit.ledger.schema import INDEXES, UNSOUND_SUMS
+from chatkit.ledger.schema import UNSOUND_SUMS, guards
 
 _INDEXED = {
     True: "SELECT 1 FROM sqlite_master WHERE name = :name",
@@ -61,5 +61,5 @@ def _index(database: Kept, patience: float) -> None:
     with suppress(StoreError), database.transaction(patience) as run:
         if not database.is_file:
             run("SET LOCAL lock_timeout = '2s'")
-        for text in INDEXES:
+        for text in guards("sqlite" if database.is_file else "postgresql"):
             run(text)
