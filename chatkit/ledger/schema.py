@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Double, MetaData, SmallInteger, Table, Text
 
 from chatkit.ledger import readable, rollup
-from chatkit.ledger.rows import NAMES
+from chatkit.ledger.record import COLUMNS
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -94,11 +94,12 @@ for _dialect, _pieces in PIECES.items():
     _pieces["fill"] = rollup.fill(_dialect)
     _pieces |= _TRIGGERS[_dialect]
 
-UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS = "chatkit_calls_unread", "chatkit_rollup_bad_keys", "chatkit_rollup_bad_sums"
+UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS = "chatkit_calls_bad", "chatkit_rollup_bad_keys", "chatkit_rollup_bad_sums"
 """The indexes of the rows that cannot be read, and of the sums that they have spoilt: most often there are none, and that
 is seen at once. Another rule needs another name. SQLite holds a line against the rule of its keys only once, for `still`
 is a column that no sum changes."""
 _GUARDS = (
+    "DROP INDEX IF EXISTS chatkit_calls_unread",
     "DROP INDEX IF EXISTS chatkit_rollup_keys",
     "DROP INDEX IF EXISTS chatkit_rollup_sums",
     f"CREATE INDEX IF NOT EXISTS {UNREADABLE} ON chatkit_calls (seq) WHERE {{unreadable}}",
@@ -128,32 +129,19 @@ def worded(text: str, dialect: str) -> str:
     return re.sub(r"(?<![:\w]):([a-z_]\w*)", r"%(\1)s", text) if dialect == "postgresql" else text
 
 
-_WHOLE = ("attempt", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "cost_pico",
-          "at_most_pico")  # fmt: skip
 _KINDS: dict[str, Any] = {
-    **dict.fromkeys(_WHOLE, BigInteger),
-    **dict.fromkeys(("latency", "first_token", "audio_seconds"), Double),
-    **dict.fromkeys(("streamed", "status"), SmallInteger),
+    **dict.fromkeys(("text", "word", "moment"), Text),
+    **dict.fromkeys(("count", "tokens", "money"), BigInteger),
+    "flag": SmallInteger,
+    "seconds": Double,
 }
 
-FIRST = NAMES[:23]
+FIRST = tuple(column.name for column in COLUMNS if column.since == 1)
 """The columns that a table of calls had from the first version on."""
 
 CALLS = Table(
     "chatkit_calls",
     MetaData(),
     Column("seq", BigInteger),
-    *(Column(name, _KINDS.get(name, Text)) for name in NAMES),
-)
-
-REPRICINGS = Table(
-    "chatkit_repricings",
-    MetaData(),
-    Column("seq", BigInteger),
-    Column("call_id", Text),
-    Column("at", Text),
-    Column("cost_pico", BigInteger),
-    Column("price_table", Text),
-    Column("price_date", Text),
-    Column("owner", Text),
+    *(Column(column.name, _KINDS[column.kind]) for column in COLUMNS),
 )

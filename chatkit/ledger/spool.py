@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger.place import Place
-from chatkit.ledger.rows import NAMES
+from chatkit.ledger.rows import BLANK, NAMES
 from chatkit.sqlite_file import Connection, Error, SqliteFile
 
 WAIT = 2.0
@@ -28,7 +28,6 @@ _MIGRATIONS = (
     "CREATE TABLE IF NOT EXISTS spool (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, row TEXT NOT NULL,"
     " refused INTEGER NOT NULL DEFAULT 0)",
 )
-_EMPTY = dict.fromkeys(("caller", "lesson", "exercise"), "")
 
 
 class Spool:
@@ -50,7 +49,7 @@ class Spool:
         """The first rows that wait."""
         query = "SELECT row FROM spool WHERE NOT refused ORDER BY seq LIMIT ?"
         found = self._using(lambda opened: opened.execute(query, (count,)).fetchall())
-        kept = (_EMPTY | json.loads(text) for (text,) in found)
+        kept = (BLANK | json.loads(text) for (text,) in found)
         return [tuple(row.get(name) for name in NAMES) for row in kept]
 
     def forget(self, rows: Sequence[Row]) -> None:
