@@ -11,10 +11,9 @@ from typing import Any
 from chatkit import context
 from chatkit.api import response_formats
 from chatkit.api.parameters import answer_limit
+from chatkit.api.request_body import Api, build
 from chatkit.context import Counts, Selection
-from chatkit.endpoint import bodies
 from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.engine import Api
 from chatkit.exceptions import InputError
 from chatkit.ledger import tokens
 from chatkit.lines import Line
@@ -124,7 +123,7 @@ class Request:
 
     def _build(self, endpoint: Endpoint | None, sent: Sequence[Message]) -> Mapping[str, Any]:
         asked = self.settings
-        return bodies.build(asked.api, asked.name(endpoint), [m.to_api() for m in sent], asked.parameters)
+        return build(asked.api, asked.name(endpoint), [m.to_api() for m in sent], asked.parameters)
 
     def _doubts(self, chosen: Selection, window: int | None) -> list[str]:
         """What an endpoint may find wrong with a request that can be sent."""

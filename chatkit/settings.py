@@ -9,10 +9,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chatkit.api import models, parameters
+from chatkit.api.request_body import APIS, Api
 from chatkit.context import Trim, check_trim
-from chatkit.endpoint import bodies
 from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.engine import Api
 from chatkit.exceptions import InputError, mended
 from chatkit.ledger import limits
 from chatkit.message import mended_all
@@ -37,7 +36,7 @@ class Settings:
     trim: Trim = "none"
 
     def __post_init__(self) -> None:
-        if self.api not in bodies.APIS:
+        if self.api not in APIS:
             raise InputError(f"api is {self.api!r}; it must be 'chat' or 'responses'.")
         check_trim(self.trim)
         for name in parameters.CONNECTION:

@@ -150,6 +150,42 @@ def test_whole_calls_without_ids_are_apart_by_their_names() -> None:
     assert tell(*events(*wire, DONE)).calls == [(None, *one[1:]) for one in TWO]
 
 
+def custom(id: str | None, name: str | None, text: str, **more: Any) -> dict[str, Any]:
+    named = {"name": name} if name else {}
+    return {**({"id": id} if id else {}), "type": "custom", "custom": {**named, "input": text}, **more}
+
+
+SQL = {"id": "a", "type": "custom", "custom": {"name": "sql", "input": "SELECT 11"}}
+
+
+@pytest.mark.parametrize("wire", [
+    [custom("a", "sql", "SELECT 11", index=0)],
+    [custom("a", "sql", "", index=0), custom(None, None, "SELECT ", index=0), custom(None, None, "1", index=0),
+     custom(None, None, "1", index=0)],
+    [custom("a", "sql", "SELECT "), custom(None, None, "11")],
+    [custom("a", "sql", "SELECT 11", index=0)] * 2,
+    [{"index": 0, "id": "a", "type": "custom", "function": None, "custom": {"name": "sql", "input": "SELECT 11"}}],
+])  # fmt: skip
+def test_a_call_of_a_custom_tool_is_read_as_one_of_a_function_is(wire: list[dict[str, Any]]) -> None:
+    told = tell(*events(*[delta(tool_calls=[piece]) for piece in wire], delta("tool_calls"), DONE))
+    assert told.outcomes == ("complete",) * 3
+    assert list(told.reply.answers[0].tool_calls) == [SQL]
+
+
+def test_calls_of_both_kinds_stand_beside_each_other_each_in_its_form() -> None:
+    both = [call("f", "add", '{"x": 1}', type="function"), custom("a", "sql", "1"), custom("b", "sql", "1")]
+    said = [
+        {"id": "f", "type": "function", "function": {"name": "add", "arguments": '{"x": 1}'}},
+        {"id": "a", "type": "custom", "custom": {"name": "sql", "input": "1"}},
+        {"id": "b", "type": "custom", "custom": {"name": "sql", "input": "1"}},
+    ]
+    for told in (
+        tell(whole("tool_calls", tool_calls=both), headers=JSON),
+        tell(*events(delta(tool_calls=both), delta("tool_calls"), DONE)),
+    ):
+        assert list(told.reply.answers[0].tool_calls) == said
+
+
 def test_an_id_that_changes_with_each_piece_does_not_cut_the_call() -> None:
     wire = [delta(tool_calls=[call("a", "f", '{"x"', index=0)]), delta(tool_calls=[call("z", None, ": 1}", index=0)])]
     [(_, name, arguments)] = tell(*events(*wire, DONE)).calls
@@ -195,8 +231,11 @@ def test_halves_in_an_error_in_an_answer_are_repaired() -> None:
 
 
 def test_a_key_that_is_sent_back_is_in_no_name() -> None:
-    tool = {"index": 0, "id": f"id-{KEY}", "function": {"name": KEY, "arguments": "{}"}}
-    value = {"model": f"m {KEY}", "choices": [{"index": 0, "delta": {"tool_calls": [tool]}, "finish_reason": KEY}]}
+    tools = [
+        {"index": 0, "id": f"id-{KEY}", "function": {"name": KEY, "arguments": "{}"}},
+        {"index": 1, "id": f"it-{KEY}", "custom": {"name": KEY, "input": "x"}},
+    ]
+    value = {"model": f"m {KEY}", "choices": [{"index": 0, "delta": {"tool_calls": tools}, "finish_reason": KEY}]}
     told = tell(*events(value, DONE), headers={"x-request-id": KEY, "openai-version": KEY})
     refused = tell(json.dumps({"error": {"message": "x", "code": KEY, "type": KEY}}).encode(), status=400, headers=JSON)
     for one in (told, refused):

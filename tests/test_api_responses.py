@@ -69,6 +69,29 @@ def test_a_call_is_whole_and_one_however_it_comes(sent: list[dict[str, Any]], te
 TWO = [("fc_a", "get_weather", '{"city":"Oslo"}'), ("fc_b", "get_time", '{"tz":"UTC"}')]
 
 
+SQL = {"type": "custom_tool_call", "id": "ctc_1", "call_id": "call_1", "name": "sql", "input": "SELECT 11"}
+
+
+def typed_in(what: str, text: str, **names: Any) -> dict[str, Any]:
+    field = "delta" if what == "delta" else "input"
+    return {"type": f"response.custom_tool_call_input.{what}", field: text, **names}
+
+
+@pytest.mark.parametrize("names", [{"item_id": "ctc_1", "output_index": 1}, {}])
+@pytest.mark.parametrize("pieces", [[], ["SELECT ", "1", "1"], ["SELECT "]])
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_call_of_a_custom_tool_is_whole_and_one_however_it_comes(
+    names: dict[str, Any], pieces: list[str], whole: bool
+) -> None:
+    sent = [item("added", {**SQL, "input": ""}), *(typed_in("delta", piece, **names) for piece in pieces)]
+    sent += [typed_in("done", "SELECT 11", **names), item("done", SQL)] if whole else []
+    told = tell(*typed(*sent, last(SQL)), api="responses")
+    assert told.outcomes == ("complete",) * 3
+    assert [list(answer.tool_calls) for answer in told.reply.answers] == [
+        [{"id": "call_1", "type": "custom", "custom": {"name": "sql", "input": "SELECT 11"}}]
+    ]
+
+
 @pytest.mark.parametrize("index", [None, 0])
 def test_calls_without_a_place_of_their_own_are_known_by_their_ids(index: int | None) -> None:
     sent = []

@@ -304,7 +304,7 @@ def test_a_folder_that_cannot_be_written_breaks_no_chat(tmp_path, server, monkey
 def test_a_file_that_is_no_database_is_set_aside_and_never_deleted(file, server):
     file.parent.mkdir()
     file.write_bytes(b"my thesis" * 1000)
-    with pytest.warns(UserWarning, match="a new history is begun"):
+    with pytest.warns(UserWarning, match="a new chat history is begun"):
         send(server)
     assert len(chatkit.history()) == 1
     [aside] = file.parent.glob("*.aside-*")

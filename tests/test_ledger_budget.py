@@ -87,6 +87,12 @@ def test_without_a_budget_nothing_stops(store: UsageStore) -> None:
     assert store.total().cost == 3 * COST
 
 
+def test_a_store_has_one_rulebook_which_no_call_makes_anew(store: UsageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = rulebook.rulebook_of(store)
+    monkeypatch.setattr(rulebook.Rulebook, "__init__", lambda *_: pytest.fail("made anew"))
+    assert rulebook.rulebook_of(store) is kept
+
+
 def test_a_raw_sdk_call_is_refused_as_it_is_and_nothing_is_sent(store: UsageStore) -> None:
     chatkit.budget("0.001")
     endpoint = Endpoint()

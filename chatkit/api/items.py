@@ -92,12 +92,12 @@ class Items:
 
     def of_item(self, sent: Mapping[str, Any], place: Any) -> Item:
         """The item that comes itself."""
-        kind, names = str(sent.get("type")), named(sent, place=place)
+        kind, names = _kind(sent), named(sent, place=place)
         return self._kept(self._known(names, kind), kind, names)
 
     def of_last(self, sent: Mapping[str, Any], text: str) -> Item:
         """The item as it stands in the last response, `text` its whole text: known by its ids, else by its turn."""
-        kind, names = str(sent.get("type")), named(sent, place=None)
+        kind, names = _kind(sent), named(sent, place=None)
         left = [one for one in self._all if one.kind == kind and not one.is_met]
         item = (
             _first(one for one in self._all if one.is_called(names))
@@ -122,6 +122,12 @@ class Items:
         item.learn(names)
         self._last = item
         return item
+
+
+def _kind(sent: Mapping[str, Any]) -> str:
+    """The type of an item; a call of whatever tool is a call."""
+    kind = str(sent.get("type"))
+    return TYPES["tool_call"] if kind == "custom_tool_call" else kind
 
 
 def _first(items: Iterable[Item]) -> Item | None:

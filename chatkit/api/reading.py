@@ -213,7 +213,7 @@ class Reading(ABC):
         """Add a tool call, or a piece of one: its words are set, its arguments grow; `sure` of its place or not."""
         grown = self._at(index)
         if not self.follows:
-            return [Delta(str(call.get("function")), index, "tool_call")]
+            return [Delta(str(call.get("function") or call.get("custom")), index, "tool_call")]
         piece = self._fitted(mend(grown.calls.add(place, call, sure=sure)))
         if not piece:
             return []

@@ -19,6 +19,7 @@ from chatkit.api.finish import Outcome, is_known, outcome_of, reason_of
 from chatkit.api.items import Item, Items, Part
 from chatkit.api.reading import BadEvent, Reading
 from chatkit.api.sse import Event
+from chatkit.api.tool_calls import SAID
 
 DELTAS: dict[str, Piece] = {
     "response.output_text.delta": "text",
@@ -43,6 +44,13 @@ LAST: dict[str, str] = {
     "response.done": "completed",  # the Realtime API's word, in some gateways
 }
 """Events that end a stream, and the status that they stand for where none is said."""
+CALLS = {"function_call": ("function", "arguments"), "custom_tool_call": ("custom", "input")}
+"""The items that are calls of tools: what Chat Completions names them, and the field that says what is passed."""
+CALL_DELTAS = {"response.function_call_arguments.delta": "function", "response.custom_tool_call_input.delta": "custom"}
+CALLS_DONE = {
+    "response.function_call_arguments.done": "function_call",
+    "response.custom_tool_call_input.done": "custom_tool_call",
+}
 _TYPE = re.compile(rb'"type"\s*:\s*"([\w.]+)"')
 _KINDS: dict[str, Piece] = {"refusal": "refusal", "summary_text": "reasoning", "reasoning_text": "reasoning"}
 
@@ -93,8 +101,8 @@ class ResponsesReading(Reading):
     def _event(self, kind: str, value: dict[str, Any]) -> Sequence[Delta]:
         if kind in DELTAS:
             return self._delta(DELTAS[kind], kind, value)
-        if kind == "response.function_call_arguments.delta":
-            return self._arguments(value, value.get("delta"))
+        if kind in CALL_DELTAS:
+            return self._arguments(value, CALL_DELTAS[kind])
         if kind in LAST:
             self.over = True
             response = value.get("response")
@@ -127,11 +135,11 @@ class ResponsesReading(Reading):
             self._paragraph = here
         return self._add(0, piece, text)
 
-    def _arguments(self, value: Mapping[str, Any], arguments: Any) -> list[Delta]:
+    def _arguments(self, value: Mapping[str, Any], tool: str) -> list[Delta]:
         self.pieces += 1
-        item = self._items.of_event(value, "tool_call")
-        said = {"function": {"arguments": arguments}}
-        return self._call(0, item.number, said, sure=True) if isinstance(arguments, str) else []
+        item, piece = self._items.of_event(value, "tool_call"), value.get("delta")
+        said = {tool: {SAID[tool]: piece}}
+        return self._call(0, item.number, said, sure=True) if isinstance(piece, str) else []
 
     # --- what comes whole
 
@@ -143,8 +151,8 @@ class ResponsesReading(Reading):
         if kind in PARTS and isinstance(sent := value.get("part"), Mapping):
             piece, text = _read_part(sent)
             return self._rest(self._items.of_event(value, piece), (piece, *_where(kind, value)), text)
-        if kind == "response.function_call_arguments.done":
-            return self._whole_call(self._items.of_event(value, "tool_call"), value)
+        if kind in CALLS_DONE:
+            return self._whole_call(self._items.of_event(value, "tool_call"), value, CALLS_DONE[kind])
         if kind in ITEMS and isinstance(sent := value.get("item"), Mapping):
             return self._item(sent, self._items.of_item(sent, value.get("output_index")))
         return []
@@ -154,20 +162,21 @@ class ResponsesReading(Reading):
         whole = mend(whole) if isinstance(whole, str) else ""
         return self._more(item, part, rest) if (rest := item.missing(part, whole)) else []
 
-    def _whole_call(self, item: Item, sent: Mapping[str, Any]) -> list[Delta]:
+    def _whole_call(self, item: Item, sent: Mapping[str, Any], kind: str) -> list[Delta]:
         """What a call has beyond that which has come of it: its id, its name, the rest of its arguments."""
-        said = {"id": sent.get("call_id"), "function": {"name": sent.get("name")}}
+        tool, field = CALLS[kind]
+        said = {"id": sent.get("call_id"), tool: {"name": sent.get("name")}}
         deltas = self._call(0, item.number, said, sure=True) if self.follows else []
         had = self._at(0).calls.arguments(item.number) or ""
-        whole = sent.get("arguments")
+        whole = sent.get(field)
         whole = json.dumps(whole) if isinstance(whole, Mapping) else whole
         if isinstance(whole, str) and whole.startswith(had) and len(whole) > len(had):
-            deltas += self._call(0, item.number, {"function": {"arguments": whole[len(had) :]}}, sure=True)
+            deltas += self._call(0, item.number, {tool: {field: whole[len(had) :]}}, sure=True)
         return deltas
 
     def _item(self, sent: Mapping[str, Any], item: Item) -> list[Delta]:
-        if sent.get("type") == "function_call":
-            return self._whole_call(item, sent)
+        if (kind := sent.get("type")) in CALLS:
+            return self._whole_call(item, sent, kind)
         if sent.get("type") == "image_generation_call" and sent.get("result") and not item.said():
             item.add(("picture", "content", 0), "1")
             self._media(0, "picture")

@@ -1,6 +1,7 @@
 """The wire's tool calls of one answer, put together from whatever pieces an endpoint sends.
 
-In: calls or pieces of them, each with the place it was sent for. Out: whole calls, in the API's form. A new id is a
+In: calls or pieces of them, each with the place it was sent for. Out: whole calls, in the API's form: of a function
+(`arguments`, a JSON object) or of a custom tool (`input`, any text). A new id is a
 new call, whatever its place (Gemini behind gateways: su-kaka/gcli2api#406, QuantumNous/new-api#672); a piece without
 an id goes on with the call at its place, or with the last.
 """
@@ -9,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+SAID = {"function": "arguments", "custom": "input"}
+"""Where each kind of call has what it says."""
 MOST = 1024
 NAME = 1000  # characters of an id or a name
 
@@ -29,8 +32,16 @@ class _Call:
         return "".join(self.arguments)
 
     @property
+    def frozen(self) -> Mapping[str, Any]:
+        """The call as it is now, in the API's form."""
+        kind = "custom" if self.type == "custom" else "function"
+        return {"id": self.id, "type": self.type, kind: {"name": self.name, SAID[kind]: self.said}}
+
+    @property
     def is_whole(self) -> bool:
-        """Whether it has a name and its arguments are a JSON object."""
+        """Whether it has a name and its arguments are a JSON object; any text is a custom tool's input."""
+        if self.type == "custom":
+            return bool(self.name and self.size)
         try:
             return bool(self.name) and isinstance(json.loads(self.said), dict)
         except (ValueError, RecursionError):
@@ -61,17 +72,19 @@ class ToolCalls:
         >>> [call["id"] for call in calls.frozen()]
         ['a', 'b']
         """
-        function = call.get("function")
-        function = function if isinstance(function, Mapping) else {}
-        name, arguments = _text(function.get("name"))[:NAME], function.get("arguments")
+        kind = next((kind for kind in SAID if isinstance(call.get(kind), Mapping)), "function")
+        told = call.get(kind) or {}
+        told = told if isinstance(told, Mapping) else {}
+        name, arguments = _text(told.get("name"))[:NAME], told.get(SAID[kind])
         if arguments is not None and not isinstance(arguments, str):
             arguments = json.dumps(arguments)
         id = _text(call.get("id"))[:NAME]
         kept = self._last = (self._at.get(place) if sure else None) or self._find(place, id, name, sure)
         kept.id = id or kept.id
-        kept.type = _text(call.get("type"))[:NAME] or kept.type
+        kept.type = "custom" if kind == "custom" else _text(call.get("type"))[:NAME] or kept.type
         kept.name = name or kept.name
-        again = arguments and len(arguments) == kept.size and arguments == kept.said and kept.is_whole
+        whole = kept.is_whole and (kind == "function" or name)  # a custom tool's text may say a piece twice
+        again = arguments and len(arguments) == kept.size and arguments == kept.said and whole
         return "" if again or not arguments else arguments
 
     def append(self, arguments: str) -> None:
@@ -87,10 +100,7 @@ class ToolCalls:
 
     def frozen(self) -> tuple[Mapping[str, Any], ...]:
         """The calls as they are now, in the API's form."""
-        return tuple(
-            {"id": call.id, "type": call.type, "function": {"name": call.name, "arguments": call.said}}
-            for call in sorted(self._calls, key=lambda call: call.place)
-        )
+        return tuple(call.frozen for call in sorted(self._calls, key=lambda call: call.place))
 
     def _find(self, place: object, id: str, name: str, sure: bool) -> _Call:
         """The call that a piece belongs to, or a new one."""

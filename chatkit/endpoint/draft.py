@@ -131,6 +131,6 @@ class Draft:
         )
 
     def _call_without_keys(self, call: Mapping[str, Any]) -> Mapping[str, Any]:
-        function = call["function"]
-        named = {**function, "name": self._without_key(function["name"])}
-        return {**call, "id": self._without_key(call["id"]), "function": named}
+        kind = "custom" if "custom" in call else "function"
+        named = {**call[kind], "name": self._without_key(call[kind]["name"])}
+        return {**call, "id": self._without_key(call["id"]), kind: named}

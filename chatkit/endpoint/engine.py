@@ -8,16 +8,15 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from chatkit.api.request_body import Api as Api
 from chatkit.endpoint.attachment import Attachment
 from chatkit.endpoint.deadlines import Deadlines
 from chatkit.endpoint.reply import Delta, Reply, Wait
 
 if TYPE_CHECKING:
     import openai
-
-Api = Literal["chat", "responses", "transcribe", "translate"]
 
 
 class Engine:

@@ -7,7 +7,6 @@ SQLite overwrites what is deleted with zeros.
 """
 
 import os
-import sqlite3
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from typing import Any
 
 from chatkit.conversation import repair
 from chatkit.exceptions import StoreError
-from chatkit.ledger.place import make, set_aside
+from chatkit.sqlite_file import Connection, Error, SqliteFile
 
 OFF = frozenset(["off", "no", "false", "0"])
 PATIENCE = 5.0
@@ -32,7 +31,6 @@ MIGRATIONS = (
     "CREATE INDEX conversations_changed ON conversations (changed)",
 )
 _COLUMNS = ("id", "title", "model", "messages", "branches", "began", "changed")
-DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 WAY_OUT = "Name another file in CHATKIT_HISTORY, or switch the history off: CHATKIT_HISTORY=off."
 
 
@@ -96,6 +94,7 @@ class Archive:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._kept = SqliteFile(file, "chat history", MIGRATIONS, owner=OURS, traceless=True, way_out=WAY_OUT)
 
     def put(self, entry: Entry, document: str, words: str, *, after: int = 0) -> int:
         """Keep a document in the place of the version `after` (0: it is new); its version.
@@ -106,16 +105,13 @@ class Archive:
         try:
             return self._put(entry, document, words, after)
         except StoreError as error:
-            if getattr(error.__cause__, "sqlite_errorcode", None) not in DAMAGED:
+            if not self._kept.renew(error.__cause__, inode):
                 raise
-            set_aside(self.file, inode, "is no chat history", begun="history")
-            self._made()
             return self._put(entry, document, words, 0)
 
     def _made(self) -> int:
         try:
-            make(self.file)
-            return self.file.stat().st_ino
+            return self._kept.make()
         except OSError as error:
             raise _unusable(self.file, error) from error
 
@@ -179,45 +175,31 @@ class Archive:
             return connection.execute(f"DELETE FROM conversations{condition}", values).rowcount
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection | None]:
+    def _reading(self) -> Iterator[Connection | None]:
         if not self.file.exists() or not self.file.stat().st_size:
             yield None
             return
         with self._connected() as connection:
-            yield connection if _version(connection, self.file) else None
+            yield connection if self._kept.version(connection) else None
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def _writing(self) -> Iterator[Connection]:
         with self._connected() as connection:
             connection.execute("BEGIN IMMEDIATE")
-            version = _version(connection, self.file)
-            if version > len(MIGRATIONS):
-                raise StoreError(f"{self.file} was written by a newer chatkit.", WAY_OUT)
-            for statement in MIGRATIONS[version:]:
-                connection.execute(statement)
-            if version < len(MIGRATIONS):
-                connection.execute(f"PRAGMA application_id = {OURS}")
-                connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+            self._kept.migrate(connection)
             yield connection
             connection.execute("COMMIT")
 
     @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
+    def _connected(self) -> Iterator[Connection]:
         try:
-            connection = sqlite3.connect(self.file, timeout=PATIENCE, isolation_level=None)
-            connection.text_factory = _text
+            connection = self._kept.connect(PATIENCE)
             try:
-                for setting in ("secure_delete = ON", "journal_mode = DELETE", "temp_store = MEMORY"):
-                    connection.execute(f"PRAGMA {setting}")
                 yield connection
             finally:
                 connection.close()  # what was not committed is rolled back
-        except (sqlite3.Error, OSError) as error:
+        except (Error, OSError) as error:
             raise _unusable(self.file, error) from error
-
-
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "backslashreplace")  # it may be any bytes
 
 
 def _entry(row: tuple[Any, ...]) -> Entry | Broken:
@@ -243,15 +225,6 @@ def _moment(value: object) -> datetime | None:
 
 def _unusable(file: Path, error: Exception) -> StoreError:
     return StoreError(f"The chat history {file} cannot be used ({error}).", WAY_OUT)
-
-
-def _version(connection: sqlite3.Connection, file: Path) -> int:
-    """How many migrations the file has seen; raises StoreError if it is another program's."""
-    (owner,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if owner != OURS and connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        raise StoreError(f"{file} is a database of another program.", WAY_OUT)
-    return int(version)
 
 
 def _containing(search: str) -> tuple[str, tuple[str, ...]]:

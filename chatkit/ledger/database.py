@@ -6,21 +6,19 @@ In: rows. Out: rows and sums; every fault as a `StoreError`. SQLite and PostgreS
 import math
 import os
 import random
-import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
+from chatkit import sqlite_file
 from chatkit.exceptions import StoreError
-from chatkit.ledger import place as places
 from chatkit.ledger import safeguards, sums, upkeep
 from chatkit.ledger.functions import Run
 from chatkit.ledger.last_rules import LastRules
@@ -28,9 +26,9 @@ from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
 from chatkit.ledger.readable import Unread
 from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import NAMES, to_record
-from chatkit.ledger.schema import CALLS, FIRST, INDEXES, MIGRATIONS, PIECES, statement, worded
+from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, guards, statement, worded
 from chatkit.ledger.scope import Scope
-from chatkit.ledger.trouble import ELSEWHERE, Faults, is_code, is_full
+from chatkit.ledger.trouble import ELSEWHERE, Faults, is_full
 
 Answer = TypeVar("Answer")
 
@@ -42,8 +40,8 @@ LIMITS: dict[str, Any] = {"connect_timeout": 4, "keepalives_idle": 10, "keepaliv
 """For a server: seconds to connect, then what notices that it is gone (libpq's words)."""
 TURN = 4.0
 """Seconds that a server all of whose connections are taken is asked again for one."""
-PAUSE = 0.02
-"""Seconds, at most, until a file that others write is tried again."""
+PAUSE = 0.2
+"""Seconds, at most, until it is asked."""
 
 
 class Database:
@@ -170,14 +168,14 @@ class Database:
             engine = sa.create_engine(url, poolclass=NullPool, connect_args=limits)
             sa.event.listen(engine, "do_connect", _connect_in_turn)
             return engine
-        places.make(self._place.file)
-        wal = not places.on_network(Path(os.path.realpath(self._place.file)))  # which no circle of links stops
-        if not wal:
+        sqlite_file.make(self._place.file)
+        log = not sqlite_file.on_network(self._place.file)
+        if not log:
             warnings.warn(
                 f"{self._place} lies on a network file system, where writing is slow. " + ELSEWHERE, stacklevel=2
             )
         engine = sa.create_engine(sa.URL.create("sqlite", database=str(self._place.file)))
-        sa.event.listen(engine, "connect", lambda connection, _: _prepare(connection, wal, self._patience))
+        sa.event.listen(engine, "connect", lambda one, _: sqlite_file.prepare(one, self._patience, log=log))
         return engine
 
     @contextmanager
@@ -215,16 +213,7 @@ class Database:
         if patience != self._held_patience < math.inf:
             cursor.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
             self._held_patience = patience
-        # SQLite's own waiting lets newcomers pass those that have waited long; by chance, all are as soon
-        deadline = time.monotonic() + patience
-        while True:
-            try:
-                cursor.execute("BEGIN IMMEDIATE")
-                return
-            except sqlite3.OperationalError as error:
-                if not is_code(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() >= deadline:
-                    raise
-                time.sleep(random.uniform(0.0, PAUSE))
+        sqlite_file.begin(cursor, patience)
 
     def _migrate(self) -> int:
         with self._engine.connect() as connection:
@@ -245,8 +234,8 @@ class Database:
                 for text in filter(None, (statement(text, self._engine.dialect.name) for text in statements)):
                     cursor.execute(text)
                 cursor.execute(f"INSERT INTO chatkit_schema VALUES ({number}, CAST(CURRENT_TIMESTAMP AS TEXT))")
-            for text in INDEXES:
-                cursor.execute(statement(text, self._engine.dialect.name))
+            for text in guards(self._engine.dialect.name):
+                cursor.execute(text)
             if not self._sqlite:
                 self._say(" ".join(safeguards.mend(self._runner(cursor))))
         return max(found, len(MIGRATIONS))
@@ -282,7 +271,7 @@ def open_database(place: Place, patience: float = OPENING) -> Database:
         if place.file is None:
             raise
         LastRules(place).lose(f"The usage store {place} was damaged and is set aside.", of_unknown=True)
-        places.set_aside(place.file, inode, fault.why)
+        sqlite_file.set_aside(place.file, inode, fault.why)
         return Database(place, patience)
 
 
@@ -305,34 +294,7 @@ def _connect_in_turn(dialect: sa.Dialect, _: object, given: Sequence[Any], named
         except dialect.loaded_dbapi.Error as error:
             if not is_full(error) or time.monotonic() > deadline:
                 raise
-            time.sleep(random.uniform(0.0, PAUSE * 10))
-
-
-def _prepare(connection: DBAPIConnection, wal: bool, patience: float) -> None:
-    assert isinstance(connection, sqlite3.Connection)
-    connection.text_factory = _text
-    connection.isolation_level = None  # the transactions are ours: BEGIN IMMEDIATE, not the driver's BEGIN
-    connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
-    _set_journal(connection, "wal" if wal else "delete", patience)
-    connection.execute(f"PRAGMA synchronous = {'NORMAL' if wal else 'FULL'}")
-
-
-def _text(data: bytes) -> str:
-    """Text as SQLite keeps it, which may be any bytes: what is no UTF-8 is written out, as a lone surrogate is."""
-    return data.decode("utf-8", "backslashreplace")
-
-
-def _set_journal(connection: sqlite3.Connection, mode: str, patience: float) -> None:
-    # the change of mode does not wait for other processes as everything else does
-    deadline = time.monotonic() + patience
-    while connection.execute("PRAGMA journal_mode").fetchone()[0] != mode:
-        try:
-            connection.execute(f"PRAGMA journal_mode = {mode}")
-            return  # in it now, or in the one that the file system allows
-        except sqlite3.OperationalError as error:
-            if not is_code(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) or time.monotonic() > deadline:
-                raise
-            time.sleep(random.uniform(0.001, 0.02))
+            time.sleep(random.uniform(0.0, PAUSE))
 
 
 def _insert(dialect: sa.Dialect) -> tuple[str, bool]:

@@ -30,7 +30,7 @@ def rename(store: UsageStore, old: str, new: str) -> None:
             _check(run("SELECT 1 FROM chatkit_rollup WHERE session = :old LIMIT 1", old=old), old)
         for table in ("chatkit_calls", "chatkit_tags", "chatkit_holds"):
             run(f"UPDATE {table} SET session = :new WHERE session = :old", new=name, old=old)
-        run("DELETE FROM chatkit_rollup WHERE session = :old", old=old)
+        run("DELETE FROM chatkit_rollup WHERE session = :old OR session = :new", old=old, new=name)
         run(rollup.fill(dialect, "WHERE one.session = :new"), new=name)
     sessions.rename(old, name)
 

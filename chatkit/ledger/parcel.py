@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Unpack
 
 from chatkit import typed
 from chatkit.exceptions import InputError
-from chatkit.ledger.readable import LISTED, NONE, TEXTS, Unread, faults
+from chatkit.ledger.readable import LISTED, NONE, Unread, faults
 from chatkit.ledger.record import UsageRecord
-from chatkit.ledger.rows import NAMES, to_record, to_row
+from chatkit.ledger.rows import BLANK, NAMES, to_record, to_row
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import UsageStore
 
@@ -111,7 +111,7 @@ def _parsed(line: str) -> Mapping[str, Any] | None:
         value = None
     if not isinstance(value, dict):
         return None
-    return {name: value.get(name, "" if name in TEXTS else None) for name in (*NAMES, "format")}
+    return {name: value.get(name, BLANK.get(name)) for name in (*NAMES, "format")}
 
 
 class _Row:

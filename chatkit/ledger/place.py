@@ -1,60 +1,16 @@
 """Where the usage store lies: a file in the user's data folder, another path, or a database's URL.
 
-In: the argument, `CHATKIT_DB`, or nothing. Out: a `Place`, with its file made (0600) where it is one, and
-whether that file lies on a network file system, where SQLite's WAL must not be used.
+In: the argument, `CHATKIT_DB`, or nothing. Out: a `Place`; its file, where it is one, is made by who opens it.
 """
 
 import hashlib
 import os
 import stat
-import time
-import warnings
-from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from chatkit import typed
 from chatkit.exceptions import InputError, StoreError
-
-NETWORK = frozenset(
-    [
-        "nfs",
-        "nfs3",
-        "nfs4",
-        "cifs",
-        "smb",
-        "smb2",
-        "smb3",
-        "smbfs",
-        "ncpfs",
-        "afs",
-        "openafs",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "ceph",
-        "glusterfs",
-        "orangefs",
-        "pvfs2",
-        "panfs",
-        "ocfs2",
-        "9p",
-        "drvfs",
-        "davfs",
-        "davfs2",
-        "fuse.sshfs",
-        "fuse.glusterfs",
-        "fuse.ceph",
-        "fuse.s3fs",
-        "fuse.rclone",
-        "fuse.gcsfuse",
-    ]
-)
-"""File systems on which several machines may write, so that shared memory between processes cannot be trusted."""
-
-MOUNTS = Path("/proc/self/mountinfo")
-TRAILS = ("", "-wal", "-shm", "-journal")
 
 
 class LockedError(StoreError):
@@ -131,51 +87,3 @@ def _default() -> str:
     from platformdirs import user_data_dir
 
     return os.path.join(user_data_dir("chatkit", appauthor=False), "usage.sqlite")
-
-
-def make(file: Path) -> None:
-    """Make the file, readable by its owner only; SQLite gives its companions the same mode."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-
-
-def set_aside(file: Path, inode: int, why: str, *, begun: str = "usage store") -> None:
-    """Give a file that is none of ours a new name, companions too; nothing is deleted.
-
-    `inode` is the file that was found wanting: if another process has put a new one in its place since, that stays.
-    """
-    if not file.exists() or file.stat().st_ino != inode:
-        return
-    stem = f"{file.name}.aside-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    for trail in TRAILS:
-        if (old := file.with_name(file.name + trail)).exists():
-            old.rename(file.with_name(stem + trail))
-    warnings.warn(f"{file} {why}: it is kept as {stem}, and a new {begun} is begun.", stacklevel=2)
-
-
-def on_network(file: Path, mounts: Iterable[str] | None = None) -> bool:
-    """Whether the file lies on a network file system; False where the system does not say.
-
-    >>> on_network(Path("/home/ada/u.db"), ["36 35 0:31 / / rw - ext4 /dev/sda1 rw", "40 36 0:50 / /home rw - nfs4 srv:/ rw"])
-    True
-    """
-    lines = mounts if mounts is not None else _mounts()
-    above = [mount for line in lines if (mount := _mount(line)) and file.is_relative_to(mount[0])]
-    return bool(above) and max(reversed(above), key=lambda mount: len(mount[0].parts))[1] in NETWORK
-
-
-def _mounts() -> list[str]:
-    try:
-        return MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:
-        return []
-
-
-def _mount(line: str) -> tuple[Path, str] | None:
-    before, dash, after = line.partition(" - ")
-    fields = before.split(" ")
-    if not dash or len(fields) < 5:
-        return None
-    point = fields[4].replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
-    return Path(point), after.split(" ")[0]

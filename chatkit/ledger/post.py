@@ -8,7 +8,6 @@ time that grows and that chance spreads.
 """
 
 import random
-import sqlite3
 import threading
 import time
 import warnings
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger.place import Place
-from chatkit.ledger.spool import Row, spool_of
+from chatkit.ledger.spool import FAULTS, Row, spool_of
 
 if TYPE_CHECKING:
     from chatkit.ledger.database import Database
@@ -62,7 +61,7 @@ class Post:
         """Take the row; True once the server has it, False if it is on the way. It is safe on the disk either way."""
         try:
             self.spool.put(row)
-        except (sqlite3.Error, OSError) as error:
+        except FAULTS as error:
             self._unspooled.append(row)
             self._warn(f"The spool {self.spool.file} cannot be written: {error}. Usage is kept in memory meanwhile.")
         with self._changed:
@@ -97,7 +96,7 @@ class Post:
     def _left(self) -> int:
         try:
             return self.spool.count() + len(self._unspooled)
-        except (sqlite3.Error, OSError):
+        except FAULTS:
             return len(self._unspooled)
 
     def _until(self, done: Callable[[], object], patience: float) -> bool:
@@ -162,13 +161,13 @@ class Post:
             self._warn(f"{self._place} refuses {len(refused)} usage rows; they are kept in {self.spool.file}.")
 
     def _take(self) -> list[Row]:
-        with suppress(sqlite3.Error, OSError):
+        with suppress(*FAULTS):
             if rows := self.spool.some(BATCH):
                 return rows
         return list(self._unspooled)[:BATCH]
 
     def _sent(self, rows: list[Row]) -> None:
-        with suppress(sqlite3.Error, OSError):  # they will be sent again, and be there once
+        with suppress(*FAULTS):  # they will be sent again, and be there once
             self.spool.forget(rows)
         for row in rows:
             with suppress(ValueError):

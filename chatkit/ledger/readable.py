@@ -10,32 +10,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 from chatkit.ledger import rollup
-from chatkit.ledger.record import Known, Outcome
+from chatkit.ledger.record import COLUMNS, SECONDS
 
-TOKENS = 10**12
-"""Tokens of one call, at most."""
-PICO = 10**16
-"""What one call costs at most, in 1e-12 US dollars: 10,000 USD."""
-SECONDS = 10**7
-"""How long one call takes, or its sound lasts, at most."""
-
-TEXTS = ("id", "session", "path", "host", "caller", "lesson", "exercise")
-_TEXTS_OR_NONE = ("model", "answered_model", "error_code", "price_table", "price_date", "details")
-_WORDS: dict[str, tuple[str, ...]] = {"outcome": get_args(Outcome), "known": get_args(Known)}
-_TOKENS = ("prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens")
-_MONEY = ("cost_pico", "at_most_pico")
-_WHOLE = {
-    "streamed": 1,
-    "attempt": 10**6,
-    "status": 999,
-    **dict.fromkeys(_TOKENS, TOKENS),
-    **dict.fromkeys(_MONEY, PICO),
-}
-_NUMBERS = ("latency", "first_token", "audio_seconds")
-_NEEDED = ("streamed", "attempt", "latency")
+TEXTS = tuple(column.name for column in COLUMNS if column.kind == "text" and column.needed)
+_TEXTS_OR_NONE = tuple(column.name for column in COLUMNS if column.kind == "text" and not column.needed)
+_WORDS = {column.name: column.words for column in COLUMNS if column.kind == "word"}
+_TOKENS = tuple(column.name for column in COLUMNS if column.kind == "tokens")
+_MONEY = tuple(column.name for column in COLUMNS if column.kind == "money")
+_WHOLE = {column.name: column.most for column in COLUMNS if column.kind in ("flag", "count", "tokens", "money")}
+_NUMBERS = tuple(column.name for column in COLUMNS if column.kind == "seconds")
+_NEEDED = tuple(column.name for column in COLUMNS if column.needed)
 FIRST, END = "1970", "2200"
 """The years of a call: from the first on, before the last."""
 
@@ -269,13 +256,14 @@ def _keys_of_postgresql() -> list[str]:
 
 def _sums_of_sqlite() -> list[str]:
     counted = ", ".join([*_COUNTED, *(f"COALESCE({name}, 0)" for name in _TOKENS)])
-    seconds = "COALESCE(audio_seconds, 0), latency"
+    seconds, both, hour = "COALESCE(audio_seconds, 0), latency", " || ".join(_SPAN), "SUBSTR(period, 1, 14)"
     return [
         f"MIN({counted}, {seconds}) >= 0",
         f"MAX({counted}) <= {_LARGEST_SUM}",
         f"MAX({seconds}) <= 1e30",
-        *(f"LENGTH(CAST({at} AS BLOB)) = 27 AND SUBSTR({at}, 15) GLOB '{_WITHIN}'" for at in _SPAN),
-        *_SAME_HOUR,
+        *(f"{at} < X''" for at in _SPAN),
+        # both at once: each must begin with the period's own hour, so neither can borrow letters from the other
+        f"LENGTH(CAST({both} AS BLOB)) = 54 AND {both} GLOB {hour} || '{_WITHIN}' || {hour} || '{_WITHIN}'",
     ]
 
 

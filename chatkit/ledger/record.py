@@ -1,6 +1,6 @@
 """Values of the ledger: `Usage` (what was used, adds up) and `UsageRecord` (one HTTP attempt).
 
-In: what the meter read off the wire. Out: rows for the store, sums for a reading. What is not known
+In: what the meter read off the wire. Out: rows for the store, in the columns that are told here once, sums for a reading. What is not known
 is None, never 0; a sum adds what is known and counts the calls that are not.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 from chatkit.api.finish import Outcome as Outcome
 from chatkit.display import shown
@@ -138,6 +138,66 @@ class UsageRecord:
     def __repr__(self) -> str:
         told = _told(self, "session", "path", "host", "model", "outcome", "status", "error_code", "latency", "usage")
         return f"UsageRecord('{self.at:%Y-%m-%d %H:%M:%S} UTC', {told})"
+
+
+class Column(NamedTuple):
+    """A column of the store's table of calls: how it is called, what a value of it can be, where a record has it."""
+
+    name: str
+    kind: Literal["text", "word", "moment", "flag", "count", "tokens", "money", "seconds"]
+    of: str = ""
+    """The field of a record, where it is called otherwise."""
+    needed: bool = False
+    most: int = 0
+    words: tuple[str, ...] = ()
+    since: int = 1
+    """The migration that has brought it."""
+
+    @property
+    def field(self) -> str:
+        """The field of a record, or of its usage (`usage.cost`)."""
+        return self.of or self.name
+
+
+TOKENS = 10**12
+"""Tokens of one call, at most."""
+PICO = 10**16
+"""What one call costs at most, in 1e-12 US dollars: 10,000 USD."""
+SECONDS = 10**7
+"""How long one call takes, or its sound lasts, at most."""
+
+COLUMNS = (
+    Column("id", "text", needed=True),
+    Column("at", "moment", needed=True),
+    Column("session", "text", needed=True),
+    Column("path", "text", needed=True),
+    Column("host", "text", needed=True),
+    Column("model", "text"),
+    Column("answered_model", "text"),
+    Column("streamed", "flag", needed=True, most=1),
+    Column("outcome", "word", needed=True, words=get_args(Outcome)),
+    Column("status", "count", most=999),
+    Column("error_code", "text"),
+    Column("attempt", "count", needed=True, most=10**6),
+    Column("latency", "seconds", needed=True, most=SECONDS),
+    Column("first_token", "seconds", most=SECONDS),
+    Column("prompt_tokens", "tokens", "usage.prompt_tokens", most=TOKENS),
+    Column("completion_tokens", "tokens", "usage.completion_tokens", most=TOKENS),
+    Column("cached_tokens", "tokens", "usage.cached_tokens", most=TOKENS),
+    Column("reasoning_tokens", "tokens", "usage.reasoning_tokens", most=TOKENS),
+    Column("audio_seconds", "seconds", "usage.audio_seconds", most=SECONDS),
+    Column("cost_pico", "money", "usage.cost", most=PICO),
+    Column("known", "word", "usage.known", needed=True, words=get_args(Known)),
+    Column("price_table", "text"),
+    Column("price_date", "text"),
+    Column("caller", "text", "user", needed=True, since=2),
+    Column("lesson", "text", needed=True, since=2),
+    Column("exercise", "text", needed=True, since=2),
+    Column("details", "text", since=2),
+    Column("at_most_pico", "money", "at_most", most=PICO, since=2),
+)
+"""The columns in the order in which a row has them. A new one is a line here, a field above and a migration in
+schema.py; rows, readable, parcel and spool follow."""
 
 
 def _told(value: Any, *names: str) -> str:

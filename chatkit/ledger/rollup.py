@@ -1,7 +1,9 @@
 """The store's table of sums: a line for each quarter of an hour, session, model, endpoint and person.
 
 In: nothing. Out: SQL. Triggers keep the table in the transaction that writes a row, so that a sum over a
-million rows reads a few thousand, and a row that is sent twice is counted once. Quarters, because every
+million rows reads a few thousand, and a row that is sent twice is counted once. What a call was summed as cannot be
+taken out again; where a call in a file is changed or deleted behind the store's back, its line is spoilt, and who asks
+sums it from its calls. Quarters, because every
 time zone of today lies whole quarters from UTC: days and hours of any clock can be made of them.
 
 Migration 2 is made of this text: what it makes may be added to by a later migration, never changed here. On
@@ -68,12 +70,14 @@ TABLE = (
     " first_seq BIGINT NOT NULL, last_seq BIGINT NOT NULL, first_at TEXT NOT NULL, last_at TEXT NOT NULL"
     "{rollup_end}"
 )
-PROBES = (
+_ANY = (
     "SELECT 1 FROM chatkit_calls WHERE {unreadable} ORDER BY seq LIMIT 1",
-    "SELECT 1 FROM chatkit_rollup WHERE {unsound_keys} ORDER BY first_seq LIMIT 1",
+    "SELECT 1 FROM chatkit_rollup WHERE {unsound_keys} ORDER BY {still} LIMIT 1",
     "SELECT 1 FROM chatkit_rollup WHERE {unsound_sums} ORDER BY first_seq LIMIT 1",
 )
-"""What asks whether there is any; without the order, SQLite would go through all lines."""
+PROBE = " UNION ALL ".join(f"SELECT * FROM ({query}) AS any_{number}" for number, query in enumerate(_ANY)) + " LIMIT 1"
+"""What asks whether there is any call that cannot be read, or any line that no such calls add up to; without the orders,
+SQLite would go through all lines."""
 
 
 def columns(row: str, words: Mapping[str, str] = PLAIN) -> dict[str, str]:
@@ -127,19 +131,32 @@ def repriced(table: str, where: str, words: Mapping[str, str] = PLAIN) -> str:
     return f"UPDATE {table} SET {', '.join(sums)} WHERE {where};"
 
 
-STEPS = {"added": "INSERT", "repriced": "UPDATE OF cost_pico, at_most_pico"}
-"""The triggers, and after what they run."""
+_SUMMED = ("at", "session", "caller", "lesson", "exercise", "model", "answered_model", "host", "path", "known", "outcome",
+           "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens", "audio_seconds", "latency")  # fmt: skip
+STEPS = {
+    "added": "INSERT",
+    "repriced": "UPDATE OF cost_pico, at_most_pico",
+    "changed": f"UPDATE OF {', '.join(_SUMMED)}",
+    "gone": "DELETE",
+}
+"""The triggers, and after what they run; the first two are migration 2's, the others a file's alone: to put a trigger on
+a server's table waits for whoever has just added a call, and only its owner can change one there."""
+ENDLESS = "9e999"
+"""The latency of a line that a call is gone from: no sum has it, and it stays whatever is added to it."""
 
 
-def triggers() -> tuple[str, ...]:
+def triggers() -> dict[str, str]:
     """The statements that make SQLite's triggers."""
-    new = columns("NEW")
-    line = " AND ".join(f"{name} = {new[name]}" for name in KEYS)
-    steps = {
-        "added": added("chatkit_rollup", ", ".join(KEYS), new),
-        "repriced": repriced("chatkit_rollup", line),
-    }
-    return tuple(
-        f"CREATE TRIGGER chatkit_{name} AFTER {STEPS[name]} ON chatkit_calls BEGIN {do} END"
+    table, add = "chatkit_rollup", added("chatkit_rollup", ", ".join(KEYS), columns("NEW"))
+    spoil = f"UPDATE {table} SET latency = {ENDLESS} WHERE {_line('OLD')};"
+    steps = {"added": add, "repriced": repriced(table, _line("NEW")), "changed": f"{add} {spoil}", "gone": spoil}
+    return {
+        name: f"CREATE TRIGGER chatkit_{name} AFTER {STEPS[name]} ON chatkit_calls BEGIN {do} END"
         for name, do in steps.items()
-    )
+    }
+
+
+def _line(row: str) -> str:
+    """The condition on the line that a call belongs to."""
+    found = columns(row)
+    return " AND ".join(f"{name} = {found[name]}" for name in KEYS)

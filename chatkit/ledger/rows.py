@@ -3,19 +3,17 @@
 In: `UsageRecord`s. Out: values for the columns, such that any database takes them, and records again.
 """
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
-from chatkit.ledger import readable
-from chatkit.ledger.record import Usage, UsageRecord
+from chatkit.ledger.record import COLUMNS, Usage, UsageRecord
 
-NAMES = (
-    "id", "at", "session", "path", "host", "model", "answered_model", "streamed", "outcome", "status", "error_code",
-    "attempt", "latency", "first_token", "prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens",
-    "audio_seconds", "cost_pico", "known", "price_table", "price_date", "caller", "lesson", "exercise", "details",
-    "at_most_pico",
-)  # fmt: skip
+NAMES = tuple(column.name for column in COLUMNS)
+BLANK = {column.name: "" if column.kind == "text" and column.needed else None for column in COLUMNS}
+"""What a row has where nothing is said, as in one that an older version wrote."""
 
 PICO = Decimal(10) ** 12
 LARGEST = 2**63 - 1
@@ -26,52 +24,25 @@ def to_row(record: UsageRecord) -> tuple[Any, ...]:
 
     A number that no call can have, whoever said so, is not known.
     """
-    usage = record.usage
-    return (
-        text(record.id), moment(record.at), text(record.session), text(record.path), text(record.host),
-        text(record.model), text(record.answered_model), int(record.streamed), record.outcome, record.status,
-        text(record.error_code), record.attempt, record.latency, record.first_token, _believed(usage.prompt_tokens),
-        _believed(usage.completion_tokens), _believed(usage.cached_tokens), _believed(usage.reasoning_tokens),
-        _seconds(usage.audio_seconds), _call_pico(usage.cost), usage.known, text(record.price_table), record.price_date,
-        text(record.user), text(record.lesson), text(record.exercise), text(record.details), _call_pico(record.at_most),
-    )  # fmt: skip
+    values = list(_FIELDS(record))
+    for place, into in _INTO:
+        values[place] = into(values[place])
+    for place in _TEXTS:
+        if (words := values[place]) is not None and not (words.isascii() and "\0" not in words):
+            values[place] = text(words)
+    for place, most in _MOST:
+        if (number := values[place]) is not None and not 0 <= number <= most:
+            values[place] = None
+    return tuple(values)
 
 
 def to_record(row: Any) -> UsageRecord:
     """The record that a row holds; the columns are its attributes."""
-    usage = Usage(
-        prompt_tokens=row.prompt_tokens,
-        completion_tokens=row.completion_tokens,
-        cached_tokens=row.cached_tokens,
-        reasoning_tokens=row.reasoning_tokens,
-        audio_seconds=row.audio_seconds,
-        cost=dollars(row.cost_pico),
-        known=row.known,
-    )
-    return UsageRecord(
-        id=row.id,
-        at=datetime.fromisoformat(row.at).astimezone(UTC),
-        session=row.session,
-        path=row.path,
-        host=row.host,
-        model=row.model,
-        answered_model=row.answered_model,
-        streamed=bool(row.streamed),
-        outcome=row.outcome,
-        status=row.status,
-        error_code=row.error_code,
-        attempt=row.attempt,
-        latency=row.latency,
-        first_token=row.first_token,
-        usage=usage,
-        price_table=row.price_table,
-        price_date=row.price_date,
-        user=row.caller,
-        lesson=row.lesson,
-        exercise=row.exercise,
-        details=row.details,
-        at_most=dollars(row.at_most_pico),
-    )
+    values = list(_VALUES(row))
+    for place, back in _BACK:
+        values[place] = back(values[place])
+    usage = Usage(**{name: values[place] for name, place in _OF_USAGE})
+    return UsageRecord(usage=usage, **{name: values[place] for name, place in _OF_RECORD})
 
 
 def pico(cost: Decimal | None) -> int | None:
@@ -82,20 +53,6 @@ def pico(cost: Decimal | None) -> int | None:
 def dollars(pico: int | Decimal | None) -> Decimal | None:
     """US dollars from `cost_pico`, or from a sum of it."""
     return None if pico is None else Decimal(int(pico)).scaleb(-12).normalize() + Decimal(0)
-
-
-def _believed(tokens: int | None) -> int | None:
-    """A count of tokens, if a call can have so many."""
-    return None if tokens is None or not 0 <= tokens <= readable.TOKENS else tokens
-
-
-def _call_pico(cost: Decimal | None) -> int | None:
-    found = pico(cost)
-    return None if found is None or not 0 <= found <= readable.PICO else found
-
-
-def _seconds(seconds: float | None) -> float | None:
-    return None if seconds is None or not 0 <= seconds <= readable.SECONDS else seconds
 
 
 def moment(at: datetime) -> str:
@@ -113,3 +70,27 @@ def text(words: str | None) -> str | None:
     if words is None or (words.isascii() and "\0" not in words):
         return words
     return words.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
+def _utc(at: str) -> datetime:
+    return datetime.fromisoformat(at).astimezone(UTC)
+
+
+def _of_kinds(ways: Mapping[str, Callable[[Any], Any]]) -> list[tuple[int, Callable[[Any], Any]]]:
+    return [(place, ways[column.kind]) for place, column in enumerate(COLUMNS) if column.kind in ways]
+
+
+# each row that is written takes this way: few calls of functions keep it cheap
+_INTO = _of_kinds({"moment": moment, "flag": int, "money": pico})
+_BACK = _of_kinds({"moment": _utc, "flag": bool, "money": dollars})
+_TEXTS = [place for place, column in enumerate(COLUMNS) if column.kind == "text"]
+_MOST = [
+    (place, column.most)
+    for place, column in enumerate(COLUMNS)
+    if column.kind in ("tokens", "seconds", "money") and not column.needed
+]
+_FIELDS = attrgetter(*(column.field for column in COLUMNS))
+_VALUES = attrgetter(*NAMES)
+_PLACES = [(*column.field.rpartition(".")[::2], place) for place, column in enumerate(COLUMNS)]
+_OF_USAGE = [(name, place) for owner, name, place in _PLACES if owner]
+_OF_RECORD = [(name, place) for owner, name, place in _PLACES if not owner]

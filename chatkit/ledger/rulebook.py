@@ -16,7 +16,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, get_args
 
 from chatkit.exceptions import StoreError
-from chatkit.ledger import readable
+from chatkit.ledger import record
 from chatkit.ledger.last_rules import LastRules
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.rows import dollars, moment, pico, text
@@ -30,7 +30,7 @@ FRESH_ON_SERVER = 5.0
 HOLD = timedelta(minutes=15)
 """After which a hold counts no more: its process is gone, or its request takes longer than any should."""
 
-_MOST = readable.PICO
+_MOST = record.PICO
 _HELD = (
     f"SELECT COALESCE(SUM(CASE WHEN pico BETWEEN 0 AND {_MOST} THEN pico WHEN pico > {_MOST} THEN {_MOST} ELSE 0 END), 0),"
     " COUNT(*) FROM chatkit_holds WHERE owner = {owner} AND expires > :now"
@@ -218,5 +218,5 @@ _rulebooks: "weakref.WeakKeyDictionary[UsageStore, Rulebook]" = weakref.WeakKeyD
 
 
 def rulebook_of(store: UsageStore) -> Rulebook:
-    """The one rulebook of a store."""
-    return _rulebooks.setdefault(store, Rulebook(store))
+    """The one rulebook of a store; asked for with each call, so it is made only where there is none."""
+    return _rulebooks.get(store) or _rulebooks.setdefault(store, Rulebook(store))

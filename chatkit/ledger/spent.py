@@ -7,7 +7,7 @@ read counts with the most that it says, and never below 0: nothing that is writt
 from typing import Any
 
 from chatkit.ledger.functions import Run
-from chatkit.ledger.rollup import PROBES, columns
+from chatkit.ledger.rollup import PROBE, columns
 from chatkit.ledger.rows import LARGEST, moment, text
 from chatkit.ledger.rules import Limit, day_begins
 
@@ -24,7 +24,7 @@ def spent(run: Run, limit: Limit, session: str) -> tuple[int, int]:
     """What has gone of the limit in this session, or on this day, and how many calls without a bound are beside it."""
     daily = limit.per == "day"
     values = {"since": moment(day_begins())[:16]} if daily else {"session": text(session)}
-    if not any(run(probe) for probe in PROBES):
+    if not run(PROBE):
         [(pico, unbounded)] = run(_SUMS + (" AND period >= :since" if daily else _IN_SESSION), **values)
         return int(pico), int(unbounded)
     [(pico, unbounded)] = run(_ADDED + (" AND at >= :since" if daily else _IN_SESSION), **values)

@@ -1,25 +1,33 @@
 """The spool: rows for a server that is away, on this machine's disk until they are there.
 
 In: rows. Out: the same rows, in the order in which they came, until they are forgotten. All kernels of a user share the file of
-a server; a row that two of them send is there once, by its id. Nothing but sqlite3 is needed to keep a row.
+a server; a row that two of them send is there once, by its id. Nothing but sqlite3 is needed to keep a row. A file that is
+damaged is set aside, and another begun.
 """
 
 import json
-import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from chatkit.ledger import place as places
+from chatkit.exceptions import StoreError
 from chatkit.ledger.place import Place
-from chatkit.ledger.rows import NAMES
+from chatkit.ledger.rows import BLANK, NAMES
+from chatkit.sqlite_file import Connection, Error, SqliteFile
 
 WAIT = 2.0
 """Seconds that another kernel may hold the file."""
 
+FAULTS = (Error, OSError, StoreError)
+"""What is raised where the file cannot be used."""
+
+Answer = TypeVar("Answer")
 Row = tuple[Any, ...]
-_EMPTY = dict.fromkeys(("caller", "lesson", "exercise"), "")
+_MIGRATIONS = (
+    "CREATE TABLE IF NOT EXISTS spool (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, row TEXT NOT NULL,"
+    " refused INTEGER NOT NULL DEFAULT 0)",
+)
 
 
 class Spool:
@@ -27,26 +35,21 @@ class Spool:
 
     def __init__(self, file: Path) -> None:
         self.file = file
+        self._kept = SqliteFile(file, "spool", _MIGRATIONS)
         self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
+        self._connection: Connection | None = None
+        self._inode = 0
 
     def put(self, row: Row) -> None:
-        """Keep the row; it is on the disk when this returns. Raises sqlite3.Error or OSError where it cannot be."""
-        with self._lock:
-            self._open().execute(
-                "INSERT OR IGNORE INTO spool (id, row) VALUES (?, ?)",
-                (row[0], json.dumps(dict(zip(NAMES, row, strict=True)))),
-            )
+        """Keep the row; it is on the disk when this returns. Raises one of `FAULTS` where it cannot be."""
+        values = (row[0], json.dumps(dict(zip(NAMES, row, strict=True))))
+        self._using(lambda opened: opened.execute("INSERT OR IGNORE INTO spool (id, row) VALUES (?, ?)", values))
 
     def some(self, count: int) -> list[Row]:
         """The first rows that wait."""
-        with self._lock:
-            found = (
-                self._open()
-                .execute("SELECT row FROM spool WHERE NOT refused ORDER BY seq LIMIT ?", (count,))
-                .fetchall()
-            )
-        kept = (_EMPTY | json.loads(text) for (text,) in found)
+        query = "SELECT row FROM spool WHERE NOT refused ORDER BY seq LIMIT ?"
+        found = self._using(lambda opened: opened.execute(query, (count,)).fetchall())
+        kept = (BLANK | json.loads(text) for (text,) in found)
         return [tuple(row.get(name) for name in NAMES) for row in kept]
 
     def forget(self, rows: Sequence[Row]) -> None:
@@ -61,36 +64,47 @@ class Spool:
         """How many rows wait; 0 where there is no file."""
         if not self.file.exists():
             return 0
-        with self._lock:
-            return int(self._open().execute("SELECT count(*) FROM spool WHERE NOT refused").fetchone()[0])
+        query = "SELECT count(*) FROM spool WHERE NOT refused"
+        return int(self._using(lambda opened: opened.execute(query).fetchone()[0]))
 
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
-            if self._connection:
-                self._connection.close()
-            self._connection = None
+            self._let_go()
+
+    def _using(self, work: Callable[[Connection], Answer]) -> Answer:
+        """Do the work; where the file turns out to be damaged, on a new one."""
+        with self._lock:
+            try:
+                return work(self._open())
+            except Error as error:
+                self._let_go()
+                if not self._kept.renew(error, self._inode):
+                    raise
+                return work(self._open())
 
     def _each(self, statement: str, rows: Sequence[Row]) -> None:
-        with self._lock:
-            connection = self._open()
+        def each(connection: Connection) -> None:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(statement, [(row[0],) for row in rows])
             connection.execute("COMMIT")
 
-    def _open(self) -> sqlite3.Connection:
+        self._using(each)
+
+    def _open(self) -> Connection:
         if self._connection is None:
-            places.make(self.file)
-            connection = sqlite3.connect(self.file, timeout=WAIT, isolation_level=None, check_same_thread=False)
-            if not places.on_network(self.file.resolve()):
-                connection.execute("PRAGMA journal_mode = wal")
-                connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS spool (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, row TEXT NOT NULL,"
-                " refused INTEGER NOT NULL DEFAULT 0)"
-            )
+            self._inode = self._kept.make()
+            connection = self._kept.connect(WAIT, one_thread=False)
+            connection.execute("BEGIN IMMEDIATE")
+            self._kept.migrate(connection)
+            connection.execute("COMMIT")
             self._connection = connection
         return self._connection
+
+    def _let_go(self) -> None:
+        if self._connection:
+            self._connection.close()
+        self._connection = None
 
 
 def spool_of(place: Place) -> Spool:

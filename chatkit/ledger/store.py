@@ -120,7 +120,8 @@ class UsageStore:
         if self._post:
             return self._post.add(row, wait=patience >= PATIENCE)
         self._waiting.append(row)
-        return self._write(patience)
+        # where rows wait, they may be those that other threads have brought since
+        return self._write(patience) or not any(one is row for one in list(self._waiting))
 
     def add_all(self, records: Iterable[UsageRecord]) -> None:
         """Write many records at once; those that are there stay as they are. Raises `StoreError` if it cannot be done."""

@@ -7,6 +7,7 @@ the lines that they are part of are summed from the other calls, so that they ar
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from chatkit import typed
 from chatkit.ledger.readable import LISTED, Unread, unread_row
 from chatkit.ledger.record import NOTHING, Known, Usage
-from chatkit.ledger.rollup import KEYS, PROBES, SPAN, SUMS, columns
+from chatkit.ledger.rollup import KEYS, PROBE, SPAN, SUMS, columns
 from chatkit.ledger.rows import NAMES, dollars, moment
 from chatkit.ledger.schema import statement
 from chatkit.ledger.scope import Grouping, Line, Scope
@@ -117,7 +118,12 @@ def unread(connection: sa.Connection, scope: Scope) -> Unread:
 
 def is_sound(connection: sa.Connection) -> bool:
     """Whether every row can be read and every line of sums is one that they add up to."""
-    return not any(connection.execute(sa.text(_sql(connection, probe))).first() for probe in PROBES)
+    return connection.execute(_probe(connection.dialect.name)).first() is None
+
+
+@cache
+def _probe(dialect: str) -> sa.TextClause:
+    return sa.text(statement(PROBE, dialect))
 
 
 def _sql(connection: sa.Connection, text: str) -> str:

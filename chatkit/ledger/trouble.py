@@ -3,12 +3,11 @@
 In: exceptions, and the place of the store. Out: a `StoreError` that says what to do.
 """
 
-import sqlite3
-
 from sqlalchemy.exc import SQLAlchemyError
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger.place import LockedError, NotAStoreError, Place
+from chatkit.sqlite_file import Error, is_busy, is_damaged
 
 ELSEWHERE = "Name another file in CHATKIT_DB."
 SERVER = "Check the server and its URL in CHATKIT_DB."
@@ -19,7 +18,7 @@ class Faults:
 
     def __init__(self, place: Place) -> None:
         self._place = place
-        self._drivers: tuple[type[BaseException], ...] = (sqlite3.Error, SQLAlchemyError, OSError, ImportError)
+        self._drivers: tuple[type[BaseException], ...] = (Error, SQLAlchemyError, OSError, ImportError)
 
     def add(self, driver: type[BaseException]) -> None:
         self._drivers += (driver,)
@@ -32,12 +31,6 @@ class Faults:
             raise explain(error, self._place) from error
 
 
-def is_code(error: BaseException, *codes: int) -> bool:
-    """Whether SQLite gave one of these codes."""
-    code = getattr(error, "sqlite_errorcode", None) or getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
-    return code is not None and code & 0xFF in codes
-
-
 def is_full(error: BaseException) -> bool:
     """Whether a server turned us away because all its connections are taken (libpq tells it in words only)."""
     said = str(error)
@@ -47,9 +40,9 @@ def is_full(error: BaseException) -> bool:
 def explain(error: BaseException, place: Place) -> StoreError:
     """The error in words; never with what the URL holds of a password."""
     said = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    if is_code(error, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    if is_busy(error):
         return LockedError(f"The usage store {place} is held by another program.")
-    if is_code(error, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    if is_damaged(error):
         return NotAStoreError(place, f"is no usage store ({said})")
     if isinstance(error, ImportError):
         return StoreError(f"The usage store {place} needs a driver: {said}.", "Try: pip install 'psycopg[binary]'.")

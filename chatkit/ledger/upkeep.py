@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from chatkit.exceptions import StoreError
 from chatkit.ledger import safeguards
 from chatkit.ledger.functions import Run
-from chatkit.ledger.schema import INDEXES, UNSOUND_SUMS
+from chatkit.ledger.schema import UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS, guards
 
 _INDEXED = {
     True: "SELECT 1 FROM sqlite_master WHERE name = :name",
@@ -39,7 +39,8 @@ def keep_up(database: Kept, patience: float) -> Iterator[str]:
     """Put right what can be; what there is to say."""
     if not database.is_file and safeguards.is_open(database.select):
         yield " ".join(_mend(database, patience))
-    if not database.select(_INDEXED[database.is_file], name=UNSOUND_SUMS):
+    indexed = _INDEXED[database.is_file]
+    if not all(database.select(indexed, name=name) for name in (UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS)):
         _index(database, patience)
 
 
@@ -61,5 +62,5 @@ def _index(database: Kept, patience: float) -> None:
     with suppress(StoreError), database.transaction(patience) as run:
         if not database.is_file:
             run("SET LOCAL lock_timeout = '2s'")
-        for text in INDEXES:
+        for text in guards("sqlite" if database.is_file else "postgresql"):
             run(text)

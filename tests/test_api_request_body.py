@@ -5,8 +5,8 @@ import pytest
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
 from chatkit.api.parameters import answer_limit, faults
+from chatkit.api.request_body import build
 from chatkit.api.response_formats import on_the_wire
-from chatkit.endpoint.bodies import build
 from chatkit.exceptions import InputError
 from chatkit.local import responses as local
 
@@ -136,6 +136,23 @@ def test_parts_get_the_names_that_responses_has_for_them():
     ]
     with pytest.raises(InputError, match=r"messages\[0\] has a part of type 'input_audio'"):
         responses([{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}])
+
+
+def test_calls_of_custom_tools_their_results_and_the_tools_have_their_own_form():
+    calls = [
+        {"id": "c1", "type": "custom", "custom": {"name": "sql", "input": "SELECT 1"}},
+        {"id": "c2", "type": "function", "function": {"name": "add", "arguments": "{}"}},
+    ]
+    results = [{"role": "tool", "content": "1", "tool_call_id": id} for id in ("c1", "c2")]
+    tool = {"type": "custom", "custom": {"name": "sql", "description": "Asks."}}
+    body = responses([{"role": "assistant", "content": None, "tool_calls": calls}, *results], tools=[tool])
+    assert body["input"] == [
+        {"type": "custom_tool_call", "call_id": "c1", "name": "sql", "input": "SELECT 1"},
+        {"type": "function_call", "call_id": "c2", "name": "add", "arguments": "{}"},
+        {"type": "custom_tool_call_output", "call_id": "c1", "output": "1"},
+        {"type": "function_call_output", "call_id": "c2", "output": "1"},
+    ]
+    assert body["tools"] == [{"type": "custom", "name": "sql", "description": "Asks."}]
 
 
 def test_answers_calls_and_results_become_items():

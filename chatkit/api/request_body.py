@@ -5,14 +5,15 @@ flags. A pure function: nothing is sent. What one API does not have is an InputE
 Form of Responses: https://platform.openai.com/docs/api-reference/responses/create
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any, Literal
 
 from chatkit.api import parameters as table
 from chatkit.api.response_formats import on_the_wire
-from chatkit.endpoint.engine import Api
 from chatkit.exceptions import InputError
 
+Api = Literal["chat", "responses", "transcribe", "translate"]
+"""What is asked for: a dialect of a talk, or what becomes of sound."""
 APIS: tuple[Api, ...] = ("chat", "responses")
 
 _INPUT_PARTS = {"text": "input_text", "image_url": "input_image", "file": "input_file"}
@@ -87,9 +88,10 @@ def _put_choice(body: Item, choice: Any) -> None:
 
 
 def _flat_function(tool: Any) -> Any:
-    if isinstance(tool, Mapping) and isinstance(tool.get("function"), Mapping):
-        return {"type": "function", **tool["function"]}
-    return tool
+    kinds = [
+        kind for kind in ("function", "custom") if isinstance(tool, Mapping) and isinstance(tool.get(kind), Mapping)
+    ]
+    return {"type": kinds[0], **tool[kinds[0]]} if kinds else tool
 
 
 # what goes there in another form
@@ -106,18 +108,22 @@ def _input(messages: Sequence[Mapping[str, Any]]) -> Item:
     """A first system message as `instructions`, the rest as input items."""
     first = messages[0] if messages else {}
     instructs = first.get("role") in ("system", "developer") and isinstance(first.get("content"), str)
-    items = [item for i, message in enumerate(messages) if i or not instructs for item in _items(message, i)]
+    custom = {call.get("id") for message in messages for call in message.get("tool_calls") or () if _is_custom(call)}
+    items = [item for i, message in enumerate(messages) if i or not instructs for item in _items(message, i, custom)]
     return {"instructions": first["content"], "input": items} if instructs else {"input": items}
 
 
-def _items(message: Mapping[str, Any], number: int) -> list[Item]:
+def _items(message: Mapping[str, Any], number: int, custom: Set[Any]) -> list[Item]:
+    """The items of a message; `custom` are the ids of the calls of custom tools."""
     role, content, calls = message["role"], message.get("content"), message.get("tool_calls") or ()
     unknown = set(message) - {"role", "content", "tool_calls", "tool_call_id", "refusal"}
     if unknown:
         names = ", ".join(f"messages[{number}].{name}" for name in sorted(unknown))
         raise InputError(f"The Responses API has no {names}; nothing was sent.", "Take it out, or use api='chat'.")
     if role == "tool":
-        return [{"type": "function_call_output", "call_id": message.get("tool_call_id"), "output": _text(content)}]
+        id = message.get("tool_call_id")
+        kind = "custom_tool_call_output" if id in custom else "function_call_output"
+        return [{"type": kind, "call_id": id, "output": _text(content)}]
     if role == "assistant":
         text = _text(content) or str(message.get("refusal") or "")
         said = [{"role": "assistant", "content": text}] if text or not calls else []
@@ -127,7 +133,19 @@ def _items(message: Mapping[str, Any], number: int) -> list[Item]:
     return [{"role": role, "content": [_part(part, number) for part in content or ()]}]
 
 
+def _is_custom(call: Any) -> bool:
+    return isinstance(call, Mapping) and isinstance(call.get("custom"), Mapping)
+
+
 def _call(call: Mapping[str, Any]) -> Item:
+    if _is_custom(call):
+        tool = call["custom"]
+        return {
+            "type": "custom_tool_call",
+            "call_id": call.get("id"),
+            "name": tool.get("name"),
+            "input": tool.get("input"),
+        }
     function = call.get("function") or {}
     return {
         "type": "function_call",
