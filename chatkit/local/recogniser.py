@@ -17,7 +17,8 @@ import wave
 from collections.abc import Iterator
 from typing import IO, Any
 
-from chatkit.local import limits, quiet
+from chatkit.audio import sandbox
+from chatkit.local import quiet
 from chatkit.local.api_error import ApiError, speech_fault
 
 os.environ.update(quiet.VARIABLES)
@@ -40,6 +41,10 @@ LOOK_BACK = 10
 WARMER = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
 """Temperatures tried one after the other, as the API does for 0, where what comes out repeats itself or is unsure."""
 SPEECH = VadOptions(min_speech_duration_ms=250)
+MEMORY = 768 * 2**20
+"""Bytes that jobs may take beside what the loaded model has."""
+CPU_SECONDS, CPU_PER_SECOND = 120, 20
+"""Seconds of processor time for a job, and for each second of its audio: a small model takes 0.2 of them."""
 
 Line = dict[str, Any]
 
@@ -52,7 +57,7 @@ def main(folder: str, threads: int) -> None:
     threading.Thread(target=_read, args=(os.fdopen(os.dup(0), "rb"), jobs), daemon=True).start()
     model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=threads)
     _warm_up()
-    limits.lock()
+    sandbox.lock(MEMORY)
     _write(out, {"ready": folder})
     while True:
         job, data = jobs.get()
@@ -68,9 +73,9 @@ def main(folder: str, threads: int) -> None:
 
 def recognise(model: WhisperModel, job: Line, sound: Sound) -> Iterator[Line]:
     """What is said in `sound`, line by line: its length, how far it was heard, each segment, and the end."""
-    with limits.sealed():
+    with sandbox.sealed():
         length = sound.length()
-    limits.allow(length)
+    sandbox.allow(CPU_SECONDS + CPU_PER_SECOND * length)
     yield {"length": length}
     language, heard = job["language"], 0
     if language and language not in model.supported_languages:
@@ -80,7 +85,7 @@ def recognise(model: WhisperModel, job: Line, sound: Sound) -> Iterator[Line]:
         )  # fmt: skip
     cuts = windows(sound.pieces())
     while True:
-        with limits.sealed():
+        with sandbox.sealed():
             audio = next(cuts, None)
         if audio is None:
             break
