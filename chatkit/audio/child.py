@@ -1,8 +1,8 @@
 """Audio, the child process: it looks a file through, and cuts and converts it, so that no kernel has to.
 
-In: one line of JSON on stdin. Out: lines of JSON on stdout: how far it is, what the audio is, each part as it
-is ready, or why there is no audio, or which other fault ended it. It limits its own memory and time before it touches a byte, opens no
-socket, and ends with its parent, since its pipe breaks.
+In: one line of JSON on stdin. Out: lines of JSON on stdout: how far it is, what the audio is, each part as it is ready,
+or why there is no audio, or which other fault ended it. It limits its own memory and time before it touches a byte,
+opens no socket, and ends with its parent, since its pipe breaks.
 """
 
 import json
