@@ -57,7 +57,7 @@ DOORS = {
     "latex2mathml": ("render",),
     "matplotlib": ("plots",),
     "pandas": ("readings",),
-    "av": ("audio", "speech", "local"),
+    "av": ("audio",),
     "anywidget": ("ui",),
     "h11": ("local",),
     "ipykernel": ("ui",),

@@ -5,7 +5,6 @@ import contextlib
 import io
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from local_server import AUDIO, KEY, LocalServer, chat, needs_weights
 from sounds import encode, samples
 from test_local_speech import RATE, encoded, hostile, wav
 
-from chatkit.local import form, limits, quiet, recogniser, whisper
+from chatkit.local import form, quiet, recogniser, whisper
 from chatkit.local import sound as sound_module
 from chatkit.local import speech as speech_module
 from chatkit.local.api_error import ApiError
@@ -329,48 +328,6 @@ def test_it_ends_in_mid_work_when_the_server_is_gone():
         assert process.wait(10) == 0
 
 
-def run_limited(code: str, **options: object) -> subprocess.CompletedProcess:
-    code = f"import os, socket\nfrom chatkit.local import limits\n{code}"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-
-
-@posix
-def test_while_a_file_is_decoded_nothing_can_be_opened():
-    ran = run_limited("""
-for attempt in (lambda: open("/dev/null"), socket.socket, os.pipe):
-    with limits.sealed():
-        try:
-            print(attempt())
-        except OSError as error:
-            print(error.errno)
-    attempt()
-""")
-    assert (ran.stdout.split(), ran.stderr) == (["24", "24", "24"], "")
-
-
-@linux
-def test_memory_beyond_the_limit_is_not_given():
-    ran = run_limited("""
-limits.lock()
-small = bytearray(limits.MEMORY // 2)
-try:
-    bytearray(limits.MEMORY)
-except MemoryError:
-    print("refused")
-""")
-    assert (ran.stdout, ran.stderr) == ("refused\n", "")
-
-
-@posix
-def test_endless_work_is_ended_by_the_system():
-    ran = run_limited("""
-limits.CPU_SECONDS, limits.CPU_PER_SECOND = 1, 0
-limits.allow(1.0)
-while True: pass
-""")
-    assert ran.returncode == -signal.SIGXCPU
-
-
 FORMATS: list[tuple[str, str, int]] = [
     ("wav", "pcm_s16le", 16_000), ("flac", "flac", 44_100), ("mp3", "libmp3lame", 44_100), ("mp4", "aac", 44_100),
     ("ipod", "aac", 44_100), ("ogg", "flac", 44_100), ("ogg", "libopus", 48_000), ("webm", "libopus", 48_000),
@@ -478,8 +435,8 @@ def test_long_audio_is_cut_where_it_is_quietest_and_no_sample_is_lost():
 
 def test_every_window_hears_the_prompt_that_was_asked_for(monkeypatch):
     monkeypatch.setattr(recogniser, "WINDOW", 20)
-    monkeypatch.setattr(recogniser.limits, "sealed", contextlib.nullcontext)
-    monkeypatch.setattr(recogniser.limits, "allow", lambda seconds: None)
+    monkeypatch.setattr(recogniser.sandbox, "sealed", contextlib.nullcontext)
+    monkeypatch.setattr(recogniser.sandbox, "allow", lambda seconds: None)
     told = []
 
     class Model:
@@ -506,7 +463,7 @@ def test_short_audio_is_not_cut():
 def test_the_limits_are_those_that_are_promised():
     assert form.LARGEST_FILE == 26_214_400
     assert form.PIECE_SECONDS <= 15
-    assert limits.MEMORY <= 2**30
+    assert recogniser.MEMORY <= 2**30
 
 
 def test_uploads_take_their_places_in_the_line_before_they_have_come():

@@ -2,7 +2,10 @@
 
 import io
 import os
+import re
+import struct
 import zipfile
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +83,12 @@ def test_a_file_opened_as_text_is_said():
     [
         (np.zeros(10), None, "needs its rate"),
         (np.zeros(10), 16_000.5, "whole number"),
+        (np.zeros(10), "16000", "whole number"),
+        (np.zeros(10), True, "whole number"),
+        (np.zeros(10), float("nan"), "whole number"),
+        (np.zeros(10), float("inf"), "whole number"),
+        (np.zeros(10), 10**9, "whole number"),
+        (np.zeros(10), np.array([16_000, 16_000]), "whole number"),
         (np.zeros((2, 2, 2)), RATE, "shape"),
         (np.zeros(0), RATE, "shape"),
         (np.array(["a"]), RATE, "type"),
@@ -111,6 +120,98 @@ def test_arrays_of_all_types_become_the_same_samples(array):
         data = given.path.read_bytes()[44:]
     channels = 2 if array.ndim == 2 else 1
     assert np.frombuffer(data, "<i2")[::channels] == pytest.approx([0, 16384, -32768], abs=1)
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [16_000, 16_000.0, np.int64(16_000), np.int16(16_000), np.float32(16_000), np.float64(16_000), Fraction(16_000)],
+)
+def test_a_rate_is_a_whole_number_of_any_kind(rate):
+    source.check(np.zeros(10), rate)
+    with source.opened(np.zeros(RATE), rate) as given:
+        assert struct.unpack("<I", given.path.read_bytes()[24:28]) == (16_000,)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+@pytest.mark.parametrize("peak", [-32_768, 8_000, 255, 2.5])
+def test_floats_far_beyond_one_are_refused_with_the_rule(kind, peak):
+    said = f"The array's floats go up to {abs(peak):,.6g}; samples as floats are from -1 to 1. Divide them"
+    with pytest.raises(InputError, match=re.escape(said)), source.opened(np.array([0, peak, 0.5], kind), RATE):
+        pass
+
+
+def test_floats_a_little_beyond_one_are_made_softer_and_keep_their_shape():
+    with source.opened(np.array([0.75, -1.5, 0.375]), RATE) as given:
+        heard = np.frombuffer(given.path.read_bytes()[44:], "<i2")
+    assert heard == pytest.approx([16384, -32767, 8192], abs=1)
+
+
+@pytest.mark.parametrize("kind", [np.int16, np.int32, np.int64])
+def test_integers_that_were_made_wide_keep_their_loudness(kind):
+    with source.opened(np.array([0, 16384, -32768], np.int16).astype(kind), RATE) as given:
+        heard = np.frombuffer(given.path.read_bytes()[44:], "<i2")
+    assert heard == pytest.approx([0, 16384, -32768], abs=1)
+
+
+class Once(io.RawIOBase):
+    """A stream that cannot go back."""
+
+    def __init__(self, data):
+        self._data = io.BytesIO(data)
+
+    def read(self, size=-1):
+        return self._data.read(size)
+
+
+def test_a_buffer_left_at_its_end_by_what_wrote_it_is_read_whole(tmp_path):
+    data = wav(samples())
+    buffer = io.BytesIO()
+    buffer.write(data)
+    with (tmp_path / "a.wav").open("w+b") as file:
+        file.write(data)
+        for each in (buffer, file, Once(data)):
+            with source.opened(each) as given:
+                assert given.path.read_bytes() == data
+    with source.opened(buffer) as again:
+        assert again.size == len(data)
+
+
+def test_a_buffer_in_its_middle_is_read_from_there():
+    buffer = io.BytesIO(b"a head of one's own" + wav(samples()))
+    buffer.seek(19)
+    with source.opened(buffer) as given:
+        assert given.path.read_bytes() == wav(samples())
+
+
+@pytest.mark.parametrize("empty", [io.BytesIO(), Once(b"")])
+def test_one_that_holds_nothing_is_empty(empty):
+    said = "There is no audio in this file: it is empty. Record it again, or give another file."
+    with pytest.raises(InputError, match=re.escape(said)), source.opened(empty):
+        pass
+
+
+def test_a_file_that_is_closed_or_only_written_is_said(tmp_path):
+    shut = io.BytesIO(wav(samples()))
+    shut.close()
+    with (tmp_path / "a.wav").open("wb") as written:
+        for each in (shut, written):
+            with pytest.raises(InputError, match=r"cannot be read: .* Open it in binary mode"), source.opened(each):
+                pass
+
+
+@pytest.mark.parametrize(
+    ("data", "way"),
+    [
+        (archive(), "Unpack it, and give the file with the sound."),
+        (b"Hello, this is text.\n" * 50, "Give a file with sound in it."),
+        (b"%PDF-1.7" + bytes(99), "Give a file with sound in it."),
+        (bytes(range(128, 256)) * 100, "Convert it with another program (ffmpeg -i a.ts a.flac), or record it again."),
+        (encoded("m4a")[: encoded("m4a").rindex(b"moov") - 4], "Record it again, or restore it"),
+    ],
+)
+def test_the_way_out_is_that_of_the_reason(data, way):
+    with pytest.raises(InputError, match=re.escape(way)):
+        costs.measure(data)
 
 
 def test_nothing_is_left_behind():

@@ -8,9 +8,14 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import numpy as np
 
 RATE = 16_000
 """Samples a second that speech is heard at."""
+FAINT = 0.01
+"""Part of the loudest channel's power below which the mix of all is not what was heard: channels cancel each other."""
+SEEN = 4
+"""Of so many samples one is looked at for that."""
 DROPPED = 8
 """Resamplers after which memory is tidied: one of PyAV 19's holds 16 MB in a circle that only a collection frees."""
 
@@ -21,16 +26,21 @@ class Mono:
     _dropped = 0
 
     def __init__(self) -> None:
+        self.cancelled = 0
         self._resampler: av.AudioResampler | None = None
         self._kind: object = None
 
     def heard(self, frame: Any) -> list[av.AudioFrame]:
         """What one frame gives."""
-        kind = (frame.format.name, frame.layout.name, frame.sample_rate)
+        rate = frame.sample_rate
+        if frame.layout.nb_channels > 1 and (loudest := _loudest_if_they_cancel(frame)) is not None:
+            self.cancelled += frame.samples * RATE // rate
+            frame = loudest
+        kind = (frame.format.name, frame.layout.name, rate)
         before = [] if kind == self._kind else self.rest()
         if self._resampler is None:
             self._resampler, self._kind = av.AudioResampler(format="s16", layout="mono", rate=RATE), kind
-        frame.pts, frame.time_base = None, Fraction(1, frame.sample_rate)
+        frame.pts, frame.time_base = None, Fraction(1, rate)
         return before + self._resampler.resample(frame)
 
     def rest(self) -> list[av.AudioFrame]:
@@ -44,3 +54,22 @@ class Mono:
         if not Mono._dropped:
             gc.collect()
         return last
+
+
+def _loudest_if_they_cancel(frame: Any) -> Any:
+    """The frame with its loudest channel in all of them, where their mix is next to nothing beside it; else None.
+
+    One inverted cable of a microphone is enough: what is said stands in both channels, and not in their sum.
+    """
+    array = frame.to_ndarray()
+    channels = array if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels).T
+    seen = channels[:, ::SEEN].astype(np.float32) - (128 if channels.dtype == np.uint8 else 0)
+    powers = np.square(seen).mean(axis=1)
+    loudest = int(powers.argmax())
+    if not np.square(seen.mean(axis=0)).mean() < FAINT * powers[loudest]:
+        return None
+    same = np.repeat(channels[loudest : loudest + 1], len(channels), axis=0)
+    same = same if frame.format.is_planar else same.T.reshape(1, -1)
+    made = av.AudioFrame.from_ndarray(np.ascontiguousarray(same), format=frame.format.name, layout=frame.layout.name)
+    made.sample_rate = frame.sample_rate
+    return made

@@ -4,8 +4,6 @@ RATES = (1_000, 768_000)
 """Samples a second that any recording has; what a header says beyond is a mistake or a trick."""
 THINNEST = 50
 """Bytes that a second takes at least, silence too: a header that says more seconds than these is not believed."""
-PLAIN_WAV = (1, 3, 0xFFFE)
-"""Kinds of WAV whose samples stand there as they are: their size says how many bytes a second has, whatever is told."""
 
 
 def is_a_rate(rate: int) -> bool:

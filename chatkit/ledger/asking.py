@@ -12,7 +12,7 @@ import httpx2
 from chatkit.api import request as wire
 from chatkit.api.request import Kind
 from chatkit.api.speech_models import LARGEST_FILE
-from chatkit.ledger import audio_length
+from chatkit.audio import length as audio_length
 from chatkit.ledger.free import has_local_key
 
 LOWEST_RATE = 6_000

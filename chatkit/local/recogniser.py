@@ -17,7 +17,8 @@ import wave
 from collections.abc import Iterator
 from typing import IO, Any
 
-from chatkit.local import limits, quiet
+from chatkit.audio import sandbox
+from chatkit.local import quiet
 from chatkit.local.api_error import ApiError, speech_fault
 
 os.environ.update(quiet.VARIABLES)
@@ -37,6 +38,10 @@ WINDOW = 240
 with its last words as a prompt, hearing took 4 to 7 % longer, and now and then the model said them again and again."""
 LOOK_BACK = 10
 """Seconds at a window's end in which its quietest moment is sought, to cut there; with 30, hearing took 6 % longer."""
+MEMORY = 768 * 2**20
+"""Bytes that jobs may take beside what the loaded model has."""
+CPU_SECONDS, CPU_PER_SECOND = 120, 20
+"""Seconds of processor time for a job, and for each second of its audio: a small model takes 0.2 of them."""
 
 Line = dict[str, Any]
 
@@ -49,7 +54,7 @@ def main(folder: str, threads: int) -> None:
     threading.Thread(target=_read, args=(os.fdopen(os.dup(0), "rb"), jobs), daemon=True).start()
     model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=threads)
     _warm_up()
-    limits.lock()
+    sandbox.lock(MEMORY)
     _write(out, {"ready": folder})
     while True:
         job, data = jobs.get()
@@ -65,9 +70,9 @@ def main(folder: str, threads: int) -> None:
 
 def recognise(model: WhisperModel, job: Line, sound: Sound) -> Iterator[Line]:
     """What is said in `sound`, line by line: its length, how far it was heard, each segment, and the end."""
-    with limits.sealed():
+    with sandbox.sealed():
         length = sound.length()
-    limits.allow(length)
+    sandbox.allow(CPU_SECONDS + CPU_PER_SECOND * length)
     yield {"length": length}
     language, transcriber, heard = job["language"], Transcriber(model, job), 0
     if language and language not in model.supported_languages:
@@ -77,7 +82,7 @@ def recognise(model: WhisperModel, job: Line, sound: Sound) -> Iterator[Line]:
         )  # fmt: skip
     cuts = windows(sound.pieces())
     while True:
-        with limits.sealed():
+        with sandbox.sealed():
             audio = next(cuts, None)
         if audio is None:
             break

@@ -112,6 +112,7 @@ def start(
     rate: int | None = None,
     name: str | None = None,
     limits: Limits | None = None,
+    track: int | None = None,
     **parameters: Any,
 ) -> Job:
     """Start to "transcribe" or "translate", and give back a handle at once.
@@ -127,4 +128,6 @@ def start(
     name = typed.name_or_none(name, "name")
     ask.check()
     source.check(audio, rate)
-    return Job(Work(audio, ask, client, rate, name, limits or Limits()))
+    if track is not None and (type(track) is not int or track < 1):
+        raise InputError(f"track is {track!r}.", "It is the number of a sound track in the file, from 1.")
+    return Job(Work(audio, ask, client, rate, name, limits or Limits(), track))

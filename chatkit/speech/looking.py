@@ -11,9 +11,10 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Any
 
+from chatkit.audio.child import PREVIEW as PREVIEW
+from chatkit.audio.child import SECONDS
+from chatkit.audio.sniff import Kind
 from chatkit.exceptions import ChatkitError, InputError
-from chatkit.speech.child import PREVIEW as PREVIEW
-from chatkit.speech.child import SECONDS
 from chatkit.speech.source import Source, no_audio
 from chatkit.speech.timed import clock
 
@@ -26,10 +27,15 @@ OUT_OF_TIME = 24
 _LINE = 1 << 23
 """Bytes of a line: the silences of two days fit."""
 
+NOTES = {
+    "longer": "the file goes on behind the length that its header names: all of it was heard",
+    "cancelled": "the channels of this file cancel each other in a mix: the loudest was heard by itself",
+}
+"""What is said of a file that is not what a reader of it may take it for, by why it is converted."""
 _PYTHON_FAILED = (1, 2)
 """Exit codes of an interpreter that did not get to the file: an exception that nobody caught, a wrong command."""
 
-COMMAND = (sys.executable, "-m", "chatkit.speech.child")
+COMMAND = (sys.executable, "-m", "chatkit.audio.child")
 
 
 async def look(source: Source, **plan: Any) -> AsyncGenerator[dict[str, Any]]:
@@ -82,6 +88,21 @@ def _read(line: bytes) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise _our_fault(f"it said {line[:80]!r}")
     return said
+
+
+def notes_of(said: dict[str, Any], kind: Kind) -> list[str]:
+    """What a person is to know of a file that was looked through: `said` is the child's word with its seconds."""
+    notes = []
+    if said["damaged_at"] is not None:
+        notes.append(f"the file is damaged after {clock(said['damaged_at'])}: what is there was heard")
+    if said["tracks"] > 1:
+        heard = "all are silent" if said["silent"] else f"number {said['track']} was heard; track= chooses another"
+        notes.append(f"the file has {said['tracks']} sound tracks: {heard}")
+    notes += [NOTES[why] for why in said["convert"] if why in NOTES]
+    if not said["silent"] and (kind.ending is None or "codec" in said["convert"]):
+        what = kind.what if kind.ending is None else f"{said['codec']} in {kind.what}"
+        notes.append(f"the API takes no {what}: it was sent as FLAC")
+    return notes
 
 
 def _too_long(seconds: float | None) -> InputError:

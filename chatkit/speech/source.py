@@ -14,13 +14,28 @@ from pathlib import Path
 from typing import Any
 
 from chatkit.audio.rates import is_a_rate
+from chatkit.audio.sniff import Kind, kind_of
 from chatkit.exceptions import InputError
 from chatkit.private_folder import PrivateFolder
-from chatkit.speech.sniffing import HEAD, Kind, sniff
 
 MOST = 4 * 1024**3
 """Bytes of audio that are taken in."""
 _PIECE = 1024 * 1024
+_SAID = 1024
+"""Bytes by which a file that is no audio is told."""
+BEYOND = 2.0
+"""The loudest float that is taken, twice what is full: a little beyond 1 is common, far beyond is another scale."""
+CONVERT = "Convert it with another program (ffmpeg -i a.ts a.flac), or record it again."
+WAYS = {
+    "it is empty": "Record it again, or give another file.",
+    "it is text": "Give a file with sound in it.",
+    "it is a picture": "Give a file with sound in it.",
+    "it is a zip": "Unpack it, and give the file with the sound.",
+    "it has no sound": "Record it again, or give the file that has the sound.",
+    "sound track": "Give the number of one that it has, from 1.",
+    "the recording was not closed": "Record it again, or restore it with a tool for such files (untrunc).",
+}
+"""What to do, by how the reason begins; of all else another program may know more."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +100,11 @@ def _source(path: Path, name: str, folder: Path) -> Source:
         raise no_audio("it is empty")
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD)
+            kind = kind_of(file)
+            file.seek(0)
+            head = file.read(_SAID)
     except OSError as error:
         raise InputError(f"The file {str(path)[:200]!r} cannot be read: {error.strerror}.") from None
-    kind = sniff(head)
     if kind is None:
         raise no_audio(_what(head))
     return Source(path, name, size, kind, folder)
@@ -96,7 +112,8 @@ def _source(path: Path, name: str, folder: Path) -> Source:
 
 def no_audio(why: str) -> InputError:
     """The one error for a file in which there is nothing to hear."""
-    return InputError(f"There is no audio in this file: {why}.", "Play it in another program, or record it again.")
+    way = next((way for begin, way in WAYS.items() if why.startswith(begin)), CONVERT)
+    return InputError(f"There is no audio in this file: {why}.", way)
 
 
 def _what(head: bytes) -> str:
@@ -124,7 +141,7 @@ def _write(audio: Any, rate: int | None, path: Path) -> None:
 
 def _copy(audio: Any, file: Any) -> None:
     taken = 0
-    while piece := audio.read(_PIECE):
+    for piece in _pieces(audio):
         if not isinstance(piece, bytes | bytearray | memoryview):
             raise InputError("The file gives text, not bytes.", "Open it in binary mode: open(path, 'rb').")
         taken += len(piece)
@@ -133,10 +150,38 @@ def _copy(audio: Any, file: Any) -> None:
         file.write(piece)
 
 
+def _pieces(audio: Any) -> Iterator[Any]:
+    """What a file object gives from where it is; all of it, if it is at its end: so it is left by what wrote it."""
+    try:
+        first = audio.read(_PIECE) or _from_the_start(audio)
+        while first:
+            yield first
+            first = audio.read(_PIECE)
+    except (OSError, ValueError) as error:  # closed, or opened to be written only
+        raise InputError(f"The file cannot be read: {error}.", "Open it in binary mode: open(path, 'rb').") from None
+
+
+def _from_the_start(audio: Any) -> Any:
+    try:
+        audio.seek(0)
+    except (AttributeError, OSError, ValueError):  # a stream that cannot go back holds no more
+        return b""
+    return audio.read(_PIECE)
+
+
+def _rate_of(rate: Any) -> int | None:
+    """The rate as a whole number, whatever kind of number it is; None for what is none."""
+    try:
+        return int(rate) if not isinstance(rate, bool | str) and int(rate) == rate and is_a_rate(int(rate)) else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
 def _check_array(audio: Any, rate: int | None) -> int:
     if rate is None:
         raise InputError("An array needs its rate.", "Give it too, such as rate=16000 (samples a second).")
-    if not isinstance(rate, int) or not is_a_rate(rate):
+    whole = _rate_of(rate)
+    if whole is None:
         raise InputError(f"rate is {rate!r}; it must be a whole number of samples a second.", "16000 is common.")
     shape, kind = getattr(audio, "shape", ()), getattr(getattr(audio, "dtype", None), "kind", "")
     if len(shape) not in (1, 2) or kind not in "fiu" or not kind or min(shape, default=0) == 0:
@@ -144,7 +189,7 @@ def _check_array(audio: Any, rate: int | None) -> int:
             f"The array has the shape {shape} and the type {getattr(audio, 'dtype', '?')}.",
             "Give samples of one channel, or of several as (samples, channels); floats from -1 to 1, or integers.",
         )
-    return rate
+    return whole
 
 
 def _write_wav(audio: Any, rate: int, file: Any) -> None:
@@ -161,19 +206,34 @@ def _write_wav(audio: Any, rate: int, file: Any) -> None:
     head = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", sizes[0], b"WAVE", b"fmt ", 16, 1, channels, rate,
                        rate * channels * 2, channels * 2, 16, b"data", sizes[1])  # fmt: skip
     file.write(head)
-    step = max(1, _PIECE // channels)
+    step, peak = max(1, _PIECE // channels), _peak(samples)
     for start in range(0, samples.shape[0], step):
-        file.write(_as_int16(samples[start : start + step]).tobytes())
+        file.write(_as_int16(samples[start : start + step], peak).tobytes())
 
 
-def _as_int16(samples: Any) -> Any:
+def _peak(samples: Any) -> float:
+    """The loudest sample; InputError for floats that are none, or of another scale than from -1 to 1."""
+    import numpy as np
+
+    peak = float(max(samples.max(), -float(samples.min())))
+    if samples.dtype.kind == "f" and not np.isfinite(peak):
+        raise InputError("The array has samples that are no numbers (NaN or infinite).", "Take them out first.")
+    if samples.dtype.kind == "f" and peak > BEYOND:
+        raise InputError(
+            f"The array's floats go up to {peak:,.6g}; samples as floats are from -1 to 1.",
+            "Divide them by what is full: audio / 32768 for samples of 16 bits.",
+        )
+    return peak
+
+
+def _as_int16(samples: Any, peak: float) -> Any:
     import numpy as np
 
     kind = samples.dtype.kind
     if kind == "f":
-        if not np.isfinite(samples).all():
-            raise InputError("The array has samples that are no numbers (NaN or infinite).", "Take them out first.")
-        return np.rint(np.clip(samples, -1.0, 1.0) * 32767).astype("<i2")
+        return np.rint(samples.astype(np.float64) / max(peak, 1.0) * 32767).astype("<i2")
     bits = 8 * samples.dtype.itemsize
+    if kind == "i" and bits > 16:  # integers that were made wide keep the scale that they came with
+        bits = next(narrow for narrow in (16, 24, 32, 64) if peak <= 1 << (narrow - 1) and (narrow != 24 or bits == 64))
     centred = samples.astype(np.int64) - (1 << (bits - 1) if kind == "u" else 0)
     return (centred >> (bits - 16) if bits >= 16 else centred << (16 - bits)).astype("<i2")

@@ -30,6 +30,7 @@ def transcribe(
     words: bool = False,
     rate: int | None = None,
     name: str | None = None,
+    track: int | None = None,
     progress: bool | Callable[[Progress], object] = True,
     **parameters: Any,
 ) -> Transcript:
@@ -42,15 +43,16 @@ def transcribe(
 
     `language` is a code such as "en" (None: the model finds it out), `prompt` guides the style and the
     spelling, `words=True` asks for the times of words. Other parameters (`keywords`, `languages`, …) go
-    to the API as they are, if the model takes them. `client` says where to send; without it the rule of
-    `connect()` decides: with no key the local Whisper answers. `progress` is True for a bar, False for
-    none, or is called with each `Progress`.
+    to the API as they are, if the model takes them. Of a file with several sound tracks the first in which
+    something is heard is sent, and a note says so; `track` names another, counted from 1. `client` says
+    where to send; without it the rule of `connect()` decides: with no key the local Whisper answers.
+    `progress` is True for a bar, False for none, or is called with each `Progress`.
 
     Raises InputError for what holds no audio and for what the model cannot do, before anything is sent;
     EndpointError where nothing came back. An interrupt cancels.
     """
     parameters = veiled_all(parameters)
-    given = {"language": language, "prompt": prompt, "temperature": temperature, **parameters}
+    given = {"language": language, "prompt": prompt, "temperature": temperature, "track": track, **parameters}
     return _do("transcribe", audio, progress, model=model, client=client, words=words, rate=rate, name=name, **given)
 
 
@@ -64,6 +66,7 @@ def translate(
     words: bool = False,
     rate: int | None = None,
     name: str | None = None,
+    track: int | None = None,
     progress: bool | Callable[[Progress], object] = True,
     **parameters: Any,
 ) -> Transcript:
@@ -72,7 +75,7 @@ def translate(
     Of the hosted models only whisper-1 translates, until 2027-02-26; the local Whisper goes on to.
     """
     parameters = veiled_all(parameters)
-    given = {"prompt": prompt, "temperature": temperature, **parameters}
+    given = {"prompt": prompt, "temperature": temperature, "track": track, **parameters}
     return _do("translate", audio, progress, model=model, client=client, words=words, rate=rate, name=name, **given)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from chatkit.api.speech_models import SpeechModel
+from chatkit.audio.sniff import FLAC, clean_name
 from chatkit.endpoint import connect, finding
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.reply import Answer, Delta, Progress, Reply, Wait
@@ -20,12 +21,11 @@ from chatkit.exceptions import ChatkitError
 from chatkit.ledger.record import Outcome
 from chatkit.speech import edges, source
 from chatkit.speech.asking import Ask
-from chatkit.speech.looking import PREVIEW, look
+from chatkit.speech.looking import PREVIEW, look, notes_of
 from chatkit.speech.piece import Piece
-from chatkit.speech.sniffing import FLAC, clean_name
 from chatkit.speech.source import Source
 from chatkit.speech.stitching import stitched
-from chatkit.speech.timed import Audio, clock
+from chatkit.speech.timed import Audio
 from chatkit.speech.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -69,9 +69,17 @@ class Work:
         rate: int | None,
         name: str | None,
         limits: Limits,
+        track: int | None = None,
     ) -> None:
         self.transcript: Transcript | None = None
-        self._audio, self._ask, self._rate, self._name, self._limits = audio, ask, rate, name, limits
+        self._audio, self._ask, self._rate, self._name, self._limits, self._track = (
+            audio,
+            ask,
+            rate,
+            name,
+            limits,
+            track,
+        )
         self._endpoint: Endpoint | None = connect.endpoint_of(client) if client is not None else None
         self._model = self._ask.model_at(self._endpoint) if self._endpoint else None
         self._pieces: list[Piece] = []
@@ -150,7 +158,9 @@ class Work:
             "piece": limits.piece,
             "convert": too_big or given.kind.ending is None,
             "search": limits.search,
-            "preview": 0.0 if _playable(given) else PLAYED,
+            "preview": PLAYED,
+            "playable": _playable(given),
+            "track": self._track,
         }
 
     def _take(self, said: dict[str, Any], given: Source) -> None:
@@ -159,9 +169,8 @@ class Work:
             self._read = said["read"]
         elif "seconds" in said:
             self._duration = said["seconds"]
-            if said["damaged_at"] is not None:
-                self._notes.append(f"the file is damaged after {clock(said['damaged_at'])}: what is there was heard")
-            if _playable(given):
+            self._notes += notes_of(said, given.kind)
+            if _playable(given) and not said["convert"]:
                 self._sound = Audio(given.path.read_bytes(), given.kind.mime.replace("video/", "audio/"))
         elif "quiet" in said:
             self._quiet = [(start, end) for start, end in said["quiet"]]
@@ -170,8 +179,6 @@ class Work:
             self._pieces = [Piece(*four) for four in times]
             if not said["parts"] and given.kind.ending:
                 self._give(0, given.path, clean_name(given.name, given.kind.ending), given.kind.mime, False)
-            elif given.kind.ending is None:
-                self._notes.append(f"the API takes no {given.kind.what}: it was sent as FLAC")
         elif "preview" in said:
             self._sound = Audio((given.folder / PREVIEW).read_bytes(), "audio/mpeg")
         elif "part" in said:

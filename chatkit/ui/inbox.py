@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from chatkit import private_folder
+from chatkit.audio.sniff import kind_of
 from chatkit.exceptions import InputError
 from chatkit.private_folder import PrivateFolder
-from chatkit.speech.sniffing import HEAD, sniff
 from chatkit.ui.audio_captions import size_caption
 
 SLICE = 2**20
@@ -26,7 +26,7 @@ SLICE = 2**20
 MOST = 1_000_000_000
 """Bytes of one file at most."""
 NAME_KEPT = 120
-ENDINGS = ("flac", "mp3", "mp4", "mpeg", "mpga", "m4a", "ogg", "oga", "opus", "wav", "webm", "aac", "mov", "mkv")
+ENDINGS = frozenset("flac mp3 mp4 mpeg mpga m4a ogg oga opus wav webm aac mov mkv ts m2ts".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ class AudioFile:
     @property
     def mime(self) -> str:
         """Its type, by what it holds."""
-        kind = sniff(self.piece(0, HEAD))
+        with self.path.open("rb") as file:
+            kind = kind_of(file)
         return kind.mime if kind else "application/octet-stream"
 
     # the last, for below it the word means this
@@ -202,7 +203,7 @@ def _is_seen(character: str) -> bool:
 def _ending(incoming: Incoming) -> str:
     """By what the file holds; where that has none that the API takes, by its name, if that is one of audio."""
     with incoming.path.open("rb") as file:
-        kind = sniff(file.read(HEAD))
+        kind = kind_of(file)
     named = incoming.name.rpartition(".")[2].lower()
     return (kind.ending if kind else None) or (named if named in ENDINGS else "audio")
 

@@ -1,7 +1,7 @@
 // @ts-check
 // What an audio uploader looks like: its parts.
 
-const ACCEPT = "audio/*,video/mp4,video/webm,.flac,.mp3,.mp4,.mpeg,.mpga,.m4a,.ogg,.oga,.opus,.wav,.webm";
+const ACCEPT = "audio/*,video/mp4,video/webm,video/quicktime,video/x-matroska,.flac,.mp3,.mp4,.mpeg,.mpga,.m4a,.ogg,.oga,.opus,.wav,.webm,.mov,.mkv,.ts,.m2ts";
 
 /** @param {string} label @param {string} more */
 function progressBar(label, more = "") {

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sounds import RATE, samples, silence, tone
 
-from chatkit.speech.cutting import STEP, Loudness, Part, parts, silences
+from chatkit.audio.loudness import STEP, Loudness, silences
+from chatkit.audio.split import Part, parts
 
 
 def decibels(*sounds):
