@@ -136,7 +136,7 @@ class Notebook:
         self.path = lab.folder / f"{self.name}.ipynb"
 
     def open(self, *cells: str) -> None:
-        """Write the notebook with these code cells, open it, wait for its kernel."""
+        """Write the notebook with these code cells, open it (in the JupyterLab that is open, if one is), wait for its kernel."""
         kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
         made = [
             {
@@ -154,16 +154,17 @@ class Notebook:
         kernel = {"id": self.lab.kernels.take()}
         # JupyterLab goes on with the session that a notebook has
         self.lab.call("POST", "sessions", path=self.path.name, name=self.path.name, type="notebook", kernel=kernel)
-        self.show()
+        if self.page.evaluate("Boolean(window.jupyterapp)"):
+            self.page.evaluate(OPEN, self.path.name)
+            self.wait_for_kernel()
+        else:
+            self.show()
 
     def show(self, page: Any = None, workspace: str = "") -> None:
-        """Open the notebook in a page (this one, or another); where JupyterLab is open in it already, there."""
+        """Load JupyterLab with the notebook into a page (this one, or another)."""
         page = page or self.page
-        if page.evaluate("Boolean(window.jupyterapp)"):
-            page.evaluate(OPEN, self.path.name)
-        else:
-            place = f"lab/workspaces/{self.name}{workspace}/tree/{self.path.name}"
-            page.goto(f"{self.lab.url}/{place}?token={self.lab.token}")
+        place = f"lab/workspaces/{self.name}{workspace}/tree/{self.path.name}"
+        page.goto(f"{self.lab.url}/{place}?token={self.lab.token}")
         self.wait_for_kernel(page)
 
     def wait_for_kernel(self, page: Any = None) -> None:
