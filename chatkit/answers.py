@@ -1,4 +1,4 @@
-"""Floor 2: what came back, as messages of a conversation.
+"""What came back, as messages of a conversation.
 
 In: a `Reply`. Out: a message for each of its answers that is worth keeping, with how that answer ended; and all of
 them as a notebook shows them.

@@ -1,4 +1,4 @@
-"""Floor 0: the branches of a conversation for any thread: a reader gets a snapshot, one lock orders the changes.
+"""The branches of a conversation for any thread: a reader gets a snapshot, one lock orders the changes.
 
 In: lines of messages, and what shall become of them. Out: `Branch`es; a word to the listeners after each change.
 """

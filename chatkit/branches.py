@@ -1,4 +1,4 @@
-"""Floor 0: branches of a conversation: lines of messages that begin alike and part somewhere.
+"""Branches of a conversation: lines of messages that begin alike and part somewhere.
 
 In: lines by name. Out: which of them goes on, where it has alternatives (`forks`), and readable names. Nothing here
 is guarded against other threads: conversation.py orders the changes.

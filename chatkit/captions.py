@@ -1,4 +1,4 @@
-"""Floor 2: what usage, outcomes and waits are called in words.
+"""What usage, outcomes and waits are called in words.
 
 In: values of the ledger and endpoint doors. Out: short sentences that a panel, a repr or an export shows as they are.
 """

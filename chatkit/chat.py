@@ -1,4 +1,4 @@
-"""Floor 2: `Chat`, a conversation that a model answers.
+"""`Chat`, a conversation that a model answers.
 
 In: a person's text, or a file. Out: a conversation that has grown, what is to be known of each answer, files. How a
 turn is taken stands in chat_turns.py, what it is asked with in chat_settings.py.

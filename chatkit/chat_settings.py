@@ -1,4 +1,4 @@
-"""Floor 2: what a chat asks with, for as long as it lives: model, parameters, API, rule, endpoint.
+"""What a chat asks with, for as long as it lives: model, parameters, API, rule, endpoint.
 
 In: what a person sets, and what a conversation's file does. Out: `Settings` for a turn, which never change; what the
 endpoint would refuse of them; what a file sets beside, set aside until somebody takes it.

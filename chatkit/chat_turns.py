@@ -1,4 +1,4 @@
-"""Floor 2: how a chat takes a turn: asked, followed, and what came back kept in the conversation.
+"""How a chat takes a turn: asked, followed, and what came back kept in the conversation.
 
 In: a question, or the place of a message that is answered anew. Out: a `Run` to follow, and a conversation that has
 grown. A turn in which nothing came back leaves the conversation as it was.

@@ -1,4 +1,4 @@
-"""Floor 2: what of a conversation is sent: the messages that are switched on, and of those what fits by rule.
+"""What of a conversation is sent: the messages that are switched on, and of those what fits by rule.
 
 In: messages, a window, a rule (`trim`). Out: a `Selection` that says what was left out and why. Whole turns are left
 out, the oldest first; no message is ever cut, and nothing is left out unsaid.

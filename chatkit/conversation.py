@@ -1,4 +1,4 @@
-"""Floor 0: the conversation: immutable messages that can be edited in every way, on branches (branched.py).
+"""The conversation: immutable messages that can be edited in every way, on branches (branched.py).
 
 In: what a person, a model or a file says. Out: the API's list of messages (`to_api`), JSON, a diff. Any thread may
 read and change it.

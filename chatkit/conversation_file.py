@@ -1,4 +1,4 @@
-"""Floor 0: a conversation as a file: JSON with each message once, and branches that name them by number.
+"""A conversation as a file: JSON with each message once, and branches that name them by number.
 
 In: lines of messages, or text that anybody may have written. Out: that text, or lines that have been checked; what
 is wrong with a file is an InputError that names the field. Nothing of a file is ever executed.

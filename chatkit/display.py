@@ -1,4 +1,4 @@
-"""Floor 0: HTML as a notebook displays it: a dollar is a dollar there, and a backslash a backslash.
+"""HTML as a notebook displays it: a dollar is a dollar there, and a backslash a backslash.
 
 In: HTML in which all that others wrote is escaped already. Out: the same in an element in which a front end looks for
 no mathematics; all HTML that chatkit displays goes through here. Values of the lower floors are shown by words of a

@@ -1,4 +1,4 @@
-"""Floor 0: what can go wrong, in words. Each error says the cause and the way out, never a key.
+"""What can go wrong, in words. Each error says the cause and the way out, never a key.
 
 In: words, which may quote anybody. Out: errors whose text can be written out anywhere.
 """

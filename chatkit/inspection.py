@@ -1,4 +1,4 @@
-"""Floor 2: what was sent and what came back, one turn laid open.
+"""What was sent and what came back, one turn laid open.
 
 In: a `Reply`. Out: an `Inspection`: the request as code, the answer's chunks, times, usage, cost, in values, in
 text and as HTML. All of it is worked out when it is looked at; keys are taken out.

@@ -1,4 +1,4 @@
-"""Floor 0: a line of messages as a value: find a message in it, move one, check what is put in.
+"""A line of messages as a value: find a message in it, move one, check what is put in.
 
 In: messages, or the API's form of them. Out: tuples in which each message has an id of its own.
 """

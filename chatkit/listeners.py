@@ -1,4 +1,4 @@
-"""Floor 0: those who want to be told, and the telling, which no fault of theirs stops.
+"""Those who want to be told, and the telling, which no fault of theirs stops.
 
 In: callables. Out: calls of them, in order, and the way to stop each.
 """

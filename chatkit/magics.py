@@ -1,4 +1,4 @@
-"""Floor 4: `%load_ext chatkit`. `%usage` asks what was used, `%%chat` sends a cell's text to a model.
+"""`%load_ext chatkit`. `%usage` asks what was used, `%%chat` sends a cell's text to a model.
 
 In: a line and a cell. Out: reports, figures, a meter; an answer. The verbs behind them are public: what a magic
 does, a line of Python does too.

@@ -1,4 +1,4 @@
-"""Floor 0: one message of a conversation, immutable, checked and repaired when it is made.
+"""One message of a conversation, immutable, checked and repaired when it is made.
 
 In: what a person, a model or a file says. Out: the API's form of it (`Message.to_api`).
 """

@@ -1,4 +1,4 @@
-"""Floor 2: what a conversation's file asks for beyond its words: what costs more or reaches out is set aside first.
+"""What a conversation's file asks for beyond its words: what costs more or reaches out is set aside first.
 
 In: settings from a file that anybody may have written. Out: those that only shape an answer, and the rest by name,
 each with what it would do; a person takes it (`Chat.accept`) or not.

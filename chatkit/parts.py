@@ -1,4 +1,4 @@
-"""Floor 0: one walk over a message: what it holds, part by part, for all who show it.
+"""One walk over a message: what it holds, part by part, for all who show it.
 
 In: a `Message`. Out: its `Heading` and its `Part`s in order: reasoning, text, refusal, tool calls, what is attached.
 No part is left out: one that nobody here knows is named by its type.

@@ -1,4 +1,4 @@
-"""Floor 1: folders of this user's alone, for what lies on the disk for a while: audio on its way, an engine's socket.
+"""Folders of this user's alone, for what lies on the disk for a while: audio on its way, an engine's socket.
 
 In: what a folder is for. Out: a `PrivateFolder`, whose name nobody can guess and into which nobody else can look or
 write; it goes with its owner, and what a killed process left is swept away by the next. Nothing that another user of

@@ -1,4 +1,4 @@
-"""Floor 3: what is in the chat history: list it, search it, open a conversation again, delete it for good.
+"""What is in the chat history: list it, search it, open a conversation again, delete it for good.
 
 In: the archive's entries. Out: a `History` of `Kept` conversations, and `Chat`s that go on.
 """

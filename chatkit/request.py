@@ -1,4 +1,4 @@
-"""Floor 2: one turn's request, from what a chat is at the moment to the body that is sent.
+"""One turn's request, from what a chat is at the moment to the body that is sent.
 
 In: the messages a turn goes on from, a question, a model, parameters, an endpoint. Out: a body for the API, or its
 `Preview`. Values and checks only; chat.py sends it.

@@ -1,4 +1,4 @@
-"""Floor 2: what a chat asks with beside its messages: model, parameters, API, and the rule that trims.
+"""What a chat asks with beside its messages: model, parameters, API, and the rule that trims.
 
 In: what a person has set, or what a file says. Out: checks against an endpoint, in sentences; the form for a file.
 """

@@ -1,4 +1,4 @@
-"""Floor 0: the signs of plain text (≈ · … –), for outputs that have none of them.
+"""The signs of plain text (≈ · … –), for outputs that have none of them.
 
 In: what an object says of itself. Out: the same text as the standard output can take it. Notebooks and terminals are
 UTF-8 and get it as it is; a pipe of Windows (cp1252, cp932) or an ASCII one would raise in `print`.

@@ -1,4 +1,4 @@
-"""Floor 0: an SQLite file of the user's: made for its owner alone, opened, migrated, set aside where it is none.
+"""An SQLite file of the user's: made for its owner alone, opened, migrated, set aside where it is none.
 
 In: a path, the steps that make its tables. Out: open connections; no other place imports `sqlite3`. The usage store,
 the spool and the chat history are such files. A file is never deleted: one that is damaged is kept under another name.

@@ -1,4 +1,4 @@
-"""Floor 0: what a person types as a name or names a file by: mended or refused once, where it comes in.
+"""What a person types as a name or names a file by: mended or refused once, where it comes in.
 
 In: an argument. Out: text that can be stored, sent and shown, a path that the system takes; else an InputError.
 """

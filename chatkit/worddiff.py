@@ -1,4 +1,4 @@
-"""Floor 0: two conversations or texts side by side, with the words that differ.
+"""Two conversations or texts side by side, with the words that differ.
 
 In: lines of messages. Out: a `Diff` of rows, for a panel, a terminal or a page. The comparing is difflib's, by words;
 its cost is bounded: where two texts are too long and too different for it, what differs is shown as one piece.

@@ -176,6 +176,23 @@ def test_each_library_is_imported_by_its_own_door_only():
             )
 
 
+def public_types(path: Path) -> set[str]:
+    """Classes, and aliases that are written as classes are."""
+    found = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
+        found |= {node.name} if isinstance(node, ast.ClassDef) else {t.id for t in targets if isinstance(t, ast.Name)}
+    return {name for name in found if re.match(r"[A-Z][a-z]", name)}
+
+
+def test_each_public_type_has_one_home():
+    homes: dict[str, list[str]] = {}
+    for name, path in modules().items():
+        for public in public_types(path):
+            homes.setdefault(public, []).append(name)
+    assert {public: names for public, names in homes.items() if len(names) > 1} == {}
+
+
 def test_no_import_goes_round_in_a_circle():
     known = {
         f"chatkit.{name.removesuffix('.__init__')}": path for name, path in modules().items() if name != "__init__"

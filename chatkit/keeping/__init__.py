@@ -1,1 +1,1 @@
-"""Floor 2: what was said is kept, on this machine, until it is deleted for good; nothing of it is in the usage store."""
+"""What was said is kept, on this machine, until it is deleted for good; nothing of it is in the usage store."""

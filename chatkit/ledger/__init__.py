@@ -1,1 +1,1 @@
-"""Floor 1, a door: what every call used and what it cost."""
+"""What every call used and what it cost."""

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from chatkit.api.speech_models import Task
 from chatkit.local import chat, completions, form, responses, transcriptions
 from chatkit.local.api_error import ApiError
 from chatkit.local.ask import Ask
@@ -130,7 +131,7 @@ def _answering(endpoint: ModuleType, language: Language, line: Line) -> Callable
     return answer
 
 
-def _hearing(speech: Speech, line: Line, task: transcriptions.Task) -> Callable[[Request], Any]:
+def _hearing(speech: Speech, line: Line, task: Task) -> Callable[[Request], Any]:
     async def hear(request: Request) -> Response:
         with line.place(1):
             upload = await form.read(request)

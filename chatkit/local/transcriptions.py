@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from starlette.responses import Response
 
+from chatkit.api.speech_models import Task
 from chatkit.audio import subtitles
 from chatkit.audio.languages import CODES, NAMES, code_of
 from chatkit.audio.subtitles import Cue
@@ -14,7 +15,6 @@ from chatkit.local.api_error import ApiError
 from chatkit.local.checks import Fields, shown
 from chatkit.local.form import Form
 
-Task = Literal["transcribe", "translate"]
 Segment = dict[str, Any]
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")

@@ -1,1 +1,1 @@
-"""Floor 3: plots. Lines of the ledger in, matplotlib figures out; never pyplot."""
+"""Plots. Lines of the ledger in, matplotlib figures out; never pyplot."""

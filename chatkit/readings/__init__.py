@@ -1,1 +1,1 @@
-"""Floor 3: readings. Rows of the store in, answers to a person's questions out."""
+"""Readings. Rows of the store in, answers to a person's questions out."""

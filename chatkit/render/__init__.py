@@ -1,1 +1,1 @@
-"""Floor 1, a door: markdown becomes HTML that is safe to show; used by panel, repr and export."""
+"""Markdown becomes HTML that is safe to show; used by panel, repr and export."""

@@ -1,1 +1,1 @@
-"""Floor 4: faces. One stem, three files each: `.py`, `.js`, `.css`."""
+"""Faces. One stem, three files each: `.py`, `.js`, `.css`."""

@@ -15,8 +15,7 @@ from chatkit.exceptions import InputError
 from chatkit.recall import Kept, history
 from chatkit.ui.controls import set_control
 from chatkit.ui.stage import Stage
-
-Content = Mapping[str, Any]
+from chatkit.ui.widget import Content
 
 
 class Desk(Protocol):

@@ -26,7 +26,26 @@ SLICE = 2**20
 MOST = 1_000_000_000
 """Bytes of one file at most."""
 NAME_KEPT = 120
-ENDINGS = frozenset("flac mp3 mp4 mpeg mpga m4a ogg oga opus wav webm aac mov mkv ts m2ts".split())
+ENDINGS = frozenset(
+    [
+        "flac",
+        "mp3",
+        "mp4",
+        "mpeg",
+        "mpga",
+        "m4a",
+        "ogg",
+        "oga",
+        "opus",
+        "wav",
+        "webm",
+        "aac",
+        "mov",
+        "mkv",
+        "ts",
+        "m2ts",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)

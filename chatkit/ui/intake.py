@@ -6,7 +6,7 @@ In: the messages of `sendAudio` and `fetchPieces` (page/slices.js). Out: what a 
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chatkit.exceptions import InputError
@@ -15,12 +15,10 @@ from chatkit.ui.audio_stage import AudioStage
 from chatkit.ui.inbox import SLICE, Inbox, count
 from chatkit.ui.lines import written
 from chatkit.ui.recognition import Check
+from chatkit.ui.widget import Buffers, Content
 
 SHOWN_EVERY = 0.5
 """Seconds after which views other than the one that sends are shown again how far it is."""
-
-Content = Mapping[str, Any]
-Buffers = Sequence[memoryview]
 
 
 class Intake:

@@ -18,7 +18,8 @@ from chatkit.render import export
 from chatkit.render.markdown import code_html
 from chatkit.render.plain_text import tame
 from chatkit.ui import outlook
-from chatkit.ui.acts import Content, Desk, source
+from chatkit.ui.acts import Desk, source
+from chatkit.ui.widget import Content
 
 LISTED = 50
 
