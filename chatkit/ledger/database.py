@@ -30,7 +30,7 @@ from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, guards, stat
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.trouble import ELSEWHERE, Faults, is_full
 
-Result = TypeVar("Result")
+Returned = TypeVar("Returned")
 
 OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
@@ -98,7 +98,7 @@ class Database:
             else:
                 cursor.executemany(self._insert, values)
 
-    def ask(self, question: Callable[[sa.Connection], Result]) -> Result:
+    def ask(self, question: Callable[[sa.Connection], Returned]) -> Returned:
         """What `question` reads."""
         with self._faults, self._engine.connect() as connection:
             return question(connection)

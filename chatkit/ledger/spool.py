@@ -22,7 +22,7 @@ WAIT = 2.0
 FAULTS = (Error, OSError, StoreError)
 """What is raised where the file cannot be used."""
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 Row = tuple[Any, ...]
 _MIGRATIONS = (
     "CREATE TABLE IF NOT EXISTS spool (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, row TEXT NOT NULL,"
@@ -72,7 +72,7 @@ class Spool:
         with self._lock:
             self._let_go()
 
-    def _using(self, work: Callable[[Connection], Found]) -> Found:
+    def _using(self, work: Callable[[Connection], Result]) -> Result:
         """Do the work; where the file turns out to be damaged, on a new one."""
         with self._lock:
             try:
