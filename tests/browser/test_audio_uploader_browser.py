@@ -519,7 +519,7 @@ def test_bad_files_are_refused_in_words_and_the_next_one_works(uploader: Uploade
     uploader.error.wait_for()
     assert uploader.error.inner_text() == (
         "<img src=x onerror='window.hit=1'>.mp3: There is no audio in this file: it is text. "
-        "Play it in another program, or record it again."
+        "Give a file with sound in it."
     )
     assert uploader.page.evaluate("window.hit") is None
     uploader.notebook.screenshot("uploader-error", uploader.root)
