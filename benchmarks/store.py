@@ -29,12 +29,12 @@ from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rows import NAMES, to_row
 from chatkit.ledger.schema import CALLS, MIGRATIONS, statement
 from chatkit.ledger.store import UsageStore
-from chatkit.readings.figures import Kind
+from chatkit.readings.figures import FigureKind
 
 ROUNDS, ROWS = 7, 3000
 WRITERS, EACH = 8, 2500
 SESSIONS, DAYS = 200, 30
-KINDS: tuple[Kind, ...] = ("tokens", "cost", "models", "time", "latency", "context", "audio")
+KINDS: tuple[FigureKind, ...] = ("tokens", "cost", "models", "time", "latency", "context", "audio")
 RECORD = UsageRecord(
     id="0", at=datetime.now(UTC), session="2026-11-23 09:30:00 a1b2c3", path="/v1/chat/completions",
     host="api.openai.com", model="gpt-4o-mini", answered_model="gpt-4o-mini-2024-07-18", streamed=True,
@@ -175,7 +175,7 @@ def questions(folder: Path, count: int) -> None:
     store.close()
 
 
-def draw(report: chatkit.UsageReport, kind: Kind) -> None:
+def draw(report: chatkit.UsageReport, kind: FigureKind) -> None:
     """A figure, down to its PNG."""
     report.plot(kind).savefig(BytesIO(), dpi=72)
 

@@ -21,7 +21,7 @@ import wer
 from sounds import RATE, encode, samples, silence, text_of
 
 from chatkit.endpoint.reply import Progress
-from chatkit.endpoint.turn import Item
+from chatkit.endpoint.turn import RunItem
 from chatkit.speech import jobs
 
 CLIPS = ("english", "library")
@@ -46,7 +46,7 @@ def main(minutes: float) -> None:
     compare(said, placed, cuts(said))
 
 
-def tell(item: Item) -> None:
+def tell(item: RunItem) -> None:
     """Say how far it is."""
     if isinstance(item, Progress) and item.phase == "listening":
         print(f"  {item.parts_done} of {item.parts} parts", flush=True)

@@ -11,7 +11,7 @@ from typing import Any
 from chatkit import lines
 from chatkit.branches import FIRST, Branch, Branches, Variants
 from chatkit.exceptions import InputError
-from chatkit.lines import Line
+from chatkit.lines import Messages
 from chatkit.listeners import Listeners
 from chatkit.message import Message
 
@@ -27,7 +27,7 @@ class Branched:
         )
 
     @property
-    def messages(self) -> Line:
+    def messages(self) -> Messages:
         """The messages of the current branch, those switched off included."""
         with self._lock:
             return self._branches.line
@@ -157,7 +157,7 @@ class Branched:
 
     # --- how a change is made
 
-    def _change(self, make: Callable[[Line], Line]) -> None:
+    def _change(self, make: Callable[[Messages], Messages]) -> None:
         with self._changing():
             self._branches.line = lines.unique(make(self._branches.line))
 

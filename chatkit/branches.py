@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatkit.exceptions import InputError
-from chatkit.lines import Line
+from chatkit.lines import Messages
 from chatkit.message import Message, repair
 from chatkit.signs import fit_to_print
 
@@ -28,7 +28,7 @@ class Branch:
     """
 
     name: str
-    messages: Line
+    messages: Messages
     current: bool = False
 
     @fit_to_print
@@ -49,7 +49,7 @@ class Variants:
     ['Hi', 'Good day']
     """
 
-    messages: Line
+    messages: Messages
     shown: int
     branches: tuple[tuple[str, ...], ...]
 
@@ -60,25 +60,25 @@ class Variants:
 class Branches:
     """Several lines by name, one of which is current and goes on; the others wait."""
 
-    def __init__(self, lines: Mapping[str, Line], current: str) -> None:
-        self.lines: dict[str, Line] = dict(lines)
+    def __init__(self, lines: Mapping[str, Messages], current: str) -> None:
+        self.lines: dict[str, Messages] = dict(lines)
         self.current = current
         self._recent = [*(name for name in self.lines if name != current), current]  # by use, the current one last
         self._forks: dict[int, Variants] | None = None
 
     @property
-    def line(self) -> Line:
+    def line(self) -> Messages:
         """The messages of the current branch."""
         return self.lines[self.current]
 
     @line.setter
-    def line(self, line: Line) -> None:
+    def line(self, line: Messages) -> None:
         self.lines[self.current] = line
 
     def __iter__(self) -> Iterator[Branch]:
         return (Branch(name, line, name == self.current) for name, line in self.lines.items())
 
-    def find(self, name: str) -> Line:
+    def find(self, name: str) -> Messages:
         """The messages of a branch; raises InputError for a name that none has."""
         if not isinstance(name, str) or name not in self.lines:
             names = ", ".join(map(repr, list(self.lines)[:20]))
@@ -136,7 +136,7 @@ class Branches:
         self._recent.remove(name)
         return Branch(name, line)
 
-    def grow(self, name: str | None, line: Line, checkout: bool, after: str | None = None) -> Branch:
+    def grow(self, name: str | None, line: Messages, checkout: bool, after: str | None = None) -> Branch:
         """One more branch; without a name it is called after another one, or after the current one."""
         name = free_name(self.lines, after or self.current) if name is None else check_name(name, self.lines)
         self.lines[name] = line
@@ -144,7 +144,7 @@ class Branches:
         self.current = name if checkout else self.current
         return Branch(name, line, checkout)
 
-    def turn_to(self, name: str, line: Line) -> Branch:
+    def turn_to(self, name: str, line: Messages) -> Branch:
         """Let a branch go on with a line: in its place, unless what it has would be lost."""
         old, current = self.lines[name], name == self.current
         others = [other for other_name, other in self.lines.items() if other_name != name]
@@ -164,7 +164,7 @@ def shared(one: Sequence[Message], other: Sequence[Message]) -> int:
     return count
 
 
-def forks(lines: Mapping[str, Line], current: str) -> dict[int, Variants]:
+def forks(lines: Mapping[str, Messages], current: str) -> dict[int, Variants]:
     """The places of the current line at which other branches go on with another message.
 
     >>> from chatkit.message import Message
@@ -178,7 +178,7 @@ def forks(lines: Mapping[str, Line], current: str) -> dict[int, Variants]:
     return {place: _variants(lines, current, common, place) for place in sorted(places)}
 
 
-def _variants(lines: Mapping[str, Line], current: str, common: Mapping[str, int], place: int) -> Variants:
+def _variants(lines: Mapping[str, Messages], current: str, common: Mapping[str, int], place: int) -> Variants:
     found: list[tuple[Message, list[str]]] = []
     for name, line in lines.items():
         if common[name] < place or len(line) <= place:
@@ -194,7 +194,7 @@ def _variants(lines: Mapping[str, Line], current: str, common: Mapping[str, int]
     return Variants(messages, shown, tuple(tuple(names) for _, names in found))
 
 
-def begins(line: Line, other: Line) -> bool:
+def begins(line: Messages, other: Messages) -> bool:
     """Whether `other` holds the whole line from its start, so that nothing is lost without it."""
     return len(line) <= len(other) and shared(line, other) == len(line)
 

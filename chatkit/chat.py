@@ -18,7 +18,7 @@ from chatkit.captions import reply_caption
 from chatkit.chat_turns import ChatTurns
 from chatkit.context import Trim
 from chatkit.conversation import Conversation
-from chatkit.conversation_file import Kept
+from chatkit.conversation_file import FileContent
 from chatkit.endpoint.engine import Api
 from chatkit.endpoint.keys import veiled_all
 from chatkit.exceptions import InputError
@@ -208,7 +208,7 @@ class Chat(ChatTurns):
     @classmethod
     def from_kept(
         cls,
-        kept: Kept,
+        kept: FileContent,
         *,
         client: "openai.OpenAI | openai.AsyncOpenAI | None" = None,
         history: bool = True,

@@ -22,7 +22,7 @@ from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.ledger.record import NOTHING, Usage
-from chatkit.lines import Line
+from chatkit.lines import Messages
 from chatkit.listeners import Listeners
 from chatkit.message import Message
 from chatkit.request import Preview, Request
@@ -49,7 +49,7 @@ class ChatTurns(ChatSettings):
         self._asked: Request | None = None
         self._failed: Request | None = None
         self._selection = Selection((), MappingProxyType({}), 0)
-        self._counts = context.Counts()
+        self._counts = context.TokenCounts()
         self._listeners: Listeners[[Run]] = Listeners("A listener of a chat failed; the turn goes on.")
         self._on_reply: Listeners[[Reply]] = Listeners("A callback of on_reply failed; the chat goes on.")
         self._lock = threading.Lock()
@@ -155,7 +155,7 @@ class ChatTurns(ChatSettings):
         return MappingProxyType(self._replies)
 
     @property
-    def basis(self) -> Line:
+    def basis(self) -> Messages:
         """The messages that the last turn goes on from; while it runs, its answer takes the place of any others."""
         return self._asked.basis if self._asked else ()
 
@@ -271,7 +271,7 @@ def _awaited(run: Run, wait: bool) -> Reply | Run:
     return run.wait() if wait else run
 
 
-def _asks(line: Line) -> bool:
+def _asks(line: Messages) -> bool:
     return any(message.role == "user" and message.enabled for message in line)
 
 

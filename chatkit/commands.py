@@ -17,12 +17,12 @@ from chatkit.exceptions import InputError, SetupError
 from chatkit.local import options as local_options
 
 if TYPE_CHECKING:
-    from chatkit.ledger.class_roles import Part
+    from chatkit.ledger.class_roles import ClassRole
     from chatkit.ledger.readable import Unread
     from chatkit.ledger.scope import Scope
     from chatkit.ledger.store import UsageStore
 
-Options = argparse.Namespace
+CommandOptions = argparse.Namespace
 STORE = "a file or a URL; default: CHATKIT_DB, else the user's own store"
 
 
@@ -43,7 +43,7 @@ def _command(
     commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
     name: str,
     about: str,
-    run: Callable[[Options], int] | None = None,
+    run: Callable[[CommandOptions], int] | None = None,
 ) -> argparse.ArgumentParser:
     first = about.partition(".")[0]
     parser = commands.add_parser(
@@ -65,7 +65,7 @@ def _declare_serve(serve: argparse.ArgumentParser) -> None:
     local_options.add_serve(serve)
 
 
-def _serve(options: Options) -> int:
+def _serve(options: CommandOptions) -> int:
     _need_engines()
     from chatkit.local.__main__ import serve
 
@@ -78,7 +78,7 @@ def _declare_models(models: argparse.ArgumentParser) -> None:
     _command(below, "list", "say where calls would go, and which models there are", _list_models)
 
 
-def _fetch(options: Options) -> int:
+def _fetch(options: CommandOptions) -> int:
     _need_engines()
     from chatkit.local.__main__ import fetch
 
@@ -90,7 +90,7 @@ def _need_engines() -> None:
         raise SetupError("The engines of the local models are not installed.", launch.INSTALL)
 
 
-def _list_models(_: Options) -> int:
+def _list_models(_: CommandOptions) -> int:
     from chatkit.endpoint import connect, listing
 
     endpoint = connect.resolve(tell=_say)
@@ -120,7 +120,7 @@ def _declare_usage(usage: argparse.ArgumentParser) -> None:
         command.add_argument("--store", help=STORE)
 
 
-def _export(options: Options) -> int:
+def _export(options: CommandOptions) -> int:
     from chatkit.ledger import parcel
     from chatkit.ledger.store import UsageStore
     from chatkit.readings.clock import instant
@@ -133,7 +133,7 @@ def _export(options: Options) -> int:
     return 0
 
 
-def _merge(options: Options) -> int:
+def _merge(options: CommandOptions) -> int:
     from chatkit.ledger import parcel
     from chatkit.ledger.store import UsageStore
 
@@ -165,7 +165,7 @@ def _declare_database(database: argparse.ArgumentParser) -> None:
     )
 
 
-def _init_database(options: Options) -> int:
+def _init_database(options: CommandOptions) -> int:
     from chatkit.ledger.store import UsageStore
 
     store = UsageStore(options.store)
@@ -190,7 +190,7 @@ def _set_up_class(store: "UsageStore", students: list[str], instructors: list[st
 
     with store.transaction() as run:
         class_roles.set_up(run)
-        parts: tuple[tuple[list[str], Part], ...] = ((students, "student"), (instructors, "instructor"))
+        parts: tuple[tuple[list[str], ClassRole], ...] = ((students, "student"), (instructors, "instructor"))
         made = [class_roles.add_logins(run, names, part) for names, part in parts]
         said = safeguards.resum(run, always=False)
     print(*said, "Students can add rows and read their own; instructors can read all.", sep="\n")
@@ -220,7 +220,7 @@ def _declare_check_keys(check_keys: argparse.ArgumentParser) -> None:
     check_keys.add_argument("paths", nargs="*", default=["."], metavar="PATH", help="default: this folder")
 
 
-def _check_keys(options: Options) -> int:
+def _check_keys(options: CommandOptions) -> int:
     from chatkit.endpoint.keyguard import find_leaks
 
     leaks = list(find_leaks(options.paths))
@@ -234,7 +234,7 @@ def _check_keys(options: Options) -> int:
     return int(bool(leaks))
 
 
-def _version(_: Options) -> int:
+def _version(_: CommandOptions) -> int:
     print(chatkit.__version__)
     return 0
 

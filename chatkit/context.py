@@ -21,7 +21,7 @@ RESERVE = 8
 """The part of a window (one in so many) that is kept for an answer whose length has no limit."""
 REMEMBERED = 20_000
 
-Turn = tuple[Message, ...]
+TurnMessages = tuple[Message, ...]
 
 
 def check_trim(trim: Any) -> Trim:
@@ -31,7 +31,7 @@ def check_trim(trim: Any) -> Trim:
     raise InputError(f"trim is {trim!r}; it must be 'none', 'oldest', or a number of tokens of at least 1.")
 
 
-class Counts:
+class TokenCounts:
     """Estimates of messages' tokens, each made once."""
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Selection:
     messages: tuple[Message, ...]
     left_out: Mapping[str, str]
     tokens: int
-    trimmed_turns: tuple[Turn, ...] = ()
+    trimmed_turns: tuple[TurnMessages, ...] = ()
     trimmed_tokens: int = 0
 
     @property
@@ -79,7 +79,7 @@ def select(
     messages: Sequence[Message],
     trim: Trim,
     *,
-    counts: Counts,
+    counts: TokenCounts,
     model: str = "",
     window: int | None = None,
     answer: int | None = None,
@@ -94,7 +94,7 @@ def select(
     left_out = {message.id: OFF for message in messages if not message.enabled}
     total = around + sum(counts.of(message, model) for message in on)
     limit, rule = _limit(trim, window, answer)
-    dropped: list[Turn] = []
+    dropped: list[TurnMessages] = []
     for turn in turns(on)[:-1]:
         if limit is None or total <= limit:
             break
@@ -107,7 +107,7 @@ def select(
     return Selection(sent, MappingProxyType(left_out), total, tuple(dropped), about)
 
 
-def turns(messages: Iterable[Message]) -> list[Turn]:
+def turns(messages: Iterable[Message]) -> list[TurnMessages]:
     """The messages that can be left out, by turns: a user's message with all that follows, up to the next one.
 
     >>> said = [Message("system", "a"), Message("user", "b"), Message("assistant", "c"), Message("user", "d")]

@@ -13,8 +13,8 @@ from typing import Any
 from chatkit import conversation_file, lines, worddiff
 from chatkit.branched import Branched
 from chatkit.branches import Branches
-from chatkit.conversation_file import Kept
-from chatkit.lines import Line
+from chatkit.conversation_file import FileContent
+from chatkit.lines import Messages
 from chatkit.message import ROLES as ROLES
 from chatkit.message import Content as Content
 from chatkit.message import Message as Message
@@ -83,7 +83,7 @@ class Conversation(Branched):
         """Switch a message off (kept, not sent) or on again."""
         return self._put(which, enabled=enabled)
 
-    def switch_all(self, ids: Iterable[str], enabled: bool) -> Line:
+    def switch_all(self, ids: Iterable[str], enabled: bool) -> Messages:
         """Switch all messages of these ids off or on, as one change; ids of other branches are let go."""
         named = set(ids)
         self._change(lambda line: tuple(replace(m, enabled=enabled) if m.id in named else m for m in line))
@@ -93,7 +93,7 @@ class Conversation(Branched):
         """Take a message out."""
         taken: list[Message] = []
 
-        def without(line: Line) -> Line:
+        def without(line: Messages) -> Messages:
             index = lines.index(line, which)
             taken.append(line[index])
             return line[:index] + line[index + 1 :]
@@ -120,7 +120,7 @@ class Conversation(Branched):
     def to_json(self, settings: Mapping[str, Any] | None = None) -> str:
         """The whole conversation as JSON: all branches, messages switched off, outcomes, and a chat's settings."""
         with self._lock:
-            kept = Kept(dict(self._branches.lines), self._branches.current, settings or {})
+            kept = FileContent(dict(self._branches.lines), self._branches.current, settings or {})
         return conversation_file.dump(kept)
 
     @classmethod
@@ -129,7 +129,7 @@ class Conversation(Branched):
         return cls.from_kept(conversation_file.parse(text))
 
     @classmethod
-    def from_kept(cls, kept: Kept) -> "Conversation":
+    def from_kept(cls, kept: FileContent) -> "Conversation":
         """A conversation from what a file holds."""
         talk = cls()
         talk._branches = Branches(kept.lines, kept.current)
@@ -153,7 +153,7 @@ class Conversation(Branched):
 
     # --- how a change is made
 
-    def _side(self, given: "str | Conversation") -> tuple[Line, str]:
+    def _side(self, given: "str | Conversation") -> tuple[Messages, str]:
         if isinstance(given, Conversation):
             return given.messages, given.current
         with self._lock:
@@ -162,7 +162,7 @@ class Conversation(Branched):
     def _put(self, which: int | str, **changes: Any) -> Message:
         made: list[Message] = []
 
-        def changed(line: Line) -> Line:
+        def changed(line: Messages) -> Messages:
             index = lines.index(line, which)
             made.append(replace(line[index], **changes))
             return (*line[:index], made[0], *line[index + 1 :])
@@ -171,7 +171,7 @@ class Conversation(Branched):
         return made[0]
 
     def _put_in(self, which: int | str, message: Message, *, after: bool = False) -> Message:
-        def longer(line: Line) -> Line:
+        def longer(line: Messages) -> Messages:
             index = lines.index(line, which) + 1 if after else lines.gap(line, which)
             return (*line[:index], message, *line[index:])
 

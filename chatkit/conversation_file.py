@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from chatkit import typed
 from chatkit.branches import FIRST, check_name
 from chatkit.exceptions import InputError
-from chatkit.lines import Line
+from chatkit.lines import Messages
 from chatkit.message import DEEPEST, Message, new_id, repair
 
 FORMAT = "chatkit.conversation/2"
@@ -29,15 +29,15 @@ _OWN = ("id", "enabled", "outcome", "note")
 
 
 @dataclass(frozen=True)
-class Kept:
+class FileContent:
     """What a file holds: the lines of messages by branch, the branch that goes on, a chat's settings."""
 
-    lines: Mapping[str, Line]
+    lines: Mapping[str, Messages]
     current: str
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
-def dump(kept: Kept) -> str:
+def dump(kept: FileContent) -> str:
     """The text of the file."""
     numbers: dict[int, int] = {}
     messages: list[dict[str, Any]] = []
@@ -55,11 +55,11 @@ def dump(kept: Kept) -> str:
         raise InputError(f"The conversation cannot be written as JSON: {error}.") from None
 
 
-def parse(text: str) -> Kept:
+def parse(text: str) -> FileContent:
     """What the text of a file holds; also of the first format, and of a bare list in the API's form."""
     data = _decode(text)
     if isinstance(data, list):
-        return Kept({FIRST: _line([_load(m, f"messages[{i}]") for i, m in enumerate(data)], "messages")}, FIRST)
+        return FileContent({FIRST: _line([_load(m, f"messages[{i}]") for i, m in enumerate(data)], "messages")}, FIRST)
     named = data.get("format") if isinstance(data, dict) else None
     if not isinstance(named, str) or not named.startswith(_FAMILY):
         raise InputError(f"This JSON is not a conversation; its format must be {FORMAT!r} or a list of messages.")
@@ -70,7 +70,7 @@ def parse(text: str) -> Kept:
         )
     messages = [_load(m, f"messages[{i}]") for i, m in enumerate(_a(list, data.get("messages"), "messages"))]
     if named == OLD_FORMAT:
-        return Kept({FIRST: _line(messages, "messages")}, FIRST)
+        return FileContent({FIRST: _line(messages, "messages")}, FIRST)
     return _branches(data, messages)
 
 
@@ -87,7 +87,7 @@ def write(path: str | os.PathLike[str], text: str) -> Path:
     return target
 
 
-def read(path: str | os.PathLike[str]) -> Kept:
+def read(path: str | os.PathLike[str]) -> FileContent:
     """Read a file that `write` wrote, or that anybody wrote."""
     place = typed.path(path)
     if not place.is_file() and place.exists():  # a pipe would be waited for
@@ -117,8 +117,8 @@ def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-def _branches(data: Mapping[str, Any], messages: list[Message]) -> Kept:
-    lines: dict[str, Line] = {}
+def _branches(data: Mapping[str, Any], messages: list[Message]) -> FileContent:
+    lines: dict[str, Messages] = {}
     given = _a(list, data.get("branches"), "branches")
     if not 0 < len(given) <= MOST_BRANCHES:
         raise InputError(f"branches has {len(given)} items; it must have from 1 to {MOST_BRANCHES}.")
@@ -137,10 +137,10 @@ def _branches(data: Mapping[str, Any], messages: list[Message]) -> Kept:
         raise InputError(f"current is {_short(data.get('current'))}; it must be a branch's name.")
     settings = _a(dict, data.get("settings", {}), "settings")
     _check_depth(settings, "settings")
-    return Kept(lines, data["current"], settings)
+    return FileContent(lines, data["current"], settings)
 
 
-def _line(messages: list[Message], where: str) -> Line:
+def _line(messages: list[Message], where: str) -> Messages:
     seen: set[str] = set()
     for place, message in enumerate(messages):
         if message.id in seen:

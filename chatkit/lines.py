@@ -10,10 +10,10 @@ from typing import Any
 from chatkit.exceptions import InputError
 from chatkit.message import Message, new_id
 
-Line = tuple[Message, ...]
+Messages = tuple[Message, ...]
 
 
-def index(line: Line, which: int | str) -> int:
+def index(line: Messages, which: int | str) -> int:
     """The place of a message that is named by its index or its id; raises InputError where there is none."""
     if isinstance(which, int):
         if not -len(line) <= which < len(line):
@@ -25,12 +25,12 @@ def index(line: Line, which: int | str) -> int:
     raise InputError(f"There is no message with the id {which!r}.", "conversation.messages lists them.")
 
 
-def gap(line: Line, before: int | str) -> int:
+def gap(line: Messages, before: int | str) -> int:
     """The place before a message; the line's length is the place at its end."""
     return len(line) if before == len(line) else index(line, before)
 
 
-def moved(line: Line, which: int | str, before: int | str) -> Line:
+def moved(line: Messages, which: int | str, before: int | str) -> Messages:
     """The line with one message put before another one.
 
     >>> said = tuple(Message("user", text) for text in "abc")
@@ -43,14 +43,14 @@ def moved(line: Line, which: int | str, before: int | str) -> Line:
     return (*rest[:place], line[start], *rest[place:])
 
 
-def checked(messages: Iterable[Message | Mapping[str, Any]]) -> Line:
+def checked(messages: Iterable[Message | Mapping[str, Any]]) -> Messages:
     """A line of messages, also from the API's form; what is wrong is named by its place."""
     return unique(
         tuple(m if isinstance(m, Message) else Message.from_api(m, f"messages[{i}]") for i, m in enumerate(messages))
     )
 
 
-def unique(line: Line) -> Line:
+def unique(line: Messages) -> Messages:
     """The line, in which a message that stands twice gets an id of its own."""
     ids = [message.id for message in line]
     if len(set(ids)) == len(ids):

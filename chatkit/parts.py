@@ -1,6 +1,6 @@
 """One walk over a message: what it holds, part by part, for all who show it.
 
-In: a `Message`. Out: its `Heading` and its `Part`s in order: reasoning, text, refusal, tool calls, what is attached.
+In: a `Message`. Out: its `Heading` and its `MessagePart`s in order: reasoning, text, refusal, tool calls, what is attached.
 No part is left out: one that nobody here knows is named by its type.
 """
 
@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from chatkit.message import Message
 
-Kind = Literal["text", "reasoning", "refusal", "call", "attached", "unknown"]
+PartKind = Literal["text", "reasoning", "refusal", "call", "attached", "unknown"]
 
 _TEXTS = ("text", "input_text", "output_text")
 _NOUNS = {
@@ -34,10 +34,10 @@ ADDRESS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class MessagePart:
     """One part of a message, in words: text as it was said, all else named by what it is."""
 
-    kind: Kind
+    kind: PartKind
     words: str
 
 
@@ -70,7 +70,7 @@ def heading(message: Message) -> Heading:
     return Heading(message.role, " · ".join(filter(None, of)), " · ".join(filter(None, state)))
 
 
-def parts(message: Message) -> list[Part]:
+def parts(message: Message) -> list[MessagePart]:
     """The message's parts in the order in which they are read; none where it is empty.
 
     >>> [part.words for part in parts(Message("user", [{"type": "text", "text": "Look:"}, {"type": "hologram"}]))]
@@ -89,18 +89,18 @@ def said(message: Message) -> str:
     return "\n".join(part.words for part in parts(message))
 
 
-def _parts(message: Message) -> Iterator[Part]:
+def _parts(message: Message) -> Iterator[MessagePart]:
     extra = message.extra
     yield from _reasoning(dict.fromkeys(_text(extra.get(name)) for name in _THOUGHTS))
     if isinstance(message.content, str):
-        yield Part("text", message.content)
+        yield MessagePart("text", message.content)
     else:
         for part in message.content or ():
             yield from _of_content(part)
-    yield Part("refusal", _text(extra.get("refusal")))
+    yield MessagePart("refusal", _text(extra.get("refusal")))
     yield from _calls(extra)
     yield from _spoken(extra.get("audio"))
-    yield from (Part("unknown", f"[field {name}]") for name, value in extra.items() if _is_other(name, value))
+    yield from (MessagePart("unknown", f"[field {name}]") for name, value in extra.items() if _is_other(name, value))
 
 
 def _is_other(name: str, value: object) -> bool:
@@ -108,26 +108,26 @@ def _is_other(name: str, value: object) -> bool:
     return value not in (None, "", [], {}) and (read is None or not isinstance(value, read))
 
 
-def _reasoning(thoughts: Iterable[str]) -> Iterator[Part]:
-    yield from (Part("reasoning", f"reasoning: {thought}") for thought in thoughts if thought)
+def _reasoning(thoughts: Iterable[str]) -> Iterator[MessagePart]:
+    yield from (MessagePart("reasoning", f"reasoning: {thought}") for thought in thoughts if thought)
 
 
-def _of_content(part: Mapping[str, Any]) -> Iterator[Part]:
+def _of_content(part: Mapping[str, Any]) -> Iterator[MessagePart]:
     kind = part.get("type")
     if kind in _TEXTS or (kind is None and isinstance(part.get("text"), str)):
-        yield Part("text", _text(part.get("text")))
+        yield MessagePart("text", _text(part.get("text")))
     elif kind == "refusal":
-        yield Part("refusal", _text(part.get("refusal")))
+        yield MessagePart("refusal", _text(part.get("refusal")))
     elif kind in ("thinking", "reasoning"):
         yield from _reasoning([_text(part.get(kind) or part.get("text"))])
     elif isinstance(kind, str) and kind in _NOUNS:
         yield _attached(_NOUNS[kind], part, part.get(kind), part.get("source"))
     else:
         named = f"[part of the type {_text(kind)}]" if kind else "[part without a type]"
-        yield Part("unknown", " ".join(filter(None, [named, _text(part.get("text"))])))
+        yield MessagePart("unknown", " ".join(filter(None, [named, _text(part.get("text"))])))
 
 
-def _calls(extra: Mapping[str, Any]) -> Iterator[Part]:
+def _calls(extra: Mapping[str, Any]) -> Iterator[MessagePart]:
     calls = extra.get("tool_calls")
     found: list[Any] = list(calls) if isinstance(calls, list) else []
     if isinstance(extra.get("function_call"), Mapping):  # the field of 2023
@@ -135,23 +135,23 @@ def _calls(extra: Mapping[str, Any]) -> Iterator[Part]:
     yield from (_call(call if isinstance(call, Mapping) else {"name": call}, alone=len(found) < 2) for call in found)
 
 
-def _call(call: Mapping[str, Any], *, alone: bool) -> Part:
+def _call(call: Mapping[str, Any], *, alone: bool) -> MessagePart:
     """A call as code would write it; where there are several each with the id by which its result is known."""
     told = call.get(_text(call.get("type")) or "function")
     inner = told if isinstance(told, Mapping) else call
     arguments = _text(inner.get("arguments", inner.get("input")))
     which = f" · {_text(call['id'])}" if call.get("id") and not alone else ""
-    return Part("call", f"calls {_text(inner.get('name')) or 'a tool'}({arguments}){which}")
+    return MessagePart("call", f"calls {_text(inner.get('name')) or 'a tool'}({arguments}){which}")
 
 
-def _spoken(audio: object) -> Iterator[Part]:
+def _spoken(audio: object) -> Iterator[MessagePart]:
     """What an answer said aloud."""
     if isinstance(audio, Mapping):
         yield _attached("audio", audio)
-        yield Part("text", _text(audio.get("transcript")))
+        yield MessagePart("text", _text(audio.get("transcript")))
 
 
-def _attached(noun: str, *told: object) -> Part:
+def _attached(noun: str, *told: object) -> MessagePart:
     """What is known of something attached: its name, its type and size, or where it is."""
     fields: dict[str, Any] = {}
     for one in told:
@@ -161,7 +161,7 @@ def _attached(noun: str, *told: object) -> Part:
     placed = [_source(facts.get(name, "")) for name in ("url", "image_url", "file_url", "file_id")]
     inside = [_source(facts.get(name, ""), bare=True) for name in ("data", "file_data")]
     known = ", ".join(dict.fromkeys(filter(None, [*named, *placed, *inside])))
-    return Part("attached", f"[{noun}: {known}]" if known else f"[{noun}]")
+    return MessagePart("attached", f"[{noun}: {known}]" if known else f"[{noun}]")
 
 
 def _source(text: str, *, bare: bool = False) -> str:

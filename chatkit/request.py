@@ -12,11 +12,11 @@ from chatkit import context
 from chatkit.api import response_formats
 from chatkit.api.parameters import answer_limit
 from chatkit.api.request_body import Api, build
-from chatkit.context import Counts, Selection
+from chatkit.context import Selection, TokenCounts
 from chatkit.endpoint.address import Endpoint
 from chatkit.exceptions import InputError
 from chatkit.ledger import tokens
-from chatkit.lines import Line
+from chatkit.lines import Messages
 from chatkit.message import HEADS, Message
 from chatkit.settings import Settings
 from chatkit.signs import fit_to_print
@@ -65,14 +65,14 @@ class Request:
     `cut` is the id of the first message that its answer replaces.
     """
 
-    basis: Line
+    basis: Messages
     branch: str
     question: Message | None
     cut: str | None
     settings: Settings
 
     @property
-    def line(self) -> Line:
+    def line(self) -> Messages:
         """The messages that the answer follows."""
         return self.basis if self.question is None else (*self.basis, self.question)
 
@@ -87,7 +87,7 @@ class Request:
         if refusals := self.settings.refusals(endpoint):
             raise InputError(" ".join(refusals), "Nothing was sent.")
 
-    def select(self, endpoint: Endpoint | None, counts: Counts) -> Selection:
+    def select(self, endpoint: Endpoint | None, counts: TokenCounts) -> Selection:
         """The messages that are sent."""
         asked = self.settings
         beside = {k: v for k, v in asked.parameters.items() if k in _BESIDE and not isinstance(v, str)}
@@ -105,7 +105,7 @@ class Request:
         """The body that asks for it; raises InputError for what the API does not have."""
         return self._build(endpoint, chosen.messages)
 
-    def preview(self, endpoint: Endpoint | None, counts: Counts) -> Preview:
+    def preview(self, endpoint: Endpoint | None, counts: TokenCounts) -> Preview:
         """What would be sent, and what is wrong with it."""
         asked, chosen = self.settings, self.select(endpoint, counts)
         window, problems = asked.window(endpoint), asked.faults()

@@ -17,7 +17,7 @@ from chatkit.message import Message
 from chatkit.parts import said
 from chatkit.signs import fit_to_print
 
-Kind = Literal["equal", "insert", "delete"]
+EditKind = Literal["equal", "insert", "delete"]
 Span = tuple[int, int, int, int]
 
 STEPS = 4_000_000
@@ -38,21 +38,21 @@ _STYLE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Segment:
+class DiffSegment:
     """A stretch of text that both sides have, or only the right (insert) or the left one (delete)."""
 
-    kind: Kind
+    kind: EditKind
     text: str
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DiffRow:
     """One message beside the other; the side that lacks it is None. `segments` has both sides' words."""
 
     kind: Literal["equal", "changed", "insert", "delete"]
     left: Message | None
     right: Message | None
-    segments: tuple[Segment, ...]
+    segments: tuple[DiffSegment, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class Diff:
 
     left: str
     right: str
-    rows: tuple[Row, ...]
+    rows: tuple[DiffRow, ...]
 
     @property
     def changes(self) -> int:
@@ -92,7 +92,7 @@ class Diff:
         return displayed(table)
 
 
-class Budget:
+class StepsLeft:
     """Steps that are left."""
 
     def __init__(self, steps: int = STEPS) -> None:
@@ -108,25 +108,25 @@ class Budget:
 
 def diff(left: Sequence[Message], right: Sequence[Message], left_name: str = "a", right_name: str = "b") -> Diff:
     """Set two lines of messages side by side."""
-    budget = Budget()
+    budget = StepsLeft()
     return Diff(left_name, right_name, tuple(_row(one, other, budget) for one, other in _pairs(left, right)))
 
 
-def words(left: str, right: str, budget: Budget | None = None) -> tuple[Segment, ...]:
+def words(left: str, right: str, budget: StepsLeft | None = None) -> tuple[DiffSegment, ...]:
     """What two texts have in common and what not, word by word.
 
     >>> [(s.kind, s.text) for s in words("a big dog", "a dog!")]
     [('equal', 'a '), ('delete', 'big '), ('equal', 'dog'), ('insert', '!')]
     """
     segments, i, j = [], 0, 0
-    for low, high, start, stop in _equal(left, right, budget or Budget()):
-        segments += [Segment("delete", left[i:low]), Segment("insert", right[j:start])]
-        segments.append(Segment("equal", left[low:high]))
+    for low, high, start, stop in _equal(left, right, budget or StepsLeft()):
+        segments += [DiffSegment("delete", left[i:low]), DiffSegment("insert", right[j:start])]
+        segments.append(DiffSegment("equal", left[low:high]))
         i, j = high, stop
     return tuple(segment for segment in segments if segment.text)
 
 
-def _equal(left: str, right: str, budget: Budget) -> list[Span]:
+def _equal(left: str, right: str, budget: StepsLeft) -> list[Span]:
     """The stretches that both texts have, to their ends: equal words, and the equal space around them."""
     a, b = list(_WORD.finditer(left)), list(_WORD.finditer(right))
     words = [
@@ -156,7 +156,7 @@ def _shared(a: Sequence[str], b: Sequence[str], holds: Callable[[str], bool] = b
     return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1] and holds(pair[0]), zip(a, b, strict=False)))
 
 
-def _blocks(a: list[str], b: list[str], budget: Budget) -> Iterator[tuple[int, int, int]]:
+def _blocks(a: list[str], b: list[str], budget: StepsLeft) -> Iterator[tuple[int, int, int]]:
     """Where words are equal: their places, and how many; the beginnings and ends in any case."""
     head = _shared(a, b)
     tail = _shared(a[head:][::-1], b[head:][::-1])
@@ -166,7 +166,7 @@ def _blocks(a: list[str], b: list[str], budget: Budget) -> Iterator[tuple[int, i
     yield len(a) - tail, len(b) - tail, tail
 
 
-def _matches(a: list[str], b: list[str], budget: Budget) -> list[tuple[int, int, int]]:
+def _matches(a: list[str], b: list[str], budget: StepsLeft) -> list[tuple[int, int, int]]:
     """difflib's matching blocks, as far as the budget goes; what is common in a long text begins none."""
     matcher = SequenceMatcher(None, a, b)
     costs = _costs(a, matcher)
@@ -191,15 +191,15 @@ def _costs(a: list[str], matcher: "SequenceMatcher[str]") -> list[int]:
     return list(accumulate((1 + len(where.get(word, ())) for word in a), initial=0))
 
 
-def _row(left: Message | None, right: Message | None, budget: Budget) -> Row:
+def _row(left: Message | None, right: Message | None, budget: StepsLeft) -> DiffRow:
     if left is None or right is None:
         only = left or right
         assert only is not None
         kind: Literal["insert", "delete"] = "delete" if right is None else "insert"
-        return Row(kind, left, right, (Segment(kind, said(only)),))
+        return DiffRow(kind, left, right, (DiffSegment(kind, said(only)),))
     if _key(left) == _key(right):
-        return Row("equal", left, right, (Segment("equal", said(left)),))
-    return Row("changed", left, right, words(said(left), said(right), budget))
+        return DiffRow("equal", left, right, (DiffSegment("equal", said(left)),))
+    return DiffRow("changed", left, right, words(said(left), said(right), budget))
 
 
 def _pairs(left: Sequence[Message], right: Sequence[Message]) -> Iterator[tuple[Message | None, Message | None]]:
@@ -235,7 +235,7 @@ def _key(message: Message) -> tuple[str, str, bool, str]:
     return message.role, said(message), message.enabled, "" if plain else repr(message.to_api())
 
 
-def _line(row: Row) -> str:
+def _line(row: DiffRow) -> str:
     mark = {"equal": " ", "changed": "~", "insert": "+", "delete": "-"}[row.kind]
     if row.kind == "changed":
         form = {"equal": "{}", "insert": "{{+{}+}}", "delete": "[-{}-]"}
@@ -247,7 +247,7 @@ def _line(row: Row) -> str:
     return f"{mark} {message.role if message else ''}: {text}"
 
 
-def _side(row: Row, message: Message | None, hidden: str) -> str:
+def _side(row: DiffRow, message: Message | None, hidden: str) -> str:
     if message is None:
         return ""
     off = "" if message.enabled else " · not sent"
@@ -255,7 +255,7 @@ def _side(row: Row, message: Message | None, hidden: str) -> str:
     return f"<b>{escape(message.role + off)}</b>\n{''.join(pieces)}"
 
 
-def _segment_html(segment: Segment) -> str:
+def _segment_html(segment: DiffSegment) -> str:
     text = escape(segment.text)
     if segment.kind == "equal":
         return text

@@ -3,7 +3,7 @@
 import pytest
 
 from chatkit.api import response_formats
-from chatkit.api.response_formats import FORMATS, Format, fault, form_of, on_the_wire, schema_of
+from chatkit.api.response_formats import FORMATS, ResponseFormat, fault, form_of, on_the_wire, schema_of
 from chatkit.chat import Chat
 from chatkit.endpoint.listing import Models
 from chatkit.ui.controls import controls, set_control
@@ -48,7 +48,7 @@ def test_what_is_no_form_is_refused_in_words_and_shown_as_it_is(value):
 
 
 def test_a_form_that_is_added_to_the_table_is_sent_and_offered(monkeypatch):
-    added = Format("yaml", "YAML", "yaml", must_say="YAML")
+    added = ResponseFormat("yaml", "YAML", "yaml", must_say="YAML")
     monkeypatch.setattr(response_formats, "FORMATS", (*FORMATS, added))
     monkeypatch.setitem(response_formats._NAMED, "yaml", added)
     monkeypatch.setitem(response_formats._TYPED, "yaml", added)

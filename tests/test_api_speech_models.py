@@ -8,7 +8,7 @@ from openai.types import AudioModel
 from chatkit.api import speech_models
 from chatkit.api.speech_models import KNOWN, LOCAL_MODEL, check, find
 from chatkit.exceptions import InputError
-from chatkit.speech.asking import Ask
+from chatkit.speech.asking import SpeechRequest
 
 BEFORE, AFTER = date(2027, 2, 25), date(2027, 2, 26)
 
@@ -76,13 +76,16 @@ def test_the_default_is_what_can_do_the_task():
 @pytest.mark.parametrize(
     ("ask", "fault"),
     [
-        (Ask("transcribe", "a b"), "model is not the name of a model"),
-        (Ask("transcribe", parameters={"temperature": 1.5}), "temperature is 1.5; it must be a number from 0 to 1"),
-        (Ask("transcribe", parameters={"temperature": float("nan")}), "temperature is nan"),
-        (Ask("transcribe", parameters={"language": "the english"}), "language is 'the english'"),
-        (Ask("transcribe", parameters={"prompt": 5}), "prompt is int; it must be text"),
-        (Ask("transcribe", parameters={"keywords": "one"}), "keywords is 'one'; it must be a list of texts"),
-        (Ask("transcribe", parameters={"stream": True}), "stream is set by chatkit; leave it out"),
+        (SpeechRequest("transcribe", "a b"), "model is not the name of a model"),
+        (
+            SpeechRequest("transcribe", parameters={"temperature": 1.5}),
+            "temperature is 1.5; it must be a number from 0 to 1",
+        ),
+        (SpeechRequest("transcribe", parameters={"temperature": float("nan")}), "temperature is nan"),
+        (SpeechRequest("transcribe", parameters={"language": "the english"}), "language is 'the english'"),
+        (SpeechRequest("transcribe", parameters={"prompt": 5}), "prompt is int; it must be text"),
+        (SpeechRequest("transcribe", parameters={"keywords": "one"}), "keywords is 'one'; it must be a list of texts"),
+        (SpeechRequest("transcribe", parameters={"stream": True}), "stream is set by chatkit; leave it out"),
     ],
 )
 def test_a_parameter_that_cannot_be_sent_is_named_with_its_rule(ask, fault):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sounds import RATE, samples, silence, tone
 
 from chatkit.audio.loudness import STEP, Loudness, silences
-from chatkit.audio.split import Part, parts
+from chatkit.audio.split import AudioPart, parts
 
 
 def decibels(*sounds):
@@ -22,7 +22,7 @@ def decibels(*sounds):
 def test_a_cut_lies_in_the_middle_of_a_silence():
     sound = [tone(20), silence(1), tone(20), silence(1), tone(20)]
     assert parts(decibels(*sound), 62.0, 30.0, 10.0) == [
-        Part(0.0, 20.5, 0.0, 20.5), Part(20.5, 41.5, 20.5, 41.5), Part(41.5, 62.0, 41.5, 62.0),
+        AudioPart(0.0, 20.5, 0.0, 20.5), AudioPart(20.5, 41.5, 20.5, 41.5), AudioPart(41.5, 62.0, 41.5, 62.0),
     ]  # fmt: skip
 
 
@@ -33,11 +33,14 @@ def test_a_long_silence_is_better_than_a_near_one():
 
 
 def test_without_a_silence_parts_overlap_evenly():
-    assert parts(decibels(tone(60)), 60.0, 40.0, 5.0) == [Part(0.0, 34.0, 0.0, 30.0), Part(26.0, 60.0, 30.0, 60.0)]
+    assert parts(decibels(tone(60)), 60.0, 40.0, 5.0) == [
+        AudioPart(0.0, 34.0, 0.0, 30.0),
+        AudioPart(26.0, 60.0, 30.0, 60.0),
+    ]
 
 
 def test_what_is_short_is_one_part():
-    assert parts(decibels(tone(10)), 10.0, 30.0, 5.0) == [Part(0.0, 10.0, 0.0, 10.0)]
+    assert parts(decibels(tone(10)), 10.0, 30.0, 5.0) == [AudioPart(0.0, 10.0, 0.0, 10.0)]
 
 
 def test_a_pause_between_sentences_is_a_silence_and_a_word_is_none():

@@ -29,7 +29,7 @@ from chatkit.ui import audio_stage, audio_uploader, cells, control, recognition
 from chatkit.ui.audio_uploader import FALLBACK, AudioUploader
 from chatkit.ui.chat_panel import ChatPanel
 from chatkit.ui.inbox import MOST, clean_name
-from chatkit.ui.price import Price
+from chatkit.ui.price import MinutePrice
 
 PATIENCE = 10.0
 SAID = Transcript(
@@ -146,7 +146,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> list[ScriptedJob]:
 
     monkeypatch.setattr(audio_uploader.jobs, "start", start)
     monkeypatch.setattr(recognition, "look", look)
-    monkeypatch.setattr(audio_stage, "foresee", lambda *_: Price("whisper-1 answers.", Decimal("0.006"), False))
+    monkeypatch.setattr(audio_stage, "foresee", lambda *_: MinutePrice("whisper-1 answers.", Decimal("0.006"), False))
     return started
 
 
@@ -570,8 +570,8 @@ def test_the_price_is_said_before_sending(view: View, script: list[ScriptedJob],
     view.ready()
     assert view.status["price"] == "1.5 min × 0.006 USD = 0.009 USD"
     for price, words in [
-        (Price("x answers.", None, False), "cost unknown"),
-        (Price("x", None, True), "cost 0 (local)"),
+        (MinutePrice("x answers.", None, False), "cost unknown"),
+        (MinutePrice("x", None, True), "cost 0 (local)"),
     ]:
         monkeypatch.setattr(audio_stage, "foresee", lambda *_, price=price: price)
         view.uploader.model = f"model for {words}"
@@ -585,7 +585,7 @@ def test_prices_are_those_of_the_table_for_the_model_and_the_endpoint(monkeypatc
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     assert foresee("translate", None, None).per_minute == Decimal("0.006")
     assert foresee("transcribe", "gpt-transcribe", None).per_minute == Decimal("0.0045")
-    assert foresee("transcribe", "unheard-of", None) == Price(
+    assert foresee("transcribe", "unheard-of", None) == MinutePrice(
         "unheard-of answers at api.openai.com (key from OPENAI_API_KEY).", None, False
     )
     monkeypatch.delenv("OPENAI_API_KEY")

@@ -5,7 +5,7 @@ from faultserver import DONE, FaultServer, event, refusal, reply, stream
 from test_chat import answer, open_chat, told
 
 from chatkit.chat import Chat
-from chatkit.context import Counts, check_trim, select, turns
+from chatkit.context import TokenCounts, check_trim, select, turns
 from chatkit.conversation import Conversation, Message
 from chatkit.endpoint.address import Endpoint
 from chatkit.exceptions import EndpointError, InputError
@@ -71,7 +71,7 @@ def test_a_turn_is_a_question_with_all_that_follows_up_to_the_next_one():
     ],
 )
 def test_a_budget_drops_the_oldest_whole_turns_and_never_the_system_message_or_the_last_turn(budget, kept):
-    chosen = select(long_talk(3).messages, budget, counts=Counts())
+    chosen = select(long_talk(3).messages, budget, counts=TokenCounts())
     assert ids(chosen.messages) == kept
     assert chosen.tokens == 14 + TURN * (len(kept) // 2)
     assert set(chosen.left_out.values()) <= {f"trimmed: the oldest turns do not fit the budget of {budget:,} tokens"}
@@ -83,27 +83,30 @@ def test_oldest_leaves_room_for_the_answer_in_the_window():
     size = 14 + 3 * TURN
 
     def kept(window, answer):
-        return len(select(messages, "oldest", counts=Counts(), window=window, answer=answer).messages)
+        return len(select(messages, "oldest", counts=TokenCounts(), window=window, answer=answer).messages)
 
     assert (kept(size + 5, 5), kept(size + 4, 5)) == (7, 5)
     assert (kept(111, None), kept(110, None)) == (7, 5)  # an eighth is kept where the answer has no limit
     assert kept(None, 5) == 7
-    assert select(messages, "none", counts=Counts(), window=1).left_out == {}
+    assert select(messages, "none", counts=TokenCounts(), window=1).left_out == {}
 
 
 def test_messages_that_are_switched_off_count_for_nothing():
     talk = long_talk(2)
     talk.switch("a0", False)
-    chosen = select(talk.messages, 14 + 14 + TURN, counts=Counts())
+    chosen = select(talk.messages, 14 + 14 + TURN, counts=TokenCounts())
     assert (ids(chosen.messages), dict(chosen.left_out)) == (["s", "q0", "q1", "a1"], {"a0": "switched off"})
 
 
 def test_what_a_rule_leaves_out_is_said_with_about_how_much_it_is():
-    assert select(long_talk(3).messages, TURN, counts=Counts()).trimmed == "2 oldest turns left out (about 56 tokens)"
     assert (
-        select(long_talk(3).messages, 3 * TURN, counts=Counts()).trimmed == "1 oldest turn left out (about 28 tokens)"
+        select(long_talk(3).messages, TURN, counts=TokenCounts()).trimmed == "2 oldest turns left out (about 56 tokens)"
     )
-    assert select(long_talk(3).messages, "none", counts=Counts()).trimmed == ""
+    assert (
+        select(long_talk(3).messages, 3 * TURN, counts=TokenCounts()).trimmed
+        == "1 oldest turn left out (about 28 tokens)"
+    )
+    assert select(long_talk(3).messages, "none", counts=TokenCounts()).trimmed == ""
 
 
 @pytest.mark.parametrize("trim", ["all", 0, -1, 1.5, True, None])

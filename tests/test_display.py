@@ -97,8 +97,8 @@ EMPTY: dict[str, Callable[[Path], Any]] = {
     "History": lambda _: History([], None),
     "Transcript": lambda _: Transcript(""),
 }
-WIDGETS = {"ui.audio_uploader.AudioUploader", "ui.chat_panel.ChatPanel", "ui.usage_meter.UsageMeter"}
-LITERALS = {"render.transcript", "ui.questions", "api.body"}
+WIDGETS = {"ui.usage_meter.UsageMeter", "ui.widget.Widget"}
+LITERALS = {"render.transcript", "render.export", "api.body"}
 """Modules that name the type of HTML: an output's data, a download, what a server says it sends."""
 
 

@@ -235,7 +235,7 @@ def test_a_form_that_is_added_is_offered_in_the_panel_and_written(chat, monkeypa
     def shout(messages, **look):
         return " ".join(message.text.upper() for message in messages)
 
-    added = export.Format("Capitals", "text/plain", (".caps",), shout)
+    added = export.ExportFormat("Capitals", "text/plain", (".caps",), shout)
     monkeypatch.setattr(export, "FORMATS", (*export.FORMATS, added))
     monkeypatch.setitem(export._BY_ENDING, ".caps", added)
     panel = ChatPanel(chat)

@@ -14,7 +14,7 @@ from chatkit.conversation import Conversation, Message
 from chatkit.keeping.archive import Archive, Entry, now
 from chatkit.recall import History, Kept
 from chatkit.render import markdown
-from chatkit.render.blocks import Growing, render
+from chatkit.render.blocks import GrowingText, render
 from chatkit.render.document import to_markdown
 from chatkit.render.plain_text import plain
 from chatkit.render.static import POLICY, conversation_html, page
@@ -86,7 +86,7 @@ def talk(text: str) -> list[Message]:
 
 
 def growing(text: str) -> str:
-    answer = Growing()
+    answer = GrowingText()
     for piece in text:
         answer.feed(piece)
     answer.finish()

@@ -29,7 +29,7 @@ from chatkit.ledger.last_rules import LastRules
 from chatkit.ledger.meter import Meter, MeteredTransport
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.place import Place, place
-from chatkit.ledger.rules import Limit, Rules
+from chatkit.ledger.rules import Limit, MoneyRules
 from chatkit.ledger.store import UsageStore
 
 STOP = Limit(Decimal("0.5"), "day")
@@ -110,7 +110,7 @@ def held(file: Path) -> Iterator[None]:
 def test_where_no_store_is_a_call_is_sent_and_a_store_begun(file: Path) -> None:
     fresh = goes_on(file)
     assert fresh.total().calls == 2
-    assert LastRules(place(file)).read() == Rules()
+    assert LastRules(place(file)).read() == MoneyRules()
 
 
 def test_where_no_store_can_be_none_was_and_calls_are_sent(tmp_path: Path) -> None:
@@ -145,11 +145,11 @@ def test_a_file_that_is_held_stops_no_call_where_no_budget_stops(file: Path, lim
 def test_a_file_that_cannot_be_opened_stops_calls(file: Path, known: Any, match: str) -> None:
     file.mkdir()
     if known == STOP:
-        LastRules(place(file)).keep(Rules(STOP))
+        LastRules(place(file)).keep(MoneyRules(STOP))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         refused(file, match)
-    LastRules(place(file)).keep(Rules())
+    LastRules(place(file)).keep(MoneyRules())
     goes_on(file)._waiting.clear()
 
 
@@ -248,17 +248,17 @@ def test_a_budget_set_by_an_older_version_is_remembered_when_it_is_read(file: Pa
 
 def test_an_older_reading_does_not_make_a_budget_forgotten(file: Path) -> None:
     last = LastRules(place(file))
-    last.keep(Rules(STOP))
+    last.keep(MoneyRules(STOP))
     now = last.file.stat().st_mtime_ns
-    last.keep_read(Rules(), now - 1)
-    assert last.read() == Rules(STOP)
-    last.keep_read(Rules(), now + 10**9)
-    assert last.read() == Rules()
+    last.keep_read(MoneyRules(), now - 1)
+    assert last.read() == MoneyRules(STOP)
+    last.keep_read(MoneyRules(), now + 10**9)
+    assert last.read() == MoneyRules()
 
 
 def test_the_rules_are_kept_for_their_owner_by_the_address_of_their_store(tmp_path: Path) -> None:
     own = OwnPrice("m", "h:80", Decimal("0.1"), None, None, Decimal("0.006"), "2026-11-27")
-    rules = Rules(STOP, (own,), lost="It is gone.")
+    rules = MoneyRules(STOP, (own,), lost="It is gone.")
     LastRules(Place(NOWHERE)).keep(rules)
     file = LastRules(Place(NOWHERE.replace("topsecret", "other"))).file
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -271,10 +271,10 @@ def test_the_rules_are_kept_for_their_owner_by_the_address_of_their_store(tmp_pa
 
 
 def test_a_file_that_is_reached_by_two_names_has_the_same_rules(file: Path) -> None:
-    LastRules(place(file)).keep(Rules(STOP))
+    LastRules(place(file)).keep(MoneyRules(STOP))
     link = file.with_name("link.sqlite")
     link.symlink_to(file)
-    assert LastRules(place(link)).read() == Rules(STOP)
+    assert LastRules(place(link)).read() == MoneyRules(STOP)
 
 
 GOOD = {"version": 1, "limit": None, "prices": [], "lost": ""}
@@ -298,8 +298,8 @@ GOOD = {"version": 1, "limit": None, "prices": [], "lost": ""}
 )  # fmt: skip
 def test_what_is_no_such_file_counts_as_none(content: bytes) -> None:
     last = LastRules(Place(NOWHERE))
-    last.keep(Rules())
-    assert last.read() == Rules()
+    last.keep(MoneyRules())
+    assert last.read() == MoneyRules()
     last.file.write_bytes(content)
     assert last.read() is None
     refused(NOWHERE, "Whether a budget is set cannot be read")
@@ -309,7 +309,7 @@ def test_what_is_no_such_file_counts_as_none(content: bytes) -> None:
 @pytest.mark.parametrize("what", ["link", "pipe", "folder"])
 def test_a_link_a_pipe_and_a_folder_are_no_such_file_and_are_not_waited_for(what: str, tmp_path: Path) -> None:
     last = LastRules(Place(NOWHERE))
-    last.keep(Rules())
+    last.keep(MoneyRules())
     target = last.file.rename(tmp_path / "target.json")
     {
         "link": lambda: last.file.symlink_to(target),
@@ -317,8 +317,8 @@ def test_a_link_a_pipe_and_a_folder_are_no_such_file_and_are_not_waited_for(what
         "folder": last.file.mkdir,
     }[what]()
     assert last.read() is None
-    last.keep(Rules(STOP))
-    assert LastRules(Place(NOWHERE)).read() == (None if what == "folder" else Rules(STOP))
+    last.keep(MoneyRules(STOP))
+    assert LastRules(Place(NOWHERE)).read() == (None if what == "folder" else MoneyRules(STOP))
     assert json.loads(target.read_text())["limit"] is None, "what a link leads to is not written"
 
 
@@ -333,11 +333,11 @@ def test_a_server_that_is_away_is_refused_in_words_where_nothing_is_known() -> N
     refused(
         NOWHERE, r"Whether a budget is set cannot be read: The usage store 127.0.0.1:1/class cannot be used.*not sent"
     )
-    LastRules(Place(NOWHERE)).keep(Rules())
+    LastRules(Place(NOWHERE)).keep(MoneyRules())
     fresh = goes_on(NOWHERE)
     assert fresh.waiting == 2
     fresh._post._unsent.clear()  # type: ignore[union-attr]
-    LastRules(Place(NOWHERE)).keep(Rules(STOP))
+    LastRules(Place(NOWHERE)).keep(MoneyRules(STOP))
     refused(NOWHERE, "The budget cannot be checked: The usage store 127.0.0.1:1/class cannot be used")
 
 
@@ -383,7 +383,7 @@ def test_kernels_that_start_at_once_take_turns_at_a_servers_connections(server: 
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(database, "random", SimpleNamespace(uniform=give_back))
-            assert rulebook.rulebook_of(UsageStore(url)).reread() == Rules()
+            assert rulebook.rulebook_of(UsageStore(url)).reread() == MoneyRules()
         assert len(taken) < 17, "it was turned away before it had its turn"
         for connection in taken:
             connection.close()

@@ -17,14 +17,14 @@ import chatkit
 from chatkit.captions import estimate_caption
 from chatkit.exceptions import BudgetError, StoreError
 from chatkit.ledger import bounds, pricing, rulebook, tokens
-from chatkit.ledger.asking import Asked, read_request
+from chatkit.ledger.asking import MeteredRequest, read_request
 from chatkit.ledger.estimates import estimate_body, priced_as
 from chatkit.ledger.last_rules import LastRules
 from chatkit.ledger.meter import Meter, MeteredTransport
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.pricing import price_of
 from chatkit.ledger.record import Usage, UsageRecord
-from chatkit.ledger.rules import Rules
+from chatkit.ledger.rules import MoneyRules
 from chatkit.ledger.store import UsageStore, default_store
 from chatkit.speech import costs
 from chatkit.ui.outlook import outlook
@@ -65,7 +65,7 @@ def post(
     return default_store().records()[-1]
 
 
-def asked(url: str, body: dict[str, Any]) -> Asked:
+def asked(url: str, body: dict[str, Any]) -> MeteredRequest:
     found = read_request(httpx2.Request("POST", f"{url}/chat/completions", json=body))
     assert found is not None
     return found
@@ -323,7 +323,7 @@ def test_a_panel_does_not_wait_for_a_server_that_is_away(monkeypatch: pytest.Mon
         raise StoreError("It is away.")
 
     monkeypatch.setattr(UsageStore, "select", slow)
-    LastRules(away.place).keep(Rules(prices=(OwnPrice("my-model", input=Decimal(1), output=Decimal(2)),)))
+    LastRules(away.place).keep(MoneyRules(prices=(OwnPrice("my-model", input=Decimal(1), output=Decimal(2)),)))
     caption = in_the_panel(HERE, "my-model")
     assert "USD" in caption
     assert "unknown" not in caption

@@ -159,7 +159,10 @@ def test_turns_are_in_the_order_of_writing_and_leave_out_what_was_no_turn(store:
     store.add(numbered(1, at=START, usage=Usage(10, 5, 4, known="measured")))
     store.add(numbered(2, at=START, usage=Usage(audio_seconds=9.0, known="measured")))
     store.add(numbered(3, at=START - timedelta(hours=1), usage=Usage(20, 6, known="estimated")))
-    assert store.turns(session="Lesson 1") == [series.Turn(1, 10, 4, 5, False), series.Turn(2, 20, 0, 6, True)]
+    assert store.turns(session="Lesson 1") == [
+        series.TurnUsage(1, 10, 4, 5, False),
+        series.TurnUsage(2, 20, 0, 6, True),
+    ]
 
 
 def test_of_many_turns_the_largest_of_neighbours_is_a_point(store: UsageStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from chatkit.local import sound as sound_module
 from chatkit.local import speech as speech_module
 from chatkit.local.api_error import ApiError
 from chatkit.local.sound import Sound
-from chatkit.local.speech import Deadlines, Speech
+from chatkit.local.speech import RecogniserDeadlines, Speech
 
 POSIX = os.name == "posix"
 posix = pytest.mark.skipif(not POSIX, reason="the system has no such limits")
@@ -102,7 +102,7 @@ def play(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
 
 
 def keeper(model: Path, **deadlines: float) -> Speech:
-    return Speech(str(model), deadlines=Deadlines(**deadlines), program=[sys.executable, "-c", SCRIPTED])
+    return Speech(str(model), deadlines=RecogniserDeadlines(**deadlines), program=[sys.executable, "-c", SCRIPTED])
 
 
 async def hear(speech: Speech, data: bytes, model: str = "own") -> str:
@@ -171,7 +171,7 @@ def test_a_process_that_dies_or_hangs_is_replaced(model, data, deadlines, cause)
         assert (failed.value.status, failed.value.error["code"]) == (500, "recognition_failed")
         assert failed.value.headers == {"x-should-retry": "false"}
         assert speech._child is None
-        speech.deadlines = Deadlines()
+        speech.deadlines = RecogniserDeadlines()
         assert await hear(speech, b"next") == "own: next"
 
     play(run)

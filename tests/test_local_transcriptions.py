@@ -9,29 +9,29 @@ from starlette.requests import Request
 
 from chatkit.local import form as form_module
 from chatkit.local.api_error import ApiError
-from chatkit.local.form import Form
-from chatkit.local.transcriptions import Ask, Heard, Stream, answer, read
+from chatkit.local.form import UploadForm
+from chatkit.local.transcriptions import AudioRequest, Recognised, TranscriptStream, answer, read
 
 FILE: Any = object()
 
 
-def ask(**fields: Any) -> Ask:
-    return read(Form({"model": "whisper-1", **fields}, FILE), "transcribe")
+def ask(**fields: Any) -> AudioRequest:
+    return read(UploadForm({"model": "whisper-1", **fields}, FILE), "transcribe")
 
 
 def segment(start: float, end: float, text: str) -> dict[str, Any]:
     return {"segment": {"start": start, "end": end, "text": text, "words": []}}
 
 
-def heard(*lines: dict[str, Any], **done: Any) -> Heard:
-    said = Heard()
+def heard(*lines: dict[str, Any], **done: Any) -> Recognised:
+    said = Recognised()
     for line in lines:
         said.add(line)
     said.add({"done": {"language": "en", "duration": 8.0, "damaged_after": None, **done}})
     return said
 
 
-def body(format: str, said: Heard) -> str:
+def body(format: str, said: Recognised) -> str:
     return answer(ask(response_format=format), said, "whisper-base").body.decode()
 
 
@@ -61,7 +61,7 @@ def test_what_the_api_has_no_field_for_stands_beside_its_own_and_in_the_head():
     }  # fmt: skip
     whole = json.loads(body("verbose_json", said))
     assert {name: whole[name] for name in told} == told
-    [done] = Stream.close(stream(said))
+    [done] = TranscriptStream.close(stream(said))
     assert {name: done[name] for name in told} == told
     head = answer(ask(response_format="text"), said, "whisper-base").headers
     assert (head["x-audio-damaged-after"], head["x-audio-unheard"], head["x-audio-languages"]) == (
@@ -72,8 +72,8 @@ def test_what_the_api_has_no_field_for_stands_beside_its_own_and_in_the_head():
     assert json.loads(body("json", said)).keys() == {"text", "usage"}
 
 
-def stream(said: Heard) -> Stream:
-    one = Stream()
+def stream(said: Recognised) -> TranscriptStream:
+    one = TranscriptStream()
     one.heard = said
     return one
 

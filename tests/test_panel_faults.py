@@ -9,7 +9,7 @@ from panel_wire import PATIENCE, ScriptedChat, View, Wire, ask, complete
 
 from chatkit.endpoint.reply import Delta, Reply
 from chatkit.exceptions import EndpointError, InputError
-from chatkit.speech.source import Source
+from chatkit.speech.source import AudioSource
 from chatkit.ui import control, flush, recognition
 from chatkit.ui.acts import ACTS
 from chatkit.ui.audio_uploader import AudioUploader
@@ -181,7 +181,7 @@ def test_a_meter_that_fails_says_so_and_looks_again(monkeypatch):
 
 
 def test_a_look_through_a_file_that_fails_ends(monkeypatch, tmp_path):
-    async def look(source: Source, **plan: Any) -> Any:
+    async def look(source: AudioSource, **plan: Any) -> Any:
         raise UnicodeEncodeError("utf-8", "\ud83d", 0, 1, "mine")
         yield {}
 

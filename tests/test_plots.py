@@ -23,8 +23,8 @@ from test_readings import ESTIMATED, HEARD, HOSTILE, MEASURED, UNKNOWN, row
 
 import chatkit
 from chatkit.exceptions import InputError
-from chatkit.ledger.scope import Line
-from chatkit.ledger.series import Moment, Spread, Turn
+from chatkit.ledger.scope import UsageLine
+from chatkit.ledger.series import Moment, Spread, TurnUsage
 from chatkit.ledger.store import UsageStore
 from chatkit.magics import HELP
 from chatkit.plots import bars, growth, over_time, panels, style, waits
@@ -33,10 +33,10 @@ from chatkit.readings.figures import PLOTS
 from chatkit.readings.report import UsageReport
 
 LINES = [
-    Line(("Lesson 1",), MEASURED + ESTIMATED, ESTIMATED),
-    Line(("Lesson 2",), MEASURED + UNKNOWN + UNKNOWN),
-    Line(("Lesson 3",), UNKNOWN),
-    Line(("local",), chatkit.Usage(7, 3, cost=Decimal(0), known="measured")),
+    UsageLine(("Lesson 1",), MEASURED + ESTIMATED, ESTIMATED),
+    UsageLine(("Lesson 2",), MEASURED + UNKNOWN + UNKNOWN),
+    UsageLine(("Lesson 3",), UNKNOWN),
+    UsageLine(("local",), chatkit.Usage(7, 3, cost=Decimal(0), known="measured")),
 ]
 BROKEN = "a $\\frac{1 b$ _{x"
 
@@ -102,7 +102,7 @@ def test_cost_names_what_has_no_price_and_what_is_free() -> None:
 
 
 def test_two_hundred_sessions_are_the_twenty_largest_and_a_sentence() -> None:
-    lines = [Line((f"s{n}",), chatkit.Usage(n + 1, 0, known="measured")) for n in range(200)]
+    lines = [UsageLine((f"s{n}",), chatkit.Usage(n + 1, 0, known="measured")) for n in range(200)]
     figure = bars.tokens(lines)
     (axes,) = figure.axes
     assert [width for *_, width in bars_of(axes)] == list(range(200, 180, -1))
@@ -112,7 +112,7 @@ def test_two_hundred_sessions_are_the_twenty_largest_and_a_sentence() -> None:
 
 
 def test_minutes_of_audio() -> None:
-    (axes,) = bars.audio([*LINES, Line(("heard",), HEARD)], "model").axes
+    (axes,) = bars.audio([*LINES, UsageLine(("heard",), HEARD)], "model").axes
     assert bars_of(axes) == [("SECOND", False, 0, 0, 1.5)]
     assert (axes.get_title(loc="left"), axes.get_xlabel()) == ("Audio per model", "minutes")
 
@@ -159,7 +159,7 @@ def test_waits_are_binned_with_their_median_and_95th_percentile() -> None:
     ]  # fmt: skip
 
 
-TURNS = [Turn(1, 100, 0, 20, False), Turn(2, 130, 100, 25, True)]
+TURNS = [TurnUsage(1, 100, 0, 20, False), TurnUsage(2, 130, 100, 25, True)]
 
 
 def test_each_turn_of_a_talk_sends_more_along() -> None:
@@ -172,7 +172,7 @@ def test_each_turn_of_a_talk_sends_more_along() -> None:
 
 
 def test_very_many_turns_are_an_area() -> None:
-    (axes,) = growth.context([Turn(5 * n, n, 0, 1, n == 7) for n in range(1, 200)]).axes
+    (axes,) = growth.context([TurnUsage(5 * n, n, 0, 1, n == 7) for n in range(1, 200)]).axes
     assert len(axes.patches) == 0
     assert len(axes.collections) == 2
     assert axes.get_xlabel() == "turn\n1 of the points are estimates · each point is the largest of 5 turns"
@@ -193,7 +193,7 @@ def test_where_nothing_is_there_the_figure_says_so(draw: Any, data: Any, said: s
 
 
 ALL: list[tuple[Any, Any]] = [
-    (bars.tokens, LINES), (bars.cost, LINES), (bars.audio, [Line(("x",), HEARD)]), (over_time.tokens, MOMENTS),
+    (bars.tokens, LINES), (bars.cost, LINES), (bars.audio, [UsageLine(("x",), HEARD)]), (over_time.tokens, MOMENTS),
     (over_time.cost, MOMENTS), (waits.latency, Spread([(0.5, 1)], [(0.5, 1)])), (growth.context, TURNS),
 ]  # fmt: skip
 
@@ -210,7 +210,7 @@ def test_every_plot_has_a_title_and_units_and_goes_into_an_ax_of_ones_own(draw: 
 
 @pytest.mark.parametrize("text", [BROKEN, HOSTILE, "_hidden", "日本語 🙂", "$", "\\", "a" * 500, "\n\n", ""])
 def test_any_name_is_drawn_literally(text: str) -> None:
-    lines = [Line((text,), MEASURED), Line((f"{text}2",), MEASURED)]
+    lines = [UsageLine((text,), MEASURED), UsageLine((f"{text}2",), MEASURED)]
     figures = [bars.tokens(lines), bars.cost(lines, "model"), growth.context(TURNS, title=f"Context of {text}")]
     for figure in figures:
         figure._repr_png_()
@@ -338,7 +338,7 @@ def test_the_line_of_the_budget_is_drawn_where_it_holds(store: UsageStore) -> No
 
 
 def test_every_plot_is_named_by_the_verb_and_by_the_magics_help() -> None:
-    assert set(PLOTS) == set(get_args(figures.Kind))
+    assert set(PLOTS) == set(get_args(figures.FigureKind))
     said = UsageReport.plot.__doc__ or ""
     listed = next(line for line in HELP.splitlines() if line.startswith("%usage plot")).partition("figure: ")[2]
     assert listed.split(", ") == list(PLOTS)

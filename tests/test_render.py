@@ -7,7 +7,7 @@ import pytest
 
 from chatkit.conversation import Message
 from chatkit.render import markdown
-from chatkit.render.blocks import BLANK_LIMIT, BLOCK_LIMIT, PIPE_LIMIT, TEXT_LIMIT, Growing, blocks, render
+from chatkit.render.blocks import BLANK_LIMIT, BLOCK_LIMIT, PIPE_LIMIT, TEXT_LIMIT, GrowingText, blocks, render
 from chatkit.render.plain_text import plain, tame
 from chatkit.render.static import STYLE, conversation_html
 
@@ -183,8 +183,8 @@ def test_blocks_joined_are_the_text():
     assert [re.match(r"<\w+", block.html)[0] for block in found] == ["<h1", "<p", "<ul", "<pre", "<div", "<p"]
 
 
-def growing_by(text: str, step: int) -> Growing:
-    answer = Growing()
+def growing_by(text: str, step: int) -> GrowingText:
+    answer = GrowingText()
     for start in range(0, len(text), step):
         answer.feed(text[start : start + step])
     answer.finish()
@@ -202,7 +202,7 @@ def test_a_text_that_grows_ends_as_the_whole_text(step: int):
 
 
 def test_a_text_that_grows_lays_out_only_what_can_still_change():
-    answer = Growing()
+    answer = GrowingText()
     answer.feed("first\n\nsecond")
     assert answer.feed(" more") == [(1, "<p>second more</p>\n")]
     assert answer.feed("\n\nthird") == [(2, "<p>third</p>\n")]
@@ -210,7 +210,7 @@ def test_a_text_that_grows_lays_out_only_what_can_still_change():
 
 
 def test_a_link_whose_address_comes_last_is_mended_at_the_end():
-    answer = Growing()
+    answer = GrowingText()
     answer.feed("see [t][r]\n\nmore\n\n[r]: https://a.example\n")
     answer = growing_by("see [t][r]\n\nmore\n\n[r]: https://a.example\n", 4)
     assert "https://a.example" in answer.html[0]

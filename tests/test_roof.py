@@ -23,17 +23,17 @@ CLASSES = [name for name in chatkit.__all__ if inspect.isclass(getattr(chatkit, 
 INNER = {
     "chatkit.keeping.archive": {"Archive", "Broken", "Entry"},
     "chatkit.keeping.keeper": {"Keeper"},
-    "chatkit.conversation_file": {"Kept"},
+    "chatkit.conversation_file": {"FileContent"},
     "chatkit.inspection": {"View"},
     "chatkit.ledger.place": {"Place"},
     "chatkit.ledger.prices": {"Price"},
     "chatkit.ledger.readable": {"Unread"},
     "chatkit.ledger.rows": {"Run"},
-    "chatkit.ledger.scope": {"Line", "Scope"},
-    "chatkit.ledger.series": {"Call", "Moment", "Spread", "Turn"},
+    "chatkit.ledger.scope": {"UsageLine", "Scope"},
+    "chatkit.ledger.series": {"Call", "Moment", "Spread", "TurnUsage"},
     "chatkit.readings.table": {"Table"},
     "chatkit.ui.stage": {"Stage"},
-    "chatkit.worddiff": {"Row"},
+    "chatkit.worddiff": {"DiffRow"},
 }
 """What public classes hand to each other, and no page of the documentation speaks of."""
 

@@ -17,7 +17,7 @@ from faultserver import GATE, FaultServer, cut, say
 from chatkit.endpoint.loop import NAME, get_loop
 from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
 from chatkit.endpoint.run import Run, start
-from chatkit.endpoint.turn import FOLD_AT, Item
+from chatkit.endpoint.turn import FOLD_AT, RunItem
 from chatkit.exceptions import EndpointError, InputError
 from chatkit.ledger.store import UsageStore
 
@@ -25,7 +25,7 @@ WHOLE = Reply((Answer(text="abc"),), "complete")
 PATIENCE = 10
 
 
-async def three() -> AsyncIterator[Item]:
+async def three() -> AsyncIterator[RunItem]:
     for letter in "abc":
         yield Delta(letter)
     yield WHOLE
@@ -38,7 +38,7 @@ class Held:
         self.gate = asyncio.Event()
         self.stopped = 0
 
-    async def __call__(self) -> AsyncIterator[Item]:
+    async def __call__(self) -> AsyncIterator[RunItem]:
         yield Delta("a")
         try:
             await self.gate.wait()
@@ -94,7 +94,7 @@ def test_text_and_done_tell_how_far_it_is() -> None:
 
 
 def test_only_the_first_answers_text_is_the_text() -> None:
-    async def mixed() -> AsyncIterator[Item]:
+    async def mixed() -> AsyncIterator[RunItem]:
         yield Delta("x", 1)
         yield Delta("hm", 0, "reasoning")
         yield Wait(1.0, 2, 3, "busy")
@@ -115,14 +115,14 @@ def test_a_run_is_awaited_and_iterated_in_a_loop_of_ones_own() -> None:
 
 
 def test_a_run_can_be_awaited_where_runs_run() -> None:
-    async def outer() -> AsyncIterator[Item]:
+    async def outer() -> AsyncIterator[RunItem]:
         yield await start(three)
 
     assert start(outer).wait() is WHOLE
 
 
 def test_waiting_on_the_loops_own_thread_is_refused() -> None:
-    async def outer() -> AsyncIterator[Item]:
+    async def outer() -> AsyncIterator[RunItem]:
         start(three).wait()
         yield WHOLE
 
@@ -143,7 +143,7 @@ def test_runs_run_on_one_daemon_thread_with_the_starters_context() -> None:
     seen = []
     lesson: ContextVar[str] = ContextVar("lesson")
 
-    async def look() -> AsyncIterator[Item]:
+    async def look() -> AsyncIterator[RunItem]:
         seen.append((threading.current_thread().name, threading.current_thread().daemon, lesson.get()))
         yield WHOLE
 
@@ -178,7 +178,7 @@ def test_a_listener_that_comes_in_between_misses_nothing() -> None:
     held = Held()
     run = start(held)
     until_first(run)
-    heard: list[Item] = []
+    heard: list[RunItem] = []
     run.listen(heard.append)
     held.release()
     run.wait()
@@ -195,7 +195,7 @@ def test_listeners_have_heard_the_reply_before_wait_returns() -> None:
 
 
 def test_an_error_in_a_listener_ends_neither_the_run_nor_other_listeners(caplog: pytest.LogCaptureFixture) -> None:
-    heard: list[Item] = []
+    heard: list[RunItem] = []
     held = Held()
     run = start(held)
     run.listen(lambda _: 1 / 0)
@@ -210,7 +210,7 @@ def test_an_error_in_a_listener_ends_neither_the_run_nor_other_listeners(caplog:
 def test_a_listener_that_ended_hears_no_more() -> None:
     held = Held()
     run = start(held)
-    heard: list[Item] = []
+    heard: list[RunItem] = []
     end = run.listen(heard.append)
     until_first(run)
     end()
@@ -220,7 +220,7 @@ def test_a_listener_that_ended_hears_no_more() -> None:
 
 
 def test_a_long_answer_is_kept_joined() -> None:
-    async def long() -> AsyncIterator[Item]:
+    async def long() -> AsyncIterator[RunItem]:
         for number in range(FOLD_AT * 5):
             yield Delta(str(number % 10))
         yield WHOLE
@@ -272,7 +272,7 @@ def test_cancel_after_the_end_changes_nothing() -> None:
 
 
 def test_a_stream_that_ends_by_the_cancellation_alone_is_cancelled_with_its_text() -> None:
-    async def rude() -> AsyncIterator[Item]:
+    async def rude() -> AsyncIterator[RunItem]:
         yield Delta("a")
         await asyncio.Event().wait()
 
@@ -306,7 +306,7 @@ async def _await(run: Run) -> Reply:
 def test_a_run_that_nobody_holds_is_cancelled() -> None:
     held, ended = Held(), threading.Event()
 
-    async def watched() -> AsyncIterator[Item]:
+    async def watched() -> AsyncIterator[RunItem]:
         try:
             async for item in held():
                 yield item
@@ -389,8 +389,8 @@ def test_blocking_is_true_only_while_the_main_thread_waits() -> None:
 # errors
 
 
-def failing(text: str) -> Callable[[], AsyncIterator[Item]]:
-    async def make() -> AsyncIterator[Item]:
+def failing(text: str) -> Callable[[], AsyncIterator[RunItem]]:
+    async def make() -> AsyncIterator[RunItem]:
         if text:
             yield Delta(text)
         answers = (Answer(text=text),) if text else ()
@@ -421,7 +421,7 @@ def test_an_error_raised_twice_does_not_grow() -> None:
 
 
 def test_a_fault_of_the_stream_itself_becomes_a_reply_that_keeps_the_text() -> None:
-    async def faulty() -> AsyncIterator[Item]:
+    async def faulty() -> AsyncIterator[RunItem]:
         yield Delta("a")
         raise ZeroDivisionError("oops")
 
@@ -431,7 +431,7 @@ def test_a_fault_of_the_stream_itself_becomes_a_reply_that_keeps_the_text() -> N
 
 
 def test_a_stream_without_a_reply_is_an_error() -> None:
-    async def empty() -> AsyncIterator[Item]:
+    async def empty() -> AsyncIterator[RunItem]:
         return
         yield
 
@@ -440,7 +440,7 @@ def test_a_stream_without_a_reply_is_an_error() -> None:
 
 
 def test_chatkits_own_errors_come_out_as_they_are() -> None:
-    def make() -> AsyncIterator[Item]:
+    def make() -> AsyncIterator[RunItem]:
         raise InputError("Nothing to send.")
 
     with pytest.raises(InputError, match="Nothing to send"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from chatkit.conversation import Conversation, Message
 from chatkit.exceptions import InputError
-from chatkit.worddiff import Budget, diff, words
+from chatkit.worddiff import StepsLeft, diff, words
 
 
 def pairs(left, right, **more):
@@ -113,7 +113,7 @@ def test_space_that_changed_is_a_change_and_the_words_beside_it_are_none():
 def test_where_the_budget_is_spent_the_difference_is_one_piece():
     left, right = "a x b y c z d", "a p b q c r d"
     assert len(pairs(left, right)) > 4
-    assert pairs(left, right, budget=Budget(0)) == [
+    assert pairs(left, right, budget=StepsLeft(0)) == [
         ("equal", "a "), ("delete", "x b y c z"), ("insert", "p b q c r"), ("equal", " d"),
     ]  # fmt: skip
 

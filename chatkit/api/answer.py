@@ -1,4 +1,4 @@
-"""The wire's answers as values: a `Delta` of one, an `Answer` as it is, and one that is `Growing`.
+"""The wire's answers as values: a `Delta` of one, an `Answer` as it is, and one that is `GrowingAnswer`.
 
 In: what reading.py and the dialects add. Out: to the engine, which yields deltas, and to the chat, which keeps answers.
 """
@@ -11,7 +11,7 @@ from chatkit.api import finish
 from chatkit.api.finish import Outcome
 from chatkit.api.tool_calls import ToolCalls
 
-Piece = Literal["text", "reasoning", "refusal", "tool_call"]
+DeltaKind = Literal["text", "reasoning", "refusal", "tool_call"]
 
 SPOKEN = "the answer was spoken; these are its words"
 UNHEARD = "sound came with the answer; chatkit does not play it"
@@ -27,7 +27,7 @@ class Delta:
 
     text: str
     index: int = 0
-    kind: Piece = "text"
+    kind: DeltaKind = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +63,17 @@ class Answer:
         return bool(self.text or self.refusal or self.tool_calls or self.note)
 
 
-class Growing:
+class GrowingAnswer:
     """One answer while it grows."""
 
     __slots__ = ("calls", "finish_reason", "half", "how", "media", "parts")
 
     def __init__(self) -> None:
-        self.parts: dict[Piece, list[str]] = {"text": [], "reasoning": [], "refusal": []}
+        self.parts: dict[DeltaKind, list[str]] = {"text": [], "reasoning": [], "refusal": []}
         self.calls = ToolCalls()
         self.finish_reason: str | None = None
         self.how: Outcome | None = None
-        self.half: dict[Piece, str] = {}
+        self.half: dict[DeltaKind, str] = {}
         self.media: dict[str, int] = {}
 
     @property

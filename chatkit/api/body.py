@@ -13,7 +13,7 @@ from chatkit.api.errors import read_refusal
 from chatkit.api.reading import Reading
 from chatkit.api.sse import BOM, Event, Splitter
 
-Form = Literal["events", "json", "other", "refusal", "blind"]
+BodyForm = Literal["events", "json", "other", "refusal", "blind"]
 
 MOST = 16 * 1024 * 1024
 """Bytes of a body, or of one event, that are kept for reading."""
@@ -37,7 +37,7 @@ class Body:
         most: int = MOST,
     ) -> None:
         self.reading = reading
-        self.form: Form | None = "refusal" if status >= 300 else None
+        self.form: BodyForm | None = "refusal" if status >= 300 else None
         self.too_long = False
         self.most = most
         self._type = content_type.partition(";")[0].strip().lower()
@@ -116,7 +116,7 @@ class Body:
         self._keep(b"")
         return first if self._edits and self._streamed else data
 
-    def _told(self, first: bytes) -> Form:
+    def _told(self, first: bytes) -> BodyForm:
         """The form that the first bytes and the content type tell."""
         start = first.removeprefix(BOM).lstrip()[:5]
         if start[:1] in (b"{", b"[") and not (self._is_events and start[:1] == b"["):

@@ -8,7 +8,7 @@ decides for itself under any name.
 from typing import Literal
 from urllib.parse import urlsplit
 
-Rules = Literal["openai", "local", "own"]
+HostRules = Literal["openai", "local", "own"]
 
 OPENAI = "https://api.openai.com/v1"
 """Where calls go that name no other place."""
@@ -20,7 +20,7 @@ SERVER = "chatkit-local"
 _HOST = "api.openai.com"
 
 
-def rules_at(base_url: str, api_key: str = "", *, local: bool = False) -> Rules:
+def rules_at(base_url: str, api_key: str = "", *, local: bool = False) -> HostRules:
     """Whose rules hold there; `local` says that it is the server that this process started.
 
     OpenAI's regions are hosts below its own (https://platform.openai.com/docs/guides/your-data).

@@ -1,6 +1,6 @@
 """The wire's output items of a response: which of them an event speaks of, and how much of each has come.
 
-In: the ids and places that events name, if any. Out: an `Item`, the same for every event that speaks of it.
+In: the ids and places that events name, if any. Out: an `OutputItem`, the same for every event that speaks of it.
 llama-server names no place (lemonade-sdk/lemonade#3607), others no id, and a gateway may change ids on the way.
 """
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 TYPES = {"text": "message", "refusal": "message", "reasoning": "reasoning", "tool_call": "function_call"}
 """The type of the item in which each kind of piece comes."""
 
-Part = tuple[str, str, int]
+PartPlace = tuple[str, str, int]
 """A kind of piece, the list that it is in (content or summary), its number there."""
 
 
@@ -27,22 +27,22 @@ def named(value: Mapping[str, Any], *, place: Any) -> Named:
     return Named(_text(value.get("item_id") or value.get("id")), _text(value.get("call_id")), _whole(place))
 
 
-class Item:
+class OutputItem:
     """One item of the output: what has come of its parts."""
 
     def __init__(self, kind: str, number: int, names: Named) -> None:
         self.kind, self.number, self.names = kind, number, names
         self.is_met = False
-        self._came: dict[Part, list[str]] = {}
+        self._came: dict[PartPlace, list[str]] = {}
 
-    def add(self, part: Part, text: str) -> None:
+    def add(self, part: PartPlace, text: str) -> None:
         """Note what has come of a part."""
         self._came.setdefault(part, []).append(text)
 
-    def missing(self, part: Part, whole: str) -> str:
+    def missing(self, part: PartPlace, whole: str) -> str:
         """What of a part has not come yet; nothing if what came is no beginning of it.
 
-        >>> item, part = Item("message", 0, Named("m", None, 0)), ("text", "content", 0)
+        >>> item, part = OutputItem("message", 0, Named("m", None, 0)), ("text", "content", 0)
         >>> item.add(part, "Hel")
         >>> item.missing(part, "Hello"), item.missing(part, "Good bye")
         ('lo', '')
@@ -76,10 +76,10 @@ class Items:
     """The items so far."""
 
     def __init__(self) -> None:
-        self._all: list[Item] = []
-        self._last: Item | None = None
+        self._all: list[OutputItem] = []
+        self._last: OutputItem | None = None
 
-    def of_event(self, event: Mapping[str, Any], piece: str) -> Item:
+    def of_event(self, event: Mapping[str, Any], piece: str) -> OutputItem:
         """The item of a piece: by its ids, its place, or the last of its kind."""
         kind, names = TYPES[piece], named(event, place=event.get("output_index"))
         last = self._last
@@ -90,12 +90,12 @@ class Items:
             item = next((one for one in reversed(self._all) if one.kind == kind), None)
         return self._kept(item, kind, names)
 
-    def of_item(self, sent: Mapping[str, Any], place: Any) -> Item:
+    def of_item(self, sent: Mapping[str, Any], place: Any) -> OutputItem:
         """The item that comes itself."""
         kind, names = _kind(sent), named(sent, place=place)
         return self._kept(self._known(names, kind), kind, names)
 
-    def of_last(self, sent: Mapping[str, Any], text: str) -> Item:
+    def of_last(self, sent: Mapping[str, Any], text: str) -> OutputItem:
         """The item as it stands in the last response, `text` its whole text: known by its ids, else by its turn."""
         kind, names = _kind(sent), named(sent, place=None)
         left = [one for one in self._all if one.kind == kind and not one.is_met]
@@ -108,16 +108,16 @@ class Items:
         item.is_met = True
         return item
 
-    def _known(self, names: Named, kind: str) -> Item | None:
+    def _known(self, names: Named, kind: str) -> OutputItem | None:
         found = _first(one for one in self._all if one.is_called(names))
         if found or names.place is None:
             return found
         here = (one for one in reversed(self._all) if one.names.place == names.place and one.kind == kind)
         return _first(one for one in here if not one.is_another(names))
 
-    def _kept(self, item: Item | None, kind: str, names: Named) -> Item:
+    def _kept(self, item: OutputItem | None, kind: str, names: Named) -> OutputItem:
         if item is None:
-            item = Item(kind, len(self._all), names)
+            item = OutputItem(kind, len(self._all), names)
             self._all.append(item)
         item.learn(names)
         self._last = item
@@ -130,7 +130,7 @@ def _kind(sent: Mapping[str, Any]) -> str:
     return TYPES["tool_call"] if kind == "custom_tool_call" else kind
 
 
-def _first(items: Iterable[Item]) -> Item | None:
+def _first(items: Iterable[OutputItem]) -> OutputItem | None:
     return next(iter(items), None)
 
 

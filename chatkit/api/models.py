@@ -12,8 +12,8 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from chatkit.api import parameters as table
-from chatkit.api.hosts import Rules
-from chatkit.api.model_table import SPEECH, TABLE, Row
+from chatkit.api.hosts import HostRules
+from chatkit.api.model_table import SPEECH, TABLE, ModelFacts
 
 HOSTED_DEFAULT = "gpt-6-luna"
 """The one name of a hosted chat model in this project."""
@@ -58,7 +58,7 @@ class Model:
     steers: bool = True
     only_api: str | None = None
     longest_answer: int | None = None
-    rules: Rules = "openai"
+    rules: HostRules = "openai"
 
     @property
     def instead(self) -> str:
@@ -151,7 +151,7 @@ _JUDGED = (
 
 
 @lru_cache(maxsize=1024)
-def find(name: str, rules: Rules = "openai") -> Model:
+def find(name: str, rules: HostRules = "openai") -> Model:
     """What is known of a model where these rules hold; a dated name (`gpt-4o-2024-08-06`) is its family's.
 
     >>> find("gpt-3.5-turbo").gone(date(2026, 11, 1))
@@ -188,7 +188,7 @@ def is_dated(name: str, family: str) -> bool:
     return name == family or name.startswith(f"{family}-20")
 
 
-def _rows(name: str) -> list[Row]:
+def _rows(name: str) -> list[ModelFacts]:
     """The rows that say something of the model, the longest name first."""
     aside = [word for word in _ASIDE if word in name]
     rows = [row for row in TABLE if name == row.name or name.startswith(f"{row.name}-")]

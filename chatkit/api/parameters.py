@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from chatkit.api import response_formats
-from chatkit.api.hosts import Rules
+from chatkit.api.hosts import HostRules
 from chatkit.exceptions import InputError
 
-Kind = Literal["number", "count", "whole", "texts", "effort", "format", "object", "list", "any"]
+ParameterKind = Literal["number", "count", "whole", "texts", "effort", "format", "object", "list", "any"]
 
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 """How much a model may be told to reason; which of these one takes, models.py knows."""
@@ -40,7 +40,7 @@ class Parameter:
     """
 
     name: str
-    kind: Kind = "any"
+    kind: ParameterKind = "any"
     low: float | None = None
     high: float | None = None
     apis: str = "chat responses"
@@ -61,11 +61,11 @@ class Parameter:
         """What a value must be, for a sentence."""
         return f"{self._span()}, such as {self.example}" if self.example else self._span()
 
-    def range_at(self, rules: Rules | None) -> tuple[float | None, float | None]:
+    def range_at(self, rules: HostRules | None) -> tuple[float | None, float | None]:
         """The least and the most that may be asked for there."""
         return self.low, self.local_high if rules == "local" and self.local_high else self.high
 
-    def fault(self, value: Any, rules: Rules | None = None) -> str | None:
+    def fault(self, value: Any, rules: HostRules | None = None) -> str | None:
         """Why the value cannot be sent, in words; None if it can."""
         low, high = self.range_at(rules)
         if self.kind in ("number", "count", "whole"):
@@ -85,7 +85,7 @@ class Parameter:
             return f"is {value!r}; it must be one of {', '.join(EFFORTS)}"
         return None
 
-    def _span(self, rules: Rules | None = None) -> str:
+    def _span(self, rules: HostRules | None = None) -> str:
         low, high = self.range_at(rules)
         if self.kind == "number":
             return f"a number from {low} to {high}"
@@ -193,13 +193,13 @@ def effort_of(parameters: Mapping[str, Any]) -> Any:
     return parameters.get("reasoning_effort") or (reasoning.get("effort") if isinstance(reasoning, Mapping) else None)
 
 
-def check(model: str, parameters: Mapping[str, Any], rules: Rules | None = "openai") -> None:
+def check(model: str, parameters: Mapping[str, Any], rules: HostRules | None = "openai") -> None:
     """Raise an InputError that names every parameter that cannot be sent, and its rule."""
     if found := faults(model, parameters, rules):
         raise InputError(" ".join(found), "Nothing was sent.")
 
 
-def faults(model: str, parameters: Mapping[str, Any], rules: Rules | None = "openai") -> list[str]:
+def faults(model: str, parameters: Mapping[str, Any], rules: HostRules | None = "openai") -> list[str]:
     """What cannot be sent of these, a sentence each; `rules` None: to nobody, whoever will answer."""
     given = {k: v for k, v in parameters.items() if v is not None}
     return [f"{fault}." for fault in (*_model_faults(model), *_parameter_faults(given, rules))]
@@ -213,7 +213,7 @@ def _model_faults(model: object) -> list[str]:
     return []
 
 
-def _parameter_faults(given: Mapping[str, Any], rules: Rules | None) -> list[str]:
+def _parameter_faults(given: Mapping[str, Any], rules: HostRules | None) -> list[str]:
     whole = given.get("stream") is False  # the answer is asked for at once
     own = [name for name in OWN if name in given and not (whole and name == "stream")]
     found = [f"{name} is set by chatkit itself; leave it out" for name in own]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from chatkit.api import finish, usage
-from chatkit.api.answer import Answer, Delta, Growing, Piece
+from chatkit.api.answer import Answer, Delta, DeltaKind, GrowingAnswer
 from chatkit.api.decode import MARK, decode, mend
 from chatkit.api.errors import Refusal
 from chatkit.api.finish import Outcome
@@ -47,7 +47,7 @@ class Reading(ABC):
         self.size: int | None = None  # bytes of the text of an answer that came whole
         self.notes: list[str] = []
         self.follows = False
-        self._growing: dict[int, Growing] = {}
+        self._growing: dict[int, GrowingAnswer] = {}
         self._room = 0
         self._expected = max(choices, 1)
         self._reasons = 0
@@ -171,16 +171,16 @@ class Reading(ABC):
 
     # --- what the dialects add
 
-    def _at(self, index: Any) -> Growing:
+    def _at(self, index: Any) -> GrowingAnswer:
         key = index if isinstance(index, int) else 0
         grown = self._growing.get(key)
         if grown is None:
             if not 0 <= key < MOST:
                 raise BadEvent(f"it names an answer number {str(index)[:20]}")
-            grown = self._growing[key] = Growing()
+            grown = self._growing[key] = GrowingAnswer()
         return grown
 
-    def _add(self, index: int, kind: Piece, text: str) -> list[Delta]:
+    def _add(self, index: int, kind: DeltaKind, text: str) -> list[Delta]:
         grown = self._at(index)
         if not text.isascii() or grown.half or "\0" in text:
             text = self._mended(grown, kind, text)
@@ -199,7 +199,7 @@ class Reading(ABC):
             text, self._room = text[: self._room], 0
         return text
 
-    def _mended(self, grown: Growing, kind: Piece, text: str) -> str:
+    def _mended(self, grown: GrowingAnswer, kind: DeltaKind, text: str) -> str:
         """Join halves of characters (JSON escapes of UTF-16, cut between events); replace those that stay alone."""
         text = grown.half.pop(kind, "") + text
         if text and "\ud800" <= text[-1] <= "\udbff":

@@ -1,6 +1,6 @@
 """The wire's requests, as far as their answers depend on them: which call it is, whether it streams, tells its usage.
 
-In: a path, a body. Out: a `Kind`, the reader of its answer, and the same body with usage asked for.
+In: a path, a body. Out: a `CallKind`, the reader of its answer, and the same body with usage asked for.
 """
 
 import json
@@ -14,9 +14,9 @@ from chatkit.api.reading import Reading
 from chatkit.api.responses import ResponsesReading
 from chatkit.api.transcript import TranscriptReading
 
-Kind = Literal["chat", "text", "responses", "embeddings", "audio", "moderations", "other"]
+CallKind = Literal["chat", "text", "responses", "embeddings", "audio", "moderations", "other"]
 
-KINDS: tuple[tuple[str, Kind], ...] = (
+KINDS: tuple[tuple[str, CallKind], ...] = (
     ("/chat/completions", "chat"),
     ("/completions", "text"),
     ("/responses", "responses"),
@@ -29,7 +29,7 @@ BOOKKEEPING = re.compile(
     r"/(files|uploads|batches|vector_stores|conversations|fine_tuning|containers|evals|skills|voices)(/|$)"
     r"|/(cancel|input_tokens|client_secrets)$"
 )
-READINGS: dict[Kind, type[Reading]] = {
+READINGS: dict[CallKind, type[Reading]] = {
     "chat": ChatReading,
     "text": ChatReading,
     "responses": ResponsesReading,
@@ -42,20 +42,20 @@ ASK = b'"stream_options":{"include_usage":true}'
 
 
 @lru_cache(maxsize=1024)
-def kind_of(path: str) -> Kind | None:
+def kind_of(path: str) -> CallKind | None:
     """What the call of a path is; None for the POSTs that keep house."""
     if BOOKKEEPING.search(path):
         return None
     return next((kind for end, kind in KINDS if path.endswith(end)), "other")
 
 
-def reading_of(kind: Kind, choices: int = 1) -> Reading:
+def reading_of(kind: CallKind, choices: int = 1) -> Reading:
     """The reader of its answer, of which so many are asked for."""
     reader = READINGS[kind]
     return reader(choices) if reader is ChatReading else reader()
 
 
-def tells_usage(kind: Kind, body: dict[str, Any]) -> bool:
+def tells_usage(kind: CallKind, body: dict[str, Any]) -> bool:
     """Whether a stream of this body tells its usage: some do only if they are asked."""
     options = body.get("stream_options")
     return kind not in ("chat", "text") or (isinstance(options, dict) and options.get("include_usage") is True)

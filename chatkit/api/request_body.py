@@ -18,10 +18,10 @@ APIS: tuple[Api, ...] = ("chat", "responses")
 
 _INPUT_PARTS = {"text": "input_text", "image_url": "input_image", "file": "input_file"}
 
-Item = dict[str, Any]
+MessageObject = dict[str, Any]
 
 
-def build(api: Api, model: str, messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> Item:
+def build(api: Api, model: str, messages: Sequence[Mapping[str, Any]], parameters: Mapping[str, Any]) -> MessageObject:
     """The body that asks `model` to go on after `messages`; parameters that are None are left out.
 
     >>> build("responses", "m", [{"role": "user", "content": "Hi"}], {"max_completion_tokens": 5})
@@ -33,7 +33,7 @@ def build(api: Api, model: str, messages: Sequence[Mapping[str, Any]], parameter
     return {"model": model, **_input(messages), **_responses_parameters(given)}
 
 
-def _chat_parameters(given: Item) -> Item:
+def _chat_parameters(given: MessageObject) -> MessageObject:
     named = {"max_completion_tokens" if name == "max_output_tokens" else name: value for name, value in given.items()}
     if "response_format" in named:
         form = on_the_wire(named.pop("response_format"))
@@ -41,14 +41,14 @@ def _chat_parameters(given: Item) -> Item:
     return named
 
 
-def _responses_parameters(given: Item) -> Item:
+def _responses_parameters(given: MessageObject) -> MessageObject:
     rows = map(table.find, given)
     lacking = [row.name for row in rows if row.responses is None and given[row.name] != row.nothing]
     if lacking:
         raise InputError(
             f"The Responses API has no {', '.join(lacking)}; nothing was sent.", "Leave it out, or use api='chat'."
         )
-    body: Item = {}
+    body: MessageObject = {}
     for name, value in given.items():
         place = table.find(name).responses
         if name in _PUT:
@@ -58,32 +58,32 @@ def _responses_parameters(given: Item) -> Item:
     return {**body, "store": given.get("store", False)}
 
 
-def _put(body: Item, place: str, value: Any) -> None:
+def _put(body: MessageObject, place: str, value: Any) -> None:
     """Put a value where it stands in Responses: under a name, or in the object of that name ("text.verbosity")."""
     outer, _, inner = place.partition(".")
     body[outer] = {**body.get(outer, {}), inner: value} if inner else value
 
 
-def _put_reasoning(body: Item, reasoning: Any) -> None:
+def _put_reasoning(body: MessageObject, reasoning: Any) -> None:
     body["reasoning"] = {**body.get("reasoning", {}), **reasoning}
 
 
-def _put_format(body: Item, value: Any) -> None:
+def _put_format(body: MessageObject, value: Any) -> None:
     if form := on_the_wire(value):
         flat = {"type": form["type"], **form.get("json_schema", {})}
         _put(body, "text.format", flat)
 
 
-def _put_logprobs(body: Item, value: Any) -> None:
+def _put_logprobs(body: MessageObject, value: Any) -> None:
     if value:
         body["include"] = [*body.get("include", []), "message.output_text.logprobs"]
 
 
-def _put_tools(body: Item, tools: Any) -> None:
+def _put_tools(body: MessageObject, tools: Any) -> None:
     body["tools"] = [_flat_function(tool) for tool in tools]
 
 
-def _put_choice(body: Item, choice: Any) -> None:
+def _put_choice(body: MessageObject, choice: Any) -> None:
     body["tool_choice"] = _flat_function(choice)
 
 
@@ -95,7 +95,7 @@ def _flat_function(tool: Any) -> Any:
 
 
 # what goes there in another form
-_PUT: Mapping[str, Callable[[Item, Any], None]] = {
+_PUT: Mapping[str, Callable[[MessageObject, Any], None]] = {
     "reasoning": _put_reasoning,
     "response_format": _put_format,
     "logprobs": _put_logprobs,
@@ -104,7 +104,7 @@ _PUT: Mapping[str, Callable[[Item, Any], None]] = {
 }
 
 
-def _input(messages: Sequence[Mapping[str, Any]]) -> Item:
+def _input(messages: Sequence[Mapping[str, Any]]) -> MessageObject:
     """A first system message as `instructions`, the rest as input items."""
     first = messages[0] if messages else {}
     instructs = first.get("role") in ("system", "developer") and isinstance(first.get("content"), str)
@@ -113,7 +113,7 @@ def _input(messages: Sequence[Mapping[str, Any]]) -> Item:
     return {"instructions": first["content"], "input": items} if instructs else {"input": items}
 
 
-def _items(message: Mapping[str, Any], number: int, custom: Set[Any]) -> list[Item]:
+def _items(message: Mapping[str, Any], number: int, custom: Set[Any]) -> list[MessageObject]:
     """The items of a message; `custom` are the ids of the calls of custom tools."""
     role, content, calls = message["role"], message.get("content"), message.get("tool_calls") or ()
     unknown = set(message) - {"role", "content", "tool_calls", "tool_call_id", "refusal"}
@@ -137,7 +137,7 @@ def _is_custom(call: Any) -> bool:
     return isinstance(call, Mapping) and isinstance(call.get("custom"), Mapping)
 
 
-def _call(call: Mapping[str, Any]) -> Item:
+def _call(call: Mapping[str, Any]) -> MessageObject:
     if _is_custom(call):
         tool = call["custom"]
         return {
@@ -155,7 +155,7 @@ def _call(call: Mapping[str, Any]) -> Item:
     }
 
 
-def _part(part: Mapping[str, Any], number: int) -> Item:
+def _part(part: Mapping[str, Any], number: int) -> MessageObject:
     kind = part.get("type")
     if isinstance(kind, str) and kind.startswith("input_") and kind != "input_audio":
         return dict(part)

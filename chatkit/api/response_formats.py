@@ -11,7 +11,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class ResponseFormat:
     """One form: what a person calls it, its label on a page, the `type` that the API gives it.
 
     One that has details (a schema) is not asked for by its name alone; `must_say` is a word that OpenAI wants in a
@@ -25,9 +25,9 @@ class Format:
     must_say: str = ""
 
 
-TEXT = Format("text", "text", "text")
-SCHEMA = Format("schema", "JSON schema", "json_schema", has_details=True)
-FORMATS = (TEXT, Format("json", "JSON", "json_object", must_say="JSON"), SCHEMA)
+TEXT = ResponseFormat("text", "text", "text")
+SCHEMA = ResponseFormat("schema", "JSON schema", "json_schema", has_details=True)
+FORMATS = (TEXT, ResponseFormat("json", "JSON", "json_object", must_say="JSON"), SCHEMA)
 """All forms; the first one is what comes where nothing is asked for."""
 
 SCHEMA_WORDS = frozenset({"properties", "$ref", "anyOf", "oneOf", "allOf", "enum", "const", "items", "$schema"})
@@ -63,7 +63,7 @@ def on_the_wire(value: Any) -> dict[str, Any] | None:
     return {"type": SCHEMA.type, "json_schema": {"name": name, "schema": dict(value)}}
 
 
-def form_of(value: Any) -> Format:
+def form_of(value: Any) -> ResponseFormat:
     """Which form a value asks for; one that cannot be sent is called as it is.
 
     >>> form_of(None).name, form_of({"type": "object"}).name, form_of("json").must_say
@@ -71,7 +71,7 @@ def form_of(value: Any) -> Format:
     """
     if value is not None and fault(value):
         name = str(value)[:40]
-        return Format(name, name, name)
+        return ResponseFormat(name, name, name)
     asked = on_the_wire(value)
     return _TYPED[asked["type"]] if asked else TEXT
 

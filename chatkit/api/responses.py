@@ -12,22 +12,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from chatkit.api import usage
-from chatkit.api.answer import Delta, Piece
+from chatkit.api.answer import Delta, DeltaKind
 from chatkit.api.decode import mend
 from chatkit.api.errors import Refusal, error_in, from_object
 from chatkit.api.finish import Outcome, is_known, outcome_of, reason_of
-from chatkit.api.items import Item, Items, Part
+from chatkit.api.items import Items, OutputItem, PartPlace
 from chatkit.api.reading import BadEvent, Reading
 from chatkit.api.sse import Event
 from chatkit.api.tool_calls import SAID
 
-DELTAS: dict[str, Piece] = {
+DELTAS: dict[str, DeltaKind] = {
     "response.output_text.delta": "text",
     "response.refusal.delta": "refusal",
     "response.reasoning_text.delta": "reasoning",
     "response.reasoning_summary_text.delta": "reasoning",
 }
-WHOLE: dict[str, tuple[Piece, str]] = {
+WHOLE: dict[str, tuple[DeltaKind, str]] = {
     "response.output_text.done": ("text", "text"),
     "response.refusal.done": ("refusal", "refusal"),
     "response.reasoning_text.done": ("reasoning", "text"),
@@ -52,7 +52,7 @@ CALLS_DONE = {
     "response.custom_tool_call_input.done": "custom_tool_call",
 }
 _TYPE = re.compile(rb'"type"\s*:\s*"([\w.]+)"')
-_KINDS: dict[str, Piece] = {"refusal": "refusal", "summary_text": "reasoning", "reasoning_text": "reasoning"}
+_KINDS: dict[str, DeltaKind] = {"refusal": "refusal", "summary_text": "reasoning", "reasoning_text": "reasoning"}
 
 
 class ResponsesReading(Reading):
@@ -118,14 +118,14 @@ class ResponsesReading(Reading):
 
     # --- what comes bit by bit
 
-    def _delta(self, piece: Piece, kind: str, value: Mapping[str, Any]) -> list[Delta]:
+    def _delta(self, piece: DeltaKind, kind: str, value: Mapping[str, Any]) -> list[Delta]:
         text = value.get("delta")
         if not isinstance(text, str) or not text:
             return []
         self.pieces += 1
         return self._more(self._items.of_event(value, piece), (piece, *_where(kind, value)), text)
 
-    def _more(self, item: Item, part: Part, text: str) -> list[Delta]:
+    def _more(self, item: OutputItem, part: PartPlace, text: str) -> list[Delta]:
         """Add to a part of an item; summaries of reasoning come in paragraphs, one a part."""
         item.add(part, text)
         piece: Any = part[0]
@@ -157,12 +157,12 @@ class ResponsesReading(Reading):
             return self._item(sent, self._items.of_item(sent, value.get("output_index")))
         return []
 
-    def _rest(self, item: Item, part: Part, whole: Any) -> list[Delta]:
+    def _rest(self, item: OutputItem, part: PartPlace, whole: Any) -> list[Delta]:
         """What a part has beyond that which has come of it."""
         whole = mend(whole) if isinstance(whole, str) else ""
         return self._more(item, part, rest) if (rest := item.missing(part, whole)) else []
 
-    def _whole_call(self, item: Item, sent: Mapping[str, Any], kind: str) -> list[Delta]:
+    def _whole_call(self, item: OutputItem, sent: Mapping[str, Any], kind: str) -> list[Delta]:
         """What a call has beyond that which has come of it: its id, its name, the rest of its arguments."""
         tool, field = CALLS[kind]
         said = {"id": sent.get("call_id"), tool: {"name": sent.get("name")}}
@@ -174,7 +174,7 @@ class ResponsesReading(Reading):
             deltas += self._call(0, item.number, {tool: {field: whole[len(had) :]}}, sure=True)
         return deltas
 
-    def _item(self, sent: Mapping[str, Any], item: Item) -> list[Delta]:
+    def _item(self, sent: Mapping[str, Any], item: OutputItem) -> list[Delta]:
         if (kind := sent.get("type")) in CALLS:
             return self._whole_call(item, sent, kind)
         if sent.get("type") == "image_generation_call" and sent.get("result") and not item.said():
@@ -272,6 +272,6 @@ def _parts(item: Mapping[str, Any]) -> Iterator[tuple[str, int, Mapping[str, Any
                 yield name, number, part
 
 
-def _read_part(part: Mapping[str, Any]) -> tuple[Piece, Any]:
+def _read_part(part: Mapping[str, Any]) -> tuple[DeltaKind, Any]:
     piece = _KINDS.get(str(part.get("type")), "text")
     return piece, part.get("refusal") if piece == "refusal" else part.get("text")

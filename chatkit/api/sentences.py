@@ -22,7 +22,7 @@ FEW = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RefusedCall:
     """What a sentence about a refusal may name: the model asked for, the address, the keys it may not."""
 
     model: str | None = None
@@ -33,7 +33,7 @@ class Asked:
 def refused(
     status: int,
     refusal: Refusal,
-    asked: Asked,
+    asked: RefusedCall,
     *,
     request_id: str | None = None,
     retry_at: datetime | None = None,
@@ -59,7 +59,7 @@ def refused(
 class _Case:
     status: int
     refusal: Refusal
-    asked: Asked
+    asked: RefusedCall
     retry_at: datetime | None
     tries: int
 
@@ -178,5 +178,5 @@ def clock(at: datetime) -> str:
     return f"{here:%H:%M}" if here.date() == today else f"{here:%H:%M} on {here:%Y-%m-%d}"
 
 
-def _safe(value: str | None, asked: Asked) -> str | None:
+def _safe(value: str | None, asked: RefusedCall) -> str | None:
     return plain(value, asked.keys, 80) if value else value

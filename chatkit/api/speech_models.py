@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal
 
-from chatkit.api.hosts import Rules
+from chatkit.api.hosts import HostRules
 from chatkit.api.model_table import FEBRUARY, SPEECH, SpeechRow
 from chatkit.api.models import is_dated
 from chatkit.exceptions import InputError
@@ -54,7 +54,7 @@ class SpeechModel:
     logprobs: bool = False
     streams: bool = False
     longest: float | None = None
-    rules: Rules = "openai"
+    rules: HostRules = "openai"
 
     @property
     def local(self) -> bool:
@@ -96,7 +96,7 @@ def speech_models() -> tuple[SpeechModel, ...]:
     return (*KNOWN, LOCAL_MODEL)
 
 
-def find(name: str, rules: Rules = "openai") -> SpeechModel:
+def find(name: str, rules: HostRules = "openai") -> SpeechModel:
     """What is known of a model where these rules hold; one that nobody knows is taken for a Whisper.
 
     >>> find("gpt-4o-mini-transcribe-2025-12-15").streams, find("whisper-large-v3").times
@@ -111,7 +111,7 @@ def find(name: str, rules: Rules = "openai") -> SpeechModel:
     return replace(found, name=name, ends=None, rules="own") if rules == "own" else found
 
 
-def default(task: Task, rules: Rules = "openai") -> str:
+def default(task: Task, rules: HostRules = "openai") -> str:
     """The model that is asked where none is named."""
     return LOCAL if rules == "local" else HOSTED_TRANSLATE if task == "translate" else HOSTED_TRANSCRIBE
 

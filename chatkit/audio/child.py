@@ -117,14 +117,14 @@ def _whys(seen: Any) -> list[str]:
 def cut_up(asked: dict[str, Any], track: int, decibels: Any, seen: Any, *, convert: bool) -> None:
     """Write the parts, if the file cannot go out as it is; tell of each when it is whole."""
     from chatkit.audio.decode import Decoded
-    from chatkit.audio.split import Part, parts, write
+    from chatkit.audio.split import AudioPart, parts, write
 
     whole = seen.seconds <= asked["longest"]
     if whole and not convert and seen.damaged_at is None:
         say(parts=[])
         return
     end = seen.seconds
-    cut = [Part(0.0, end, 0.0, end)] if whole else parts(decibels, end, asked["piece"], asked["search"])
+    cut = [AudioPart(0.0, end, 0.0, end)] if whole else parts(decibels, end, asked["piece"], asked["search"])
     say(parts=[[part.start, part.end, part.after, part.before] for part in cut])
     for number, silent in write(_samples(asked, Decoded(), track), cut, Path(asked["folder"])):
         say(part=number, silent=silent)

@@ -9,11 +9,11 @@ from typing import IO
 MOST_BOXES = 4096
 """Of one level: a fragmented recording of an hour has some thousand, and what is looked for stands before them."""
 
-Box = tuple[bytes, int, int]
+Mp4Box = tuple[bytes, int, int]
 """A name, where the content begins, where it ends."""
 
 
-def boxes(file: IO[bytes], begin: int, end: int) -> Iterator[Box]:
+def boxes(file: IO[bytes], begin: int, end: int) -> Iterator[Mp4Box]:
     """The boxes between these places, in order; they stop at the first that cannot be one."""
     for _ in range(MOST_BOXES):
         if begin + 8 > end:
@@ -43,13 +43,13 @@ def is_unclosed(file: IO[bytes]) -> bool:
     return b"mdat" in names and not {b"moov", b"moof"} & set(names)
 
 
-def _tracks(file: IO[bytes], start: int) -> list[Box]:
+def _tracks(file: IO[bytes], start: int) -> list[Mp4Box]:
     whole = boxes(file, start, file.seek(0, io.SEEK_END))
     moov = next((box for box in whole if box[0] == b"moov"), None)
     return [box for box in boxes(file, *moov[1:]) if box[0] == b"trak"] if moov else []
 
 
-def _sound(file: IO[bytes], track: Box) -> float | None:
+def _sound(file: IO[bytes], track: Mp4Box) -> float | None:
     media = {name: (begin, end) for name, begin, end in boxes(file, *track[1:])}.get(b"mdia")
     heads = {name: begin for name, begin, _ in boxes(file, *media)} if media else {}
     if not {b"hdlr", b"mdhd"} <= heads.keys() or _at(file, heads[b"hdlr"] + 8, 4) != b"soun":

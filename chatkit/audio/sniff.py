@@ -1,6 +1,6 @@
 """Audio, what a file really is: told by its first bytes, never by its name.
 
-In: the head of a file. Out: a `Kind` (which demuxer reads it, by which ending the API knows it), or None.
+In: the head of a file. Out: a `Container` (which demuxer reads it, by which ending the API knows it), or None.
 A demuxer is named here and nowhere else, so no file chooses one for itself: playlists and the like, which
 would open other files, cannot.
 """
@@ -18,7 +18,7 @@ HEAD = 65_536
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Container:
     """A container: ffmpeg's demuxer, the ending and type that the API takes it by; no ending if it does not."""
 
     what: str
@@ -27,40 +27,40 @@ class Kind:
     mime: str = "application/octet-stream"
 
 
-WAV = Kind("WAV", "wav", "wav", "audio/wav")
-FLAC = Kind("FLAC", "flac", "flac", "audio/flac")
-OGG = Kind("Ogg", "ogg", "ogg", "audio/ogg")
-MP3 = Kind("MP3", "mp3", "mp3", "audio/mpeg")
-MPGA = Kind("MPEG audio", "mp3", "mpga", "audio/mpeg")
-M4A = Kind("M4A", "mov", "m4a", "audio/mp4")
-MP4 = Kind("MP4", "mov", "mp4", "video/mp4")
-WEBM = Kind("WebM", "matroska", "webm", "video/webm")
-TS = Kind("MPEG transport stream", "mpegts")
+WAV = Container("WAV", "wav", "wav", "audio/wav")
+FLAC = Container("FLAC", "flac", "flac", "audio/flac")
+OGG = Container("Ogg", "ogg", "ogg", "audio/ogg")
+MP3 = Container("MP3", "mp3", "mp3", "audio/mpeg")
+MPGA = Container("MPEG audio", "mp3", "mpga", "audio/mpeg")
+M4A = Container("M4A", "mov", "m4a", "audio/mp4")
+MP4 = Container("MP4", "mov", "mp4", "video/mp4")
+WEBM = Container("WebM", "matroska", "webm", "video/webm")
+TS = Container("MPEG transport stream", "mpegts")
 _CONVERTED = {
-    "mov": Kind("QuickTime", "mov"),
-    "3gp": Kind("3GP", "mov"),
-    "mkv": Kind("Matroska", "matroska"),
-    "aac": Kind("AAC", "aac"),
+    "mov": Container("QuickTime", "mov"),
+    "3gp": Container("3GP", "mov"),
+    "mkv": Container("Matroska", "matroska"),
+    "aac": Container("AAC", "aac"),
 }
 _STARTS = (
     (b"fLaC", FLAC),
     (b"OggS", OGG),
-    (b"caff", Kind("CAF", "caf")),
-    (b"#!AMR", Kind("AMR", "amr")),
-    (b".snd", Kind("AU", "au")),
-    (b"riff\x2e\x91\xcf\x11", Kind("Wave64", "w64")),
-    (b"RF64", Kind("RF64", "wav")),
-    (b"BW64", Kind("BW64", "wav")),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Kind("WMA", "asf")),
-    (b"\x00\x00\x01\xba", Kind("MPEG programme stream", "mpeg")),
-    (b"FLV\x01", Kind("FLV", "flv")),
+    (b"caff", Container("CAF", "caf")),
+    (b"#!AMR", Container("AMR", "amr")),
+    (b".snd", Container("AU", "au")),
+    (b"riff\x2e\x91\xcf\x11", Container("Wave64", "w64")),
+    (b"RF64", Container("RF64", "wav")),
+    (b"BW64", Container("BW64", "wav")),
+    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", Container("WMA", "asf")),
+    (b"\x00\x00\x01\xba", Container("MPEG programme stream", "mpeg")),
+    (b"FLV\x01", Container("FLV", "flv")),
 )
 _FORMS = {
     (b"RIFF", b"WAVE"): WAV,
-    (b"RIFX", b"WAVE"): Kind("RIFX", "wav"),
-    (b"RIFF", b"AVI "): Kind("AVI", "avi"),
-    (b"FORM", b"AIFF"): Kind("AIFF", "aiff"),
-    (b"FORM", b"AIFC"): Kind("AIFF-C", "aiff"),
+    (b"RIFX", b"WAVE"): Container("RIFX", "wav"),
+    (b"RIFF", b"AVI "): Container("AVI", "avi"),
+    (b"FORM", b"AIFF"): Container("AIFF", "aiff"),
+    (b"FORM", b"AIFC"): Container("AIFF-C", "aiff"),
 }
 _BRANDS = {b"M4A ": M4A, b"M4B ": M4A, b"M4P ": M4A, b"qt  ": _CONVERTED["mov"]}
 _AHEAD = 4096
@@ -76,7 +76,7 @@ _PACKETS = (188, 192, 204)
 """Bytes from one packet of a transport stream to the next: bare, with a time before it, with a sum behind it."""
 
 
-def kind_of(file: IO[bytes]) -> Kind | None:
+def kind_of(file: IO[bytes]) -> Container | None:
     """What an open file is, behind its tags and zeros; None for what is no audio that is known.
 
     >>> import io
@@ -126,7 +126,7 @@ def tag_size(head: bytes) -> int:
     return 10 + size + (10 if head[5] & 0x10 else 0)
 
 
-def sniff(head: bytes) -> Kind | None:
+def sniff(head: bytes) -> Container | None:
     """What these first bytes begin; None for what is no audio that is known.
 
     >>> sniff(b"RIFF....WAVEfmt ").ending, sniff(b"PK..") is None
@@ -146,7 +146,7 @@ def sniff(head: bytes) -> Kind | None:
     return known or _sniff_frames(head)
 
 
-def _sniff_frames(head: bytes) -> Kind | None:
+def _sniff_frames(head: bytes) -> Container | None:
     """What has no head of its own: transport streams, and bare frames behind a tag or some junk."""
     if size := tag_size(head):
         return (sniff(head[size:]) or MP3) if head[size:] else MP3

@@ -1,6 +1,6 @@
 """Audio, in the child: where to cut, so that no word is cut, and the files that come of it.
 
-In: the loudness of each 20 ms, and samples. Out: `Part`s, and a file of each. A cut lies in the middle of a silence;
+In: the loudness of each 20 ms, and samples. Out: `AudioPart`s, and a file of each. A cut lies in the middle of a silence;
 where there is none the parts overlap, and who joins what was heard finds the words that both have.
 """
 
@@ -25,7 +25,7 @@ OVERLAP = 4.0
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class AudioPart:
     """A piece of the audio in seconds: what is sent (`start`, `end`), and the cuts that it lies between."""
 
     start: float
@@ -34,7 +34,7 @@ class Part:
     before: float
 
 
-def parts(decibels: Any, duration: float, longest: float, search: float) -> list[Part]:
+def parts(decibels: Any, duration: float, longest: float, search: float) -> list[AudioPart]:
     """Cut audio of that duration into parts of at most `longest` seconds, each cut within `search` of an even one."""
     overlap = min(OVERLAP, longest / 8)
     room = longest - 2 * overlap
@@ -47,7 +47,9 @@ def parts(decibels: Any, duration: float, longest: float, search: float) -> list
         cuts.append((even, overlap) if at is None else (at, 0.0))
         start = cuts[-1][0]
     edges = [(0.0, 0.0), *cuts, (duration, 0.0)]
-    return [Part(max(0.0, a - before), min(duration, b + behind), a, b) for (a, before), (b, behind) in pairwise(edges)]
+    return [
+        AudioPart(max(0.0, a - before), min(duration, b + behind), a, b) for (a, before), (b, behind) in pairwise(edges)
+    ]
 
 
 def _silence(decibels: Any, low: float, high: float, even: float) -> float | None:
@@ -64,7 +66,7 @@ def _silence(decibels: Any, low: float, high: float, even: float) -> float | Non
     return (best[0] + best[1]) / 2
 
 
-def write(blocks: Iterator[Any], cut: list[Part], folder: Path) -> Iterator[tuple[int, bool]]:
+def write(blocks: Iterator[Any], cut: list[AudioPart], folder: Path) -> Iterator[tuple[int, bool]]:
     """Write each part as FLAC; yield its number, and whether nobody speaks in it."""
     at, to_come, growing = 0, dict(enumerate(cut)), {}
     for block in blocks:

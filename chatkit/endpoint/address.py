@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
-from chatkit.api.hosts import Rules, rules_at
+from chatkit.api.hosts import HostRules, rules_at
 from chatkit.api.redact import clean_url, scrub
 from chatkit.endpoint.keys import Key
 from chatkit.exceptions import InputError
@@ -45,7 +45,7 @@ class Endpoint:
     file: str | None = None
 
     @property
-    def rules(self) -> Rules:
+    def rules(self) -> HostRules:
         """Whose rules hold there: OpenAI's, those of a local server of chatkit's (this process's or another), its own."""
         return rules_at(self.base_url, self.api_key, local=self.local)
 

@@ -16,7 +16,7 @@ import openai
 
 from chatkit.api.redact import plain
 from chatkit.api.retry import own_wait
-from chatkit.api.sentences import Asked
+from chatkit.api.sentences import RefusedCall
 from chatkit.endpoint import faults, wire
 from chatkit.endpoint.attachment import Attachment
 from chatkit.endpoint.deadlines import Deadlines, Expired, Watch
@@ -56,7 +56,9 @@ class Asking:
         self._sleep, self._chance = sleep, chance
         self._silences = 0
         model = body.get("model")
-        self._asked = Asked(model if isinstance(model, str) else None, wire.url_of(client, api), wire.keys_of(client))
+        self._asked = RefusedCall(
+            model if isinstance(model, str) else None, wire.url_of(client, api), wire.keys_of(client)
+        )
         self.draft = Draft(api, body, self._asked, deadlines)
         self.watch = Watch(deadlines)
         self.watch.before = self.draft.interrupt

@@ -10,7 +10,7 @@ from typing import Any
 from chatkit.api.hosts import OPENAI
 from chatkit.conversation import Message
 from chatkit.endpoint.address import Endpoint, is_loopback
-from chatkit.endpoint.literals import Source, call
+from chatkit.endpoint.literals import SourceCode, call
 from chatkit.endpoint.redact import KEY, without_keys
 
 
@@ -42,21 +42,21 @@ def conversation_code(
     return f"{imports}\n\nchat = {call('chatkit.Chat', said)}\nchat"
 
 
-def _connection(endpoint: Endpoint) -> Source | None:
+def _connection(endpoint: Endpoint) -> SourceCode | None:
     if endpoint.local:
-        return Source("chatkit.connect(local=True)")
+        return SourceCode("chatkit.connect(local=True)")
     if endpoint.azure:
         given = {name: value for name, value in endpoint.azure if isinstance(value, str) and name != "api_key"}
         return _connect(without_keys(given))
     if endpoint.url == OPENAI:
         return None
-    key = Source(f'os.environ["{KEY}"]')
+    key = SourceCode(f'os.environ["{KEY}"]')
     here = is_loopback(endpoint.base_url)
     return _connect({"base_url": endpoint.url} | ({} if here else {"api_key": key}))
 
 
-def _connect(arguments: Mapping[str, Any]) -> Source:
-    return Source(call("chatkit.connect", arguments, indent=4, used=len("client=,")))
+def _connect(arguments: Mapping[str, Any]) -> SourceCode:
+    return SourceCode(call("chatkit.connect", arguments, indent=4, used=len("client=,")))
 
 
 def _told(message: Message) -> Any:
@@ -69,4 +69,4 @@ def _told(message: Message) -> Any:
         return said
     extra = {name: value for name, value in said.items() if name not in ("role", "content")}
     more = kept | ({"extra": extra} if extra else {})
-    return Source(call("chatkit.Message", more, said["role"], said["content"], indent=8, used=1))
+    return SourceCode(call("chatkit.Message", more, said["role"], said["content"], indent=8, used=1))

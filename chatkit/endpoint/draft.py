@@ -12,21 +12,21 @@ from chatkit.api.answer import Answer
 from chatkit.api.finish import Outcome
 from chatkit.api.reading import Reading
 from chatkit.api.redact import scrub, scrub_bytes, without_parts
-from chatkit.api.request import Kind, reading_of
-from chatkit.api.sentences import Asked
+from chatkit.api.request import CallKind, reading_of
+from chatkit.api.sentences import RefusedCall
 from chatkit.endpoint.deadlines import Deadlines
 from chatkit.endpoint.reply import Reply
 from chatkit.exceptions import ChatkitError, EndpointError
 from chatkit.ledger.record import UsageRecord
 
-KINDS: Mapping[str, Kind] = {"chat": "chat", "responses": "responses"}
+KINDS: Mapping[str, CallKind] = {"chat": "chat", "responses": "responses"}
 RAW_CUT = "the raw body is kept only in part"
 
 
 class Draft:
     """A Reply in the making."""
 
-    def __init__(self, api: str, body: Mapping[str, Any], asked: Asked, deadlines: Deadlines) -> None:
+    def __init__(self, api: str, body: Mapping[str, Any], asked: RefusedCall, deadlines: Deadlines) -> None:
         self.notes: list[str] = []
         self.exchanges: list[Any] = []
         self.status: int | None = None

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from chatkit.endpoint.turn import Item
+from chatkit.endpoint.turn import RunItem
 
 TICK = 0.05  # an interrupt is only seen when a waiting thread or loop wakes up
 
@@ -18,17 +18,17 @@ class Box:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._items: list[Item] = []
+        self._items: list[RunItem] = []
         self.notify: Callable[[], object] = bool
 
-    def put(self, item: Item) -> None:
+    def put(self, item: RunItem) -> None:
         with self._lock:
             self._items.append(item)
             first = len(self._items) == 1
         if first:
             self.notify()
 
-    def take(self) -> list[Item]:
+    def take(self) -> list[RunItem]:
         with self._lock:
             items, self._items = self._items, []
         return items

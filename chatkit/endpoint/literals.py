@@ -15,7 +15,7 @@ STEP = 4
 _ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-class Source(str):
+class SourceCode(str):
     """A piece of Python that stands as it is, such as `os.environ["OPENAI_API_KEY"]`."""
 
     __slots__ = ()
@@ -88,7 +88,7 @@ def _escaped(character: str) -> str:
 
 
 def _flat(value: Any) -> str:
-    if isinstance(value, Source):
+    if isinstance(value, SourceCode):
         return str(value)
     if isinstance(value, str):
         return text(value)

@@ -14,7 +14,7 @@ import httpx2
 from chatkit.api.answer import Delta
 from chatkit.api.body import SAMPLE, Body
 from chatkit.api.redact import clean_url, plain
-from chatkit.api.sentences import Asked, refused
+from chatkit.api.sentences import RefusedCall, refused
 from chatkit.endpoint import faults
 from chatkit.endpoint.deadlines import Deadlines, Expired, Watch
 from chatkit.endpoint.draft import Draft
@@ -29,7 +29,7 @@ class Receiving:
     """One response on its way into the draft."""
 
     def __init__(
-        self, response: httpx2.Response, draft: Draft, watch: Watch, deadlines: Deadlines, asked: Asked
+        self, response: httpx2.Response, draft: Draft, watch: Watch, deadlines: Deadlines, asked: RefusedCall
     ) -> None:
         self._response, self._draft, self._watch = response, draft, watch
         self._deadlines, self._asked = deadlines, asked

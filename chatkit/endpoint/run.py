@@ -17,7 +17,7 @@ from chatkit.endpoint import interrupts
 from chatkit.endpoint.handover import TICK, Bell, Box
 from chatkit.endpoint.loop import on_loop_thread
 from chatkit.endpoint.reply import Delta, Reply
-from chatkit.endpoint.turn import Item, Listener, Turn
+from chatkit.endpoint.turn import Listener, RunItem, Turn
 from chatkit.exceptions import InputError
 
 GRACE = 2.0  # how long a stopped turn may take to hand back what has come
@@ -37,7 +37,9 @@ class Run:
     'Hello'
     """
 
-    def __init__(self, make: Callable[[], AsyncIterator[Item]], then: Callable[[Reply], object] | None = None) -> None:
+    def __init__(
+        self, make: Callable[[], AsyncIterator[RunItem]], then: Callable[[Reply], object] | None = None
+    ) -> None:
         self.id = uuid4().hex[:12]
         self.blocking = False
         self._turn = turn = Turn(make, then)
@@ -74,7 +76,7 @@ class Run:
         """
         turn, key, on = self._turn, object(), [True]
 
-        def tell(item: Item) -> None:
+        def tell(item: RunItem) -> None:
             if on:
                 listener(item)
 
@@ -186,7 +188,7 @@ class Run:
             self.blocking = False if main else self.blocking
 
 
-def start(make: Callable[[], AsyncIterator[Item]], then: Callable[[Reply], object] | None = None) -> Run:
+def start(make: Callable[[], AsyncIterator[RunItem]], then: Callable[[Reply], object] | None = None) -> Run:
     """Start the turn that `make` streams, on the loop's thread, with the caller's context variables.
 
     `then` is called there once with the Reply, when the run is done and before whoever waits for it goes on; unlike a

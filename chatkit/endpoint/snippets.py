@@ -15,7 +15,7 @@ from chatkit.api.hosts import OPENAI
 from chatkit.api.parameters import named
 from chatkit.endpoint import launch
 from chatkit.endpoint.address import is_loopback
-from chatkit.endpoint.literals import Source, call
+from chatkit.endpoint.literals import SourceCode, call
 from chatkit.endpoint.redact import AZURE_KEY, KEY, without_keys
 
 ARGUMENT = 100_000
@@ -117,7 +117,7 @@ def _client(base: str, query: str, local: bool) -> tuple[str, str]:
         return "from openai import AzureOpenAI", f"{made}  # the key is in {AZURE_KEY}"
     if base == OPENAI and not asked:
         return "from openai import OpenAI", f"OpenAI()  # the key is in {KEY}"
-    key = Source(f'os.environ.get("{KEY}", "none")' if is_loopback(base) else f'os.environ["{KEY}"]')
+    key = SourceCode(f'os.environ.get("{KEY}", "none")' if is_loopback(base) else f'os.environ["{KEY}"]')
     more = {"default_query": asked} if asked else {}
     return "import os\n\nfrom openai import OpenAI", call(
         "OpenAI", {"base_url": base, "api_key": key, **more}, used=len("client = ")
@@ -126,7 +126,9 @@ def _client(base: str, query: str, local: bool) -> tuple[str, str]:
 
 def _sending(path: str, body: Mapping[str, Any]) -> str:
     if path not in _VERBS:
-        return f"response = {call('client.post', {'cast_to': Source('object'), 'body': body}, path)}\nprint(response)"
+        return (
+            f"response = {call('client.post', {'cast_to': SourceCode('object'), 'body': body}, path)}\nprint(response)"
+        )
     takes = named(_VERBS[path].split(".")[0])  # others go into `extra_body`
     known = {name: value for name, value in body.items() if name in takes}
     rest = {name: value for name, value in body.items() if name not in known}

@@ -38,7 +38,7 @@ TOLD = (PLAIN.url, AZURE.url, *PLAIN.keys, *AZURE.keys, "OPENAI_ORG_ID", "OPENAI
 
 
 @dataclass(frozen=True)
-class Source:
+class EndpointSource:
     """One place that may name an endpoint: the arguments, the environment, a `.env`; `file` is the last one's path."""
 
     kind: str
@@ -67,18 +67,18 @@ class Pair:
 
     url: str
     key: str | None = field(repr=False)
-    source: Source
+    source: EndpointSource
     named: str
     passed_over: str = ""
 
 
-def arguments(url: str | None = None, key: str | None = None, names: Names = PLAIN) -> Source:
+def arguments(url: str | None = None, key: str | None = None, names: Names = PLAIN) -> EndpointSource:
     """What a caller gave, as a source."""
     given = {names.url: url, names.keys[0]: key}
-    return Source("arguments", {name: value for name, value in given.items() if value is not None})
+    return EndpointSource("arguments", {name: value for name, value in given.items() if value is not None})
 
 
-def pair(given: Source, names: Names = PLAIN) -> Pair | None:
+def pair(given: EndpointSource, names: Names = PLAIN) -> Pair | None:
     """The endpoint that the sources name; None where none of them names one.
 
     Raises InputError for a key or an address that cannot be right, SetupError where address and key are of two
@@ -108,9 +108,9 @@ def pair(given: Source, names: Names = PLAIN) -> Pair | None:
     return Pair(url, clean_key(holder.says(named) or "", _called(holder, named)), holder, named)
 
 
-def _speaking(given: Source, names: Names) -> list[Source]:
+def _speaking(given: EndpointSource, names: Names) -> list[EndpointSource]:
     """The sources in their order; a `.env` is only read where it can still say something."""
-    environment = Source("environment", {name: os.environ[name] for name in TOLD if name in os.environ})
+    environment = EndpointSource("environment", {name: os.environ[name] for name in TOLD if name in os.environ})
     here = [given, environment]
     first = given if given.values else environment
     if first.says(names.url) and first.first(names.keys):
@@ -119,45 +119,45 @@ def _speaking(given: Source, names: Names) -> list[Source]:
     if path is None:
         return here
     try:
-        return [*here, Source("file", dotenv_file.read(path), dotenv_file.place(path))]
+        return [*here, EndpointSource("file", dotenv_file.read(path), dotenv_file.place(path))]
     except SetupError:
         if any(source.first(names.keys) for source in here) or is_loopback(_first_url(here, names)):
             return here  # what is there already goes to its own address, whatever the file says
         raise
 
 
-def _first_url(sources: list[Source], names: Names) -> str:
+def _first_url(sources: list[EndpointSource], names: Names) -> str:
     return next((_url(source, names) for source in sources if source.says(names.url)), "")
 
 
-def _url(source: Source | None, names: Names) -> str:
+def _url(source: EndpointSource | None, names: Names) -> str:
     said = source.says(names.url) if source else None
     if source is None or said is None:
         return names.default or ""
     return checked_url(said, _called(source, names.url))
 
 
-def _belongs(holder: Source, url: str, names: Names) -> bool:
+def _belongs(holder: EndpointSource, url: str, names: Names) -> bool:
     own = _url(holder, names)
     return bool(own) and same_address(own, url)
 
 
-def _called(source: Source, name: str) -> str:
+def _called(source: EndpointSource, name: str) -> str:
     if source.kind != "arguments":
         return source.place_of(name)
     return {PLAIN.url: "base_url", AZURE.url: "azure_endpoint"}.get(name, "api_key")
 
 
-def _belonging(holder: Source, names: Names) -> str:
+def _belonging(holder: EndpointSource, names: Names) -> str:
     own = _url(holder, names)
     return f"belongs to {clean_url(own)}" if own else "came without an address"
 
 
-def _told(source: Source, name: str) -> str:
+def _told(source: EndpointSource, name: str) -> str:
     if source.kind == "arguments":
         return f"The argument {_called(source, name)}"
     return f"{name} in {_place(source)}"
 
 
-def _place(source: Source) -> str:
+def _place(source: EndpointSource) -> str:
     return source.file or f"the {source.kind}"

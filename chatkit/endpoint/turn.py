@@ -17,8 +17,8 @@ from chatkit.endpoint.loop import get_loop
 from chatkit.endpoint.reply import Answer, Delta, Progress, Reply, Wait
 from chatkit.exceptions import ChatkitError, EndpointError
 
-Item = Delta | Wait | Progress | Reply
-Listener = Callable[[Item], object]
+RunItem = Delta | Wait | Progress | Reply
+Listener = Callable[[RunItem], object]
 
 FOLD_AT = 4096  # pieces kept one by one for those who listen late; more are joined
 
@@ -29,13 +29,15 @@ _live: "set[Turn]" = set()  # asyncio holds its tasks weakly only
 class Turn:
     """What runs on the loop's thread: all its state is written there, and only there."""
 
-    def __init__(self, make: Callable[[], AsyncIterator[Item]], then: Callable[[Reply], object] | None = None) -> None:
+    def __init__(
+        self, make: Callable[[], AsyncIterator[RunItem]], then: Callable[[Reply], object] | None = None
+    ) -> None:
         self.reply: Reply | None = None
         self.ended = threading.Event()
-        self._make: Callable[[], AsyncIterator[Item]] | None = make
+        self._make: Callable[[], AsyncIterator[RunItem]] | None = make
         self._then = then
         self._loop = get_loop()
-        self._items: list[Item] = []
+        self._items: list[RunItem] = []
         self._fold_at = FOLD_AT
         self._pieces: list[str] = []
         self._listeners: dict[object, Listener] = {}
@@ -114,7 +116,7 @@ class Turn:
             if close:
                 await close()
 
-    def _take(self, item: Item) -> None:
+    def _take(self, item: RunItem) -> None:
         self._items.append(item)
         if type(item) is Delta and item.index == 0 and item.kind == "text":
             self._pieces.append(item.text)
@@ -157,20 +159,20 @@ class Turn:
         self.settle()
 
 
-def _tell(listener: Callable[[Any], object], item: Item) -> None:
+def _tell(listener: Callable[[Any], object], item: RunItem) -> None:
     try:
         listener(item)
     except Exception:
         logger.exception("A listener of a run failed; the run goes on.")
 
 
-def fold(items: list[Item]) -> list[Item]:
+def fold(items: list[RunItem]) -> list[RunItem]:
     """Join neighbours of the same answer and kind.
 
     >>> fold([Delta("a"), Delta("b"), Delta("c", 1)])
     [Delta(text='ab', index=0, kind='text'), Delta(text='c', index=1, kind='text')]
     """
-    folded: list[Item] = []
+    folded: list[RunItem] = []
     for key, group in groupby(items, lambda item: (item.index, item.kind) if isinstance(item, Delta) else id(item)):
         if isinstance(key, tuple):
             folded.append(Delta("".join(item.text for item in group if isinstance(item, Delta)), *key))

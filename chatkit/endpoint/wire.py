@@ -20,7 +20,7 @@ from chatkit.api.decode import mend
 from chatkit.api.errors import Refusal, is_missing_model, read_refusal, refuses_streams
 from chatkit.api.model_list import read_models
 from chatkit.api.redact import clean_url, plain
-from chatkit.api.sentences import Asked, refused
+from chatkit.api.sentences import RefusedCall, refused
 from chatkit.endpoint import faults
 from chatkit.endpoint.attachment import Attachment
 from chatkit.endpoint.deadlines import Deadlines
@@ -84,7 +84,7 @@ async def send(
         response.request.extensions.get("timeout", {})["read"] = None  # from here on content counts, not bytes
         return response
     except openai.APIStatusError as error:
-        failed = _refused(error, Asked(_model(body), url, keys), number)
+        failed = _refused(error, RefusedCall(_model(body), url, keys), number)
     except (openai.APIConnectionError, httpx2.HTTPError, httpx2.InvalidURL) as error:
         said, again = faults.no_answer(error, url, deadlines)
         silent = any(isinstance(e, httpx2.ReadTimeout) for e in faults.causes(error))
@@ -115,7 +115,7 @@ def _opened(attachment: Attachment | None) -> FileIO | None:
         raise Failed(InputError(f"The audio cannot be read any more: {error.strerror}.", "Give it again.")) from None
 
 
-def _refused(error: openai.APIStatusError, asked: Asked, number: int) -> Failed:
+def _refused(error: openai.APIStatusError, asked: RefusedCall, number: int) -> Failed:
     response, now = error.response, datetime.now(UTC)
     asked = replace(asked, keys=(*asked.keys, *_keys_in(response.request.headers)))
     raw = response.content
@@ -160,7 +160,7 @@ async def models(client: openai.AsyncOpenAI, deadlines: Deadlines) -> list[dict[
         response = await client.get("/models", cast_to=httpx2.Response, options=options)
         return read_models(response.content)
     except openai.APIStatusError as error:
-        asked = Asked(None, url, (*keys_of(client), *_keys_in(error.response.request.headers)))
+        asked = RefusedCall(None, url, (*keys_of(client), *_keys_in(error.response.request.headers)))
         said: ChatkitError = refused(error.status_code, read_refusal(error.response.content), asked)
     except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL) as error:
         said, _ = faults.no_answer(error, url, deadlines)

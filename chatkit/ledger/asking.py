@@ -1,6 +1,6 @@
 """What a request asks for, read without consuming it; and the same request with usage asked for.
 
-In: an `httpx2.Request`. Out: `Asked`, and for a stream that did not ask for usage an edited request.
+In: an `httpx2.Request`. Out: `MeteredRequest`, and for a stream that did not ask for usage an edited request.
 """
 
 import json
@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 
 from chatkit.api import request as wire
-from chatkit.api.request import Kind
+from chatkit.api.request import CallKind
 from chatkit.api.speech_models import LARGEST_FILE
 from chatkit.audio import length as audio_length
 from chatkit.ledger.free import has_local_key
@@ -21,10 +21,10 @@ LOWEST_RATES = {"wav": 64_000, "flac": 32_000, "mp3": 8_000, "mpga": 8_000, "mpe
 
 
 @dataclass(slots=True)
-class Asked:
+class MeteredRequest:
     """The facts of one request that its usage record needs; `body` is its JSON, for an estimate only."""
 
-    kind: Kind
+    kind: CallKind
     url: str
     """Scheme, host, port and path."""
     endpoint: str
@@ -57,7 +57,7 @@ class Asked:
         """A stream of that kind that was asked by its caller."""
         return self.streamed and self.kind in ("chat", "text") and self.body is not None and not self.hides_usage
 
-    def again(self) -> "Asked":
+    def again(self) -> "MeteredRequest":
         """The same, as the attempt after this one."""
         return replace(self, attempt=self.attempt + 1)
 
@@ -65,7 +65,7 @@ class Asked:
         return f"Asked({self.kind!r}, {self.host!r}, {self.path!r})"
 
 
-def read_request(request: httpx2.Request) -> Asked | None:
+def read_request(request: httpx2.Request) -> MeteredRequest | None:
     """The facts; None for what is no call of a model: every method but POST, and the POSTs that keep house."""
     if request.method != "POST":
         return None
@@ -78,7 +78,7 @@ def read_request(request: httpx2.Request) -> Asked | None:
     model, choices = fields.get("model"), fields.get("n")
     streamed = fields.get("stream") in (True, "true")
     host = request.url.host
-    return Asked(
+    return MeteredRequest(
         kind=kind,
         url=f"{request.url.scheme}://{request.url.netloc.decode()}{path}",
         endpoint=f"{request.url.netloc.decode()}{path}",

@@ -14,7 +14,7 @@ from typing import Any
 
 from chatkit.api.parameters import answer_limit
 from chatkit.ledger import limits, tokens
-from chatkit.ledger.asking import Asked
+from chatkit.ledger.asking import MeteredRequest
 from chatkit.ledger.counts import Counts
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.pricing import price_of, tier_asked
@@ -31,7 +31,7 @@ SPEECH = 0.25
 _NOT_TEXT = frozenset(("image_url", "input_audio", "file", "file_id", "file_data", "file_url", "previous_response_id"))
 
 
-def likely(asked: Asked, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
+def likely(asked: MeteredRequest, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
     """What the request will cost, at the limit that it sets, or with an answer of the usual length."""
     if asked.kind == "audio":
         return _sound(asked.audio_seconds or asked.sound * SPEECH, asked, own, at)
@@ -40,7 +40,7 @@ def likely(asked: Asked, own: Sequence[OwnPrice], at: datetime) -> Decimal | Non
     return _text(tokens.of_prompt(asked.body), _limit(asked) or TYPICAL * _answers(asked), asked, own, at)
 
 
-def most(asked: Asked, own: Sequence[OwnPrice], at: datetime, seen: int = 0) -> Decimal | None:
+def most(asked: MeteredRequest, own: Sequence[OwnPrice], at: datetime, seen: int = 0) -> Decimal | None:
     """What the request cannot exceed; `seen` tokens of an answer that broke off bound what was written of it."""
     if asked.kind == "audio":
         return _sound(asked.audio_seconds or asked.sound, asked, own, at)
@@ -51,35 +51,35 @@ def most(asked: Asked, own: Sequence[OwnPrice], at: datetime, seen: int = 0) -> 
     return _text(sent, min(longest, seen * PIECE) if seen else longest, asked, own, at)
 
 
-def _text(sent: int, came: int, asked: Asked, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
+def _text(sent: int, came: int, asked: MeteredRequest, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
     if asked.kind == "moderations":
         return Decimal(0)
     counts = {"input_tokens": sent} | ({} if asked.kind == "embeddings" else {"output_tokens": came})
     return _cost(counts, asked, own, at)
 
 
-def _cost(counts: Counts, asked: Asked, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
+def _cost(counts: Counts, asked: MeteredRequest, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
     found = price_of(counts, asked.model, asked.url, at, tier=tier_asked(asked.body), own=own)
     return found.cost if found else None
 
 
-def _sound(seconds: float, asked: Asked, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
+def _sound(seconds: float, asked: MeteredRequest, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
     heard = 10 * round(seconds)  # a model that is paid by the token hears ten a second, and few write as many
     by_token: Counts = {"input_tokens": heard, "input_audio_tokens": heard, "output_tokens": heard}
     by_second = _cost({"audio_seconds": seconds}, asked, own, at)
     return _cost(by_token, asked, own, at) if by_second is None else by_second
 
 
-def _limit(asked: Asked) -> int | None:
+def _limit(asked: MeteredRequest) -> int | None:
     limit = answer_limit(asked.body or {})
     return None if limit is None else limit * _answers(asked)
 
 
-def _answers(asked: Asked) -> int:
+def _answers(asked: MeteredRequest) -> int:
     return max(1, asked.choices)
 
 
-def _window(asked: Asked) -> int:
+def _window(asked: MeteredRequest) -> int:
     return limits.window(asked.model or "", asked.url) or LONGEST
 
 

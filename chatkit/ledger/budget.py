@@ -16,10 +16,10 @@ from typing import Any
 from chatkit.display import displayed
 from chatkit.exceptions import BudgetError, InputError, StoreError
 from chatkit.ledger import bounds
-from chatkit.ledger.asking import Asked
+from chatkit.ledger.asking import MeteredRequest
 from chatkit.ledger.own_price import Money, money
 from chatkit.ledger.rulebook import Rulebook, rulebook_of
-from chatkit.ledger.rules import Limit, On, Per, Rules, Spending
+from chatkit.ledger.rules import Limit, MoneyRules, On, Per, Spending
 from chatkit.ledger.session import current_session
 from chatkit.ledger.store import UsageStore, default_store
 from chatkit.signs import fit_to_print
@@ -112,7 +112,7 @@ def budget(amount: Money | None = None, *, per: Per = "session", on: On = "stop"
     return shown
 
 
-def admit(rulebook: Rulebook, rules: Rules, asked: Asked, call: str) -> None:
+def admit(rulebook: Rulebook, rules: MoneyRules, asked: MeteredRequest, call: str) -> None:
     """Hold what the call will likely cost, or raise a `BudgetError` where the budget does not allow it."""
     if asked.local_key:
         return
@@ -135,7 +135,7 @@ def admit(rulebook: Rulebook, rules: Rules, asked: Asked, call: str) -> None:
         _refuse(limit, error, "store")
 
 
-def _doubt(rules: Rules) -> BudgetError | None:
+def _doubt(rules: MoneyRules) -> BudgetError | None:
     """The refusal where a budget that stops may be in force and what is left of it cannot be known."""
     if rules.lost:
         return BudgetError(
@@ -169,7 +169,7 @@ def _spent(limit: Limit, gone: Spending, cost: Decimal) -> BudgetError:
     )
 
 
-def _unpriced(limit: Limit, asked: Asked) -> BudgetError:
+def _unpriced(limit: Limit, asked: MeteredRequest) -> BudgetError:
     sent = "was not sent" if limit.on == "stop" else "is sent all the same"
     model = asked.model or "a model"
     return BudgetError(

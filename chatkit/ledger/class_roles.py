@@ -15,10 +15,10 @@ from typing import Literal
 
 from chatkit.exceptions import InputError
 from chatkit.ledger import functions, safeguards
-from chatkit.ledger.functions import INSTRUCTOR, STUDENT, Run
+from chatkit.ledger.functions import INSTRUCTOR, STUDENT, RunStatement
 from chatkit.ledger.rows import NAMES
 
-Part = Literal["student", "instructor"]
+ClassRole = Literal["student", "instructor"]
 
 BOTH = f"{STUDENT}, {INSTRUCTOR}"
 NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,62}")
@@ -51,7 +51,7 @@ def statements(schema: str) -> Sequence[str]:
     )
 
 
-def set_up(run: Run) -> None:
+def set_up(run: RunStatement) -> None:
     """Set the rights; raises `StoreError` where students could make things beside the tables."""
     schema = functions.schema_of(run)
     for statement in statements(schema):
@@ -59,7 +59,7 @@ def set_up(run: Run) -> None:
     safeguards.check_schema(run, schema)
 
 
-def add_logins(run: Run, names: Iterable[str], part: Part) -> dict[str, str]:
+def add_logins(run: RunStatement, names: Iterable[str], part: ClassRole) -> dict[str, str]:
     """Make a login for each name that has none; gives the new passwords. One that is there gets the part alone."""
     made = {}
     for name in names:

@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool, PoolProxiedConnection
 from chatkit import sqlite_file
 from chatkit.exceptions import StoreError
 from chatkit.ledger import safeguards, sums, upkeep
-from chatkit.ledger.functions import Run
+from chatkit.ledger.functions import RunStatement
 from chatkit.ledger.last_rules import LastRules
 from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
 from chatkit.ledger.readable import Unread
@@ -123,7 +123,7 @@ class Database:
         return self.ask(lambda connection: list(connection.execute(query, values)))
 
     @contextmanager
-    def transaction(self, patience: float) -> Iterator[Run]:
+    def transaction(self, patience: float) -> Iterator[RunStatement]:
         """One transaction that nobody else writes in; gives what runs a statement, written as for `select`."""
         if self.refusal:
             raise self.refusal
@@ -194,7 +194,7 @@ class Database:
             if not self._held:
                 connection.close()
 
-    def _runner(self, cursor: DBAPICursor) -> Run:
+    def _runner(self, cursor: DBAPICursor) -> RunStatement:
         dialect = self._engine.dialect.name
 
         def run(text: str, **values: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
 
-from chatkit.api.hosts import Rules, rules_at
+from chatkit.api.hosts import HostRules, rules_at
 from chatkit.api.models import find
 from chatkit.api.parameters import COMPLETIONS_LIMIT, answer_limit
 from chatkit.ledger import limits, prices, tokens
@@ -98,7 +98,7 @@ def estimate_body(
     typical: int | None = None,
     more: int = 0,
     at: datetime | None = None,
-    rules: Rules | None = None,
+    rules: HostRules | None = None,
     own: Sequence[OwnPrice] | None = None,
 ) -> Estimate:
     """What a request for Chat Completions, Responses or Completions will use, sent to `url` (base or full).

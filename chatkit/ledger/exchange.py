@@ -30,7 +30,7 @@ from chatkit.api.redact import scrub, without_parts
 from chatkit.api.request import reading_of
 from chatkit.api.usage import Counts
 from chatkit.ledger import bounds, counts, session, tokens
-from chatkit.ledger.asking import Asked
+from chatkit.ledger.asking import MeteredRequest
 from chatkit.ledger.free import is_nearby
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.pricing import price_of
@@ -67,7 +67,9 @@ class Exchange:
     takes `body` and follows it: what passes here is split and parsed once.
     """
 
-    def __init__(self, asked: Asked, keep: Callable[[UsageRecord], object], ticket: Ticket, *, edits: bool) -> None:
+    def __init__(
+        self, asked: MeteredRequest, keep: Callable[[UsageRecord], object], ticket: Ticket, *, edits: bool
+    ) -> None:
         self.record: UsageRecord | None = None
         self.close_as: Outcome = "cancelled"
         self.finalizer: weakref.finalize[..., object] | None = None

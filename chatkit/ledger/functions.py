@@ -14,7 +14,7 @@ from typing import Any
 
 from chatkit.ledger import rollup
 
-Run = Callable[..., list[Any]]
+RunStatement = Callable[..., list[Any]]
 """Runs a statement with named parameters and gives its rows back."""
 
 STUDENT, INSTRUCTOR = "chatkit_student", "chatkit_instructor"
@@ -74,7 +74,7 @@ def attached(function: Function, schema: str) -> tuple[str, str]:
     )
 
 
-def schema_of(run: Run) -> str:
+def schema_of(run: RunStatement) -> str:
     """The schema in which the tables are."""
     [(schema,)] = run(
         "SELECT pg_catalog.quote_ident(n.nspname) FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n"

@@ -17,7 +17,7 @@ from typing import Any
 
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.place import Place
-from chatkit.ledger.rules import Limit, Rules
+from chatkit.ledger.rules import Limit, MoneyRules
 
 VERSION = 1
 LARGEST = 1_000_000
@@ -35,20 +35,20 @@ class LastRules:
     def __init__(self, place: Place) -> None:
         self.file = place.name_beside("rules", ".json")
 
-    def read(self) -> Rules | None:
+    def read(self) -> MoneyRules | None:
         """The rules that were last known; None if none were ever read here."""
         try:
             return _rules(json.loads(_own_text(self.file)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, InvalidOperation, RecursionError):
             return None
 
-    def keep(self, rules: Rules) -> None:
+    def keep(self, rules: MoneyRules) -> None:
         """Keep the rules; a home that cannot be written keeps none, and the store alone is asked."""
         if rules != self.read():
             with suppress(OSError):
                 _put(self.file, json.dumps(_plain(rules)))
 
-    def keep_read(self, read: Rules, began: int) -> Rules:
+    def keep_read(self, read: MoneyRules, began: int) -> MoneyRules:
         """Keep what was read of the store from the moment `began` (nanoseconds) on; gives back what holds by it.
 
         That the budget in the store was lost holds until one is set or ended; and a budget that another kernel
@@ -69,7 +69,7 @@ class LastRules:
         """
         known = self.read()
         if known.may_stop if known else of_unknown or os.path.lexists(self.file):
-            self.keep(replace(known or Rules(), lost=why))
+            self.keep(replace(known or MoneyRules(), lost=why))
 
 
 def _own_text(file: Path) -> bytes:
@@ -103,7 +103,7 @@ def _put(file: Path, text: str) -> None:
         raise
 
 
-def _plain(rules: Rules) -> dict[str, Any]:
+def _plain(rules: MoneyRules) -> dict[str, Any]:
     limit = rules.limit
     return {
         "version": VERSION,
@@ -119,11 +119,11 @@ def _plain_price(own: OwnPrice) -> dict[str, str | None]:
     return {"model": own.model, "endpoint": own.endpoint, "since": own.since, **written}
 
 
-def _rules(kept: Any) -> Rules:
+def _rules(kept: Any) -> MoneyRules:
     if kept["version"] != VERSION:
         raise ValueError
     limit = kept["limit"] and _limit(kept["limit"])
-    return Rules(limit, tuple(_own_price(each) for each in kept["prices"]), lost=_text(kept["lost"]) or "")
+    return MoneyRules(limit, tuple(_own_price(each) for each in kept["prices"]), lost=_text(kept["lost"]) or "")
 
 
 def _limit(kept: Any) -> Limit:

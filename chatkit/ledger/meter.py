@@ -19,7 +19,7 @@ from chatkit.api import retry
 from chatkit.api.errors import Refusal
 from chatkit.exceptions import InputError, StoreError
 from chatkit.ledger import budget, prices
-from chatkit.ledger.asking import Asked, read_request, with_usage
+from chatkit.ledger.asking import MeteredRequest, read_request, with_usage
 from chatkit.ledger.exchange import Exchange, Ticket, new_call
 from chatkit.ledger.passing import AsyncMeteredStream, MeteredStream
 from chatkit.ledger.record import UsageRecord
@@ -61,7 +61,7 @@ class Meter:
         """The same, where nothing may wait."""
         self.write(record, PATIENCE_ON_LOOP)
 
-    def admit(self, asked: Asked) -> Ticket:
+    def admit(self, asked: MeteredRequest) -> Ticket:
         """What an attempt starts with; raises `BudgetError` where the budget does not allow it."""
         call = new_call()
         if self.free:
@@ -74,7 +74,7 @@ class Meter:
         budget.admit(rulebook, rules, asked, call)
         return Ticket(call, own=rules.prices)
 
-    async def admit_on_loop(self, asked: Asked) -> Ticket:
+    async def admit_on_loop(self, asked: MeteredRequest) -> Ticket:
         """The same, where nothing may wait: a thread asks the store, unless nothing is to be asked."""
         try:
             known = self.free or rulebook_of(self._store or default_store()).known
@@ -84,11 +84,11 @@ class Meter:
             return self.admit(asked)
         return await asyncio.to_thread(self.admit, asked)
 
-    def asks(self, asked: Asked) -> bool:
+    def asks(self, asked: MeteredRequest) -> bool:
         """Whether the meter is to ask for the usage that the caller did not ask for."""
         return asked.hides_usage and asked.endpoint not in self._refusing
 
-    def rejects_option(self, asked: Asked, response: httpx2.Response, body: bytes, *, edits: bool) -> bool:
+    def rejects_option(self, asked: MeteredRequest, response: httpx2.Response, body: bytes, *, edits: bool) -> bool:
         """Whether to ask again without `stream_options`: the endpoint rejects it, which is remembered whoever asked."""
         if response.status_code not in REFUSALS or not (edits or asked.tells_usage):
             return False
@@ -151,7 +151,7 @@ class MeteredTransport(httpx2.BaseTransport):
             return self._send(request, asked.again(), edits=False)
         return _refused(response, body)
 
-    def _send(self, request: httpx2.Request, asked: Asked, *, edits: bool) -> httpx2.Response:
+    def _send(self, request: httpx2.Request, asked: MeteredRequest, *, edits: bool) -> httpx2.Response:
         exchange = Exchange(asked, self._meter.write, self._meter.admit(asked), edits=edits)
         try:
             response = self._inner.handle_request(request)
@@ -186,7 +186,7 @@ class AsyncMeteredTransport(httpx2.AsyncBaseTransport):
             return await self._send(request, asked.again(), edits=False)
         return _refused(response, body)
 
-    async def _send(self, request: httpx2.Request, asked: Asked, *, edits: bool) -> httpx2.Response:
+    async def _send(self, request: httpx2.Request, asked: MeteredRequest, *, edits: bool) -> httpx2.Response:
         ticket = await self._meter.admit_on_loop(asked)
         exchange = Exchange(asked, self._meter.write_on_loop, ticket, edits=edits)
         try:

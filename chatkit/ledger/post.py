@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger.place import Place
-from chatkit.ledger.spool import FAULTS, Row, spool_of
+from chatkit.ledger.spool import FAULTS, SpoolRow, spool_of
 
 if TYPE_CHECKING:
     from chatkit.ledger.database import Database
@@ -45,7 +45,7 @@ class Post:
         self._wait = wait
         self._changed = threading.Condition()
         self._unsent: dict[str, None] = {}
-        self._unspooled: deque[Row] = deque()
+        self._unspooled: deque[SpoolRow] = deque()
         self._thread: threading.Thread | None = None
         self._database: Database | None = None
         self._tries = 0
@@ -57,7 +57,7 @@ class Post:
         """How many rows of this process the server does not have yet."""
         return len(self._unsent)
 
-    def add(self, row: Row, *, wait: bool) -> bool:
+    def add(self, row: SpoolRow, *, wait: bool) -> bool:
         """Take the row; True once the server has it, False if it is on the way. It is safe on the disk either way."""
         try:
             self.spool.put(row)
@@ -147,7 +147,7 @@ class Post:
         self._sent(rows)
         return len(rows)
 
-    def _send_one_by_one(self, rows: list[Row]) -> None:
+    def _send_one_by_one(self, rows: list[SpoolRow]) -> None:
         refused = []
         for row in rows:
             try:
@@ -160,13 +160,13 @@ class Post:
             self.spool.refuse(refused)
             self._warn(f"{self._place} refuses {len(refused)} usage rows; they are kept in {self.spool.file}.")
 
-    def _take(self) -> list[Row]:
+    def _take(self) -> list[SpoolRow]:
         with suppress(*FAULTS):
             if rows := self.spool.some(BATCH):
                 return rows
         return list(self._unspooled)[:BATCH]
 
-    def _sent(self, rows: list[Row]) -> None:
+    def _sent(self, rows: list[SpoolRow]) -> None:
         with suppress(*FAULTS):  # they will be sent again, and be there once
             self.spool.forget(rows)
         for row in rows:

@@ -20,7 +20,7 @@ from chatkit.ledger import record
 from chatkit.ledger.last_rules import LastRules
 from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.rows import dollars, moment, pico, text
-from chatkit.ledger.rules import Limit, On, Per, Rules, Spending
+from chatkit.ledger.rules import Limit, MoneyRules, On, Per, Spending
 from chatkit.ledger.spent import spent
 from chatkit.ledger.store import PATIENCE, UsageStore
 
@@ -50,7 +50,7 @@ class Rulebook:
 
     def __init__(self, store: UsageStore) -> None:
         self._kept = weakref.ref(store)
-        self._rules: Rules | None = None
+        self._rules: MoneyRules | None = None
         self._last = LastRules(store.place)
         self._fresh_until = 0.0
         self._reader: threading.Thread | None = None
@@ -63,11 +63,11 @@ class Rulebook:
         return store
 
     @property
-    def known(self) -> Rules | None:
+    def known(self) -> MoneyRules | None:
         """The rules, if they were read a moment ago; None if asking for them may take a while."""
         return self._rules if self._rules and time.monotonic() < self._fresh_until else None
 
-    def rules(self) -> Rules:
+    def rules(self) -> MoneyRules:
         """The rules that hold; of a store that cannot be read, those that were last known."""
         if known := self.known:
             return known
@@ -78,7 +78,7 @@ class Rulebook:
             wait = FRESH if rules.unread else 6 * self._fresh  # not to wait for the store at each call
             return self._take(rules, wait)
 
-    def at_hand(self) -> Rules:
+    def at_hand(self) -> MoneyRules:
         """The rules for a face that must not wait for a server: those last known, while a thread reads them again."""
         store = self._store
         if store.is_file:
@@ -87,35 +87,35 @@ class Rulebook:
             self._reader = threading.Thread(target=_read_again, args=(self, store), name="chatkit-rules", daemon=True)
             with suppress(RuntimeError):  # the interpreter is ending and starts no thread any more
                 self._reader.start()
-        return self._rules or self._last.read() or Rules()
+        return self._rules or self._last.read() or MoneyRules()
 
-    def reread(self) -> Rules:
+    def reread(self) -> MoneyRules:
         """The rules as they stand in the store now; raises `StoreError` where it cannot be read."""
         began = time.time_ns()
         return self._take(self._last.keep_read(self._read(), began), self._fresh)
 
-    def _take(self, rules: Rules, seconds: float) -> Rules:
+    def _take(self, rules: MoneyRules, seconds: float) -> MoneyRules:
         self._rules = rules
         self._fresh_until = time.monotonic() + seconds
         return rules
 
-    def _last_known(self, fault: StoreError) -> Rules:
+    def _last_known(self, fault: StoreError) -> MoneyRules:
         """The stricter of what this process read and what the user's kernels did."""
         mine = self._rules if self._rules and not self._rules.unread else None
         known = [rules for rules in (self._last.read(), mine) if rules]
-        return next((rules for rules in known if rules.may_stop), known[0] if known else Rules(unread=fault))
+        return next((rules for rules in known if rules.may_stop), known[0] if known else MoneyRules(unread=fault))
 
-    def _read(self) -> Rules:
+    def _read(self) -> MoneyRules:
         if self._store.place.missing:  # where no store is, no rules are; the first row begins one
             self._last.lose(f"The usage store {self._store.place} is gone.")
-            return Rules()
+            return MoneyRules()
         limits = self._store.select(_LIMIT, patience=PATIENCE)
         prices = tuple(filter(None, map(_own_price, self._store.select(_PRICES, patience=PATIENCE))))
-        return Rules(_limit(limits[0]) if limits else None, prices)
+        return MoneyRules(_limit(limits[0]) if limits else None, prices)
 
     def set_limit(self, limit: Limit | None) -> None:
         """Put a budget in force in the place of the one there is; None: none."""
-        known = Rules(limit, self._rules.prices if self._rules else ())
+        known = MoneyRules(limit, self._rules.prices if self._rules else ())
         if limit:
             self._last.keep(known)  # before it holds, so that it never holds unknown
         with self._store.transaction() as run:

@@ -30,7 +30,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class MoneyRules:
     """What holds now.
 
     `lost` says in words that the store which held the budget is gone or damaged, `unread` that the store cannot be

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger import functions, rollup
-from chatkit.ledger.functions import INSTRUCTOR, STUDENT, TABLES, Function, Run
+from chatkit.ledger.functions import INSTRUCTOR, STUDENT, TABLES, Function, RunStatement
 
 _NAMES = [f"chatkit_{name}" for name in TABLES]
 _STRANGE = (
@@ -75,13 +75,13 @@ class _Place(NamedTuple):
     """Tables of our names that a student made and that are found before the class's, or in their stead."""
 
 
-def is_open(run: Run) -> bool:
+def is_open(run: RunStatement) -> bool:
     """Whether there is something to mend, for who may."""
     place = _place(run)
     return bool(place and (_wrong(run, place) or (place.for_class and run(_MAKERS))))
 
 
-def mend(run: Run) -> list[str]:
+def mend(run: RunStatement) -> list[str]:
     """Make the functions that are missing, mend what an older version made, in one transaction; what there is to say."""
     place = _place(run)
     if place is None:
@@ -103,7 +103,7 @@ def mend(run: Run) -> list[str]:
     return said
 
 
-def resum(run: Run, *, always: bool = True) -> list[str]:
+def resum(run: RunStatement, *, always: bool = True) -> list[str]:
     """Make the sums anew from the calls, as they were open to others, or where they count other calls; what there is to say."""
     place = _place(run)
     if place is None or not (always or _differ(run)):
@@ -116,14 +116,14 @@ def resum(run: Run, *, always: bool = True) -> list[str]:
     return ["The sums were made anew from the calls."]
 
 
-def _differ(run: Run) -> bool:
+def _differ(run: RunStatement) -> bool:
     [(kept, made)] = run(
         "SELECT (SELECT COALESCE(SUM(calls), 0) FROM chatkit_rollup), (SELECT COUNT(*) FROM chatkit_calls)"
     )
     return bool(kept != made)
 
 
-def close_schema(run: Run, schema: str) -> list[str]:
+def close_schema(run: RunStatement, schema: str) -> list[str]:
     """Let no student make anything in the schema of the tables; what there is to say."""
     makers = [name for (name,) in run(_MAKERS)]
     if not makers:
@@ -138,7 +138,7 @@ def close_schema(run: Run, schema: str) -> list[str]:
     return [f"Students could make tables and functions in the schema {schema}; that right is taken from {everyone}."]
 
 
-def check_schema(run: Run, schema: str) -> None:
+def check_schema(run: RunStatement, schema: str) -> None:
     """Raise `StoreError` where students can make something in the schema of the tables."""
     said = close_schema(run, schema)
     if run(_MAKERS):
@@ -146,7 +146,7 @@ def check_schema(run: Run, schema: str) -> None:
         raise StoreError(f"{cause}.", way_out)
 
 
-def _place(run: Run) -> _Place | None:
+def _place(run: RunStatement) -> _Place | None:
     """The tables, if there are any and they are ours."""
     place = next((_Place(*row) for row in run(_TABLES)), None)
     if place and place.strange:
@@ -158,7 +158,7 @@ def _place(run: Run) -> _Place | None:
     return place if place and place.ours else None
 
 
-def _wrong(run: Run, place: _Place) -> list[tuple[Function, Any]]:
+def _wrong(run: RunStatement, place: _Place) -> list[tuple[Function, Any]]:
     """The functions that are not as they should be, and what is there in their place."""
     found = {row[0]: row for row in run(_FUNCTIONS)}
     wanted = [one for one in functions.all_of(place.schema) if place.for_class or not one.for_class]
@@ -173,7 +173,7 @@ def _is_right(function: Function, row: Any, place: _Place) -> bool:
     return same and attached and not lent_to and settings == f"search_path={functions.path(place.schema)}"
 
 
-def _replace(run: Run, place: _Place, function: Function, row: Any) -> bool:
+def _replace(run: RunStatement, place: _Place, function: Function, row: Any) -> bool:
     """Put the function right; whether one was there."""
     name = f"{place.schema}.{function.name}()"
     if row is not None:

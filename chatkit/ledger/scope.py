@@ -1,6 +1,6 @@
 """Which calls a question is about, and the lines of the answer. Values only.
 
-In: what a reading asks. Out: keywords for the store, `Line`s from it.
+In: what a reading asks. Out: keywords for the store, `UsageLine`s from it.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Scope(TypedDict, total=False):
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class UsageLine:
     """What the calls that share `key` used together.
 
     `usage` sums all of them, `estimated` those whose usage is only estimated; `failed` of them ended in an
@@ -42,9 +42,9 @@ class Line:
     first: datetime | None = None
     last: datetime | None = None
 
-    def __add__(self, other: "Line") -> "Line":
+    def __add__(self, other: "UsageLine") -> "UsageLine":
         times = [time for time in (self.first, other.first, self.last, other.last) if time]
-        return Line(
+        return UsageLine(
             self.key,
             self.usage + other.usage,
             self.estimated + other.estimated,

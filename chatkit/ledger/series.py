@@ -42,7 +42,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class TurnUsage:
     """What one turn of a talk sent and got; `number` counts from 1."""
 
     number: int
@@ -125,7 +125,7 @@ def latest(connection: sa.Connection, scope: Scope, count: int) -> list[Call]:
     return [Call(r.prompt_tokens or 0, r.cached_tokens or 0, r.completion_tokens or 0, r.known) for r in reversed(rows)]
 
 
-def turns(connection: sa.Connection, scope: Scope) -> list[Turn]:
+def turns(connection: sa.Connection, scope: Scope) -> list[TurnUsage]:
     """The turns of a talk that carried tokens, in the order in which they were written."""
     where, values = matching(connection, scope)
     chosen = f"FROM chatkit_calls WHERE {where} AND prompt_tokens > 0 AND completion_tokens IS NOT NULL"
@@ -139,7 +139,7 @@ def turns(connection: sa.Connection, scope: Scope) -> list[Turn]:
         f" {chosen}) AS one GROUP BY 1 ORDER BY 1"
     )
     rows = connection.execute(sa.text(query), values | {"wide": wide})
-    return [Turn(r.number, r.prompt, r.cached, r.completion, bool(r.estimated)) for r in rows]
+    return [TurnUsage(r.number, r.prompt, r.cached, r.completion, bool(r.estimated)) for r in rows]
 
 
 def spread(connection: sa.Connection, scope: Scope) -> Spread:

@@ -6,7 +6,7 @@ read counts with the most that it says, and never below 0: nothing that is writt
 
 from typing import Any
 
-from chatkit.ledger.functions import Run
+from chatkit.ledger.functions import RunStatement
 from chatkit.ledger.rollup import PROBE, columns
 from chatkit.ledger.rows import LARGEST, moment, text
 from chatkit.ledger.rules import Limit, day_begins
@@ -20,7 +20,7 @@ _UNREAD = "SELECT cost_pico, at_most_pico FROM chatkit_calls WHERE owner = {owne
 _IN_SESSION = " AND session = :session"
 
 
-def spent(run: Run, limit: Limit, session: str) -> tuple[int, int]:
+def spent(run: RunStatement, limit: Limit, session: str) -> tuple[int, int]:
     """What has gone of the limit in this session, or on this day, and how many calls without a bound are beside it."""
     daily = limit.per == "day"
     values = {"since": moment(day_begins())[:16]} if daily else {"session": text(session)}

@@ -23,7 +23,7 @@ FAULTS = (Error, OSError, StoreError)
 """What is raised where the file cannot be used."""
 
 Result = TypeVar("Result")
-Row = tuple[Any, ...]
+SpoolRow = tuple[Any, ...]
 _MIGRATIONS = (
     "CREATE TABLE IF NOT EXISTS spool (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, row TEXT NOT NULL,"
     " refused INTEGER NOT NULL DEFAULT 0)",
@@ -40,23 +40,23 @@ class Spool:
         self._connection: Connection | None = None
         self._inode = 0
 
-    def put(self, row: Row) -> None:
+    def put(self, row: SpoolRow) -> None:
         """Keep the row; it is on the disk when this returns. Raises one of `FAULTS` where it cannot be."""
         values = (row[0], json.dumps(dict(zip(NAMES, row, strict=True))))
         self._using(lambda opened: opened.execute("INSERT OR IGNORE INTO spool (id, row) VALUES (?, ?)", values))
 
-    def some(self, count: int) -> list[Row]:
+    def some(self, count: int) -> list[SpoolRow]:
         """The first rows that wait."""
         query = "SELECT row FROM spool WHERE NOT refused ORDER BY seq LIMIT ?"
         found = self._using(lambda opened: opened.execute(query, (count,)).fetchall())
         kept = (BLANK | json.loads(text) for (text,) in found)
         return [tuple(row.get(name) for name in NAMES) for row in kept]
 
-    def forget(self, rows: Sequence[Row]) -> None:
+    def forget(self, rows: Sequence[SpoolRow]) -> None:
         """These rows are where they belong."""
         self._each("DELETE FROM spool WHERE id = ?", rows)
 
-    def refuse(self, rows: Sequence[Row]) -> None:
+    def refuse(self, rows: Sequence[SpoolRow]) -> None:
         """Keep these rows, but do not offer them again: the server takes others and not them."""
         self._each("UPDATE spool SET refused = 1 WHERE id = ?", rows)
 
@@ -83,7 +83,7 @@ class Spool:
                     raise
                 return work(self._open())
 
-    def _each(self, statement: str, rows: Sequence[Row]) -> None:
+    def _each(self, statement: str, rows: Sequence[SpoolRow]) -> None:
         def each(connection: Connection) -> None:
             connection.execute("BEGIN IMMEDIATE")
             connection.executemany(statement, [(row[0],) for row in rows])

@@ -22,13 +22,13 @@ from chatkit.ledger.place import LockedError, NotAStoreError, Place, place
 from chatkit.ledger.post import Post
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rows import NAMES, to_record, to_row
-from chatkit.ledger.scope import Grouping, Line, Scope
+from chatkit.ledger.scope import Grouping, Scope, UsageLine
 
 if TYPE_CHECKING:
     from chatkit.ledger.database import Database
-    from chatkit.ledger.functions import Run
+    from chatkit.ledger.functions import RunStatement
     from chatkit.ledger.readable import Unread
-    from chatkit.ledger.series import Call, Moment, Spread, Turn
+    from chatkit.ledger.series import Call, Moment, Spread, TurnUsage
 
 PATIENCE = 5.0
 """Seconds that a caller is held up when another program holds the database; then the rows wait."""
@@ -161,7 +161,7 @@ class UsageStore:
 
         return self._reading().ask(lambda connection: sums.total(connection, scope))
 
-    def lines(self, *by: Grouping, rename: Callable[[str], str] = str, **scope: Unpack[Scope]) -> list[Line]:
+    def lines(self, *by: Grouping, rename: Callable[[str], str] = str, **scope: Unpack[Scope]) -> list[UsageLine]:
         """The sums over the records of a `Scope`, one for each group, in the order of their first calls.
 
         `rename` makes one group of all whose last key it gives the same name.
@@ -176,7 +176,7 @@ class UsageStore:
 
         return self._reading().ask(lambda connection: series.moments(connection, scope))
 
-    def turns(self, **scope: Unpack[Scope]) -> "list[Turn]":
+    def turns(self, **scope: Unpack[Scope]) -> "list[TurnUsage]":
         """What each turn of a talk sent and got, in the order in which they were written."""
         from chatkit.ledger import series
 
@@ -207,7 +207,7 @@ class UsageStore:
         return self._reading(patience, after_writing=False).select(text, **values)
 
     @contextmanager
-    def transaction(self, patience: float = PATIENCE) -> "Iterator[Run]":
+    def transaction(self, patience: float = PATIENCE) -> "Iterator[RunStatement]":
         """One transaction in which nobody else writes; gives what runs a statement, or raises `StoreError`."""
         self._after_fork()
         with self._alone(patience) as mine:

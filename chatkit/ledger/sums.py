@@ -1,6 +1,6 @@
 """Questions to the store that are answered by sums: SQL over the table of sums, never row by row.
 
-In: a connection, a `Scope`, what to group by. Out: `Line`s. Where a scope begins or ends amid a quarter of an
+In: a connection, a `Scope`, what to group by. Out: `UsageLine`s. Where a scope begins or ends amid a quarter of an
 hour, that quarter is summed from its calls, so that no answer is rounded. Where there are rows that cannot be read,
 the lines that they are part of are summed from the other calls, so that they are in no answer.
 """
@@ -18,7 +18,7 @@ from chatkit.ledger.record import NOTHING, Known, Usage
 from chatkit.ledger.rollup import KEYS, PROBE, SPAN, SUMS, columns
 from chatkit.ledger.rows import NAMES, dollars, moment
 from chatkit.ledger.schema import statement
-from chatkit.ledger.scope import Grouping, Line, Scope
+from chatkit.ledger.scope import Grouping, Scope, UsageLine
 
 MODEL = "COALESCE(NULLIF(answered_model, ''), model)"
 ENDPOINT = "host || path"
@@ -53,7 +53,7 @@ _SUMMED = ", ".join(
 
 def lines(
     connection: sa.Connection, by: tuple[Grouping, ...], scope: Scope, rename: Callable[[str], str] = str
-) -> list[Line]:
+) -> list[UsageLine]:
     """One line for each group that has calls, in the order of their first calls.
 
     `rename` makes one group of all whose last key it gives the same name.
@@ -65,7 +65,7 @@ def lines(
     rows: Iterable[Any] = connection.execute(sa.text(query), values)
     if rename is not str:
         rows = _folded(rows, len(by), rename)
-    found: dict[tuple[str, ...], Line] = {}
+    found: dict[tuple[str, ...], UsageLine] = {}
     for row in sorted(rows, key=lambda row: row[-4]):
         line = _line(tuple(row[: len(by)]), row[len(by) :])
         found[line.key] = found[line.key] + line if line.key in found else line
@@ -206,7 +206,7 @@ def _next_quarter(at: str) -> str:
     return moment(datetime.fromtimestamp(later, UTC))[:16]
 
 
-def _line(key: tuple[str, ...], row: Sequence[Any]) -> Line:
+def _line(key: tuple[str, ...], row: Sequence[Any]) -> UsageLine:
     known: Known = row[0]
     one = dict(zip((*SUMS, *SPAN), row[1:], strict=True))
     calls, unpriced = int(one["calls"]), int(one["unpriced"])
@@ -222,7 +222,7 @@ def _line(key: tuple[str, ...], row: Sequence[Any]) -> Line:
     )
     estimated = usage if known == "estimated" else NOTHING
     first, last = (datetime.fromisoformat(one[name]) for name in ("first_at", "last_at"))
-    return Line(key, usage, estimated, int(one["failed"]), one["latency"], first, last)
+    return UsageLine(key, usage, estimated, int(one["failed"]), one["latency"], first, last)
 
 
 def _int(number: Any) -> int | None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger import safeguards
-from chatkit.ledger.functions import Run
+from chatkit.ledger.functions import RunStatement
 from chatkit.ledger.schema import UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS, guards
 
 _INDEXED = {
@@ -20,7 +20,7 @@ _INDEXED = {
 """Whether there are the indexes, or whether they are not ours to make; in a file, on a server."""
 
 
-class Kept(Protocol):
+class OpenDatabase(Protocol):
     """An open database."""
 
     @property
@@ -31,11 +31,11 @@ class Kept(Protocol):
     def select(self) -> Callable[..., list[Any]]:
         """Gives the rows of a query."""
 
-    def transaction(self, patience: float) -> AbstractContextManager[Run]:
+    def transaction(self, patience: float) -> AbstractContextManager[RunStatement]:
         """One transaction that nobody else writes in."""
 
 
-def keep_up(database: Kept, patience: float) -> Iterator[str]:
+def keep_up(database: OpenDatabase, patience: float) -> Iterator[str]:
     """Put right what can be; what there is to say."""
     if not database.is_file and safeguards.is_open(database.select):
         yield " ".join(_mend(database, patience))
@@ -44,7 +44,7 @@ def keep_up(database: Kept, patience: float) -> Iterator[str]:
         _index(database, patience)
 
 
-def _mend(database: Kept, patience: float) -> list[str]:
+def _mend(database: OpenDatabase, patience: float) -> list[str]:
     try:
         with database.transaction(patience) as run:
             said = safeguards.mend(run)
@@ -57,7 +57,7 @@ def _mend(database: Kept, patience: float) -> list[str]:
         return [*said, f"The sums could not be made anew ({fault.cause}); chatkit db init does it later."]
 
 
-def _index(database: Kept, patience: float) -> None:
+def _index(database: OpenDatabase, patience: float) -> None:
     # without them bad rows are looked for among all, as whoever may only read must do; the next opening tries again
     with suppress(StoreError), database.transaction(patience) as run:
         if not database.is_file:

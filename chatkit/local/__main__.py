@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], 
     machine.check(path, values, window, slots)
     # the engine and the web server are imported only here, so that a wrong option is told at once
     from chatkit.local import front, gate, language, listen
-    from chatkit.local.speech import Deadlines, Speech
+    from chatkit.local.speech import RecogniserDeadlines, Speech
 
     with _bind(listen.bind, options) as sock:
         threads = options.threads or machine.threads(shared=options.with_parent)
@@ -91,7 +91,7 @@ def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], 
         speech = Speech(
             options.whisper,
             threads=threads,
-            deadlines=Deadlines(idle=options.speech_idle * 60),
+            deadlines=RecogniserDeadlines(idle=options.speech_idle * 60),
             verbose=options.verbose,
         )
         port = sock.getsockname()[1]

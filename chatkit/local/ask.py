@@ -20,7 +20,7 @@ IGNORED = table.named("chat", "ignores") | table.named("responses", "ignores")
 
 
 @dataclass(frozen=True)
-class Ask:
+class Generation:
     """What to generate (`bodies`, one for each answer, in the engine's words) and how to send it."""
 
     kind: Literal["chat", "text"]

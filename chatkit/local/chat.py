@@ -4,18 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 
 from chatkit.api.parameters import named
-from chatkit.local.ask import IGNORED, Ask, answers, limit, sampling, streaming
+from chatkit.local.ask import IGNORED, Generation, answers, limit, sampling, streaming
 from chatkit.local.checks import Fields
 from chatkit.local.formats import chat_format
 from chatkit.local.messages import read_messages
-from chatkit.local.piece import Piece, Tokens, Whole
+from chatkit.local.piece import GeneratedPiece, Tokens, Whole
 from chatkit.local.usage import chat_usage, logprobs, total
 
 KNOWN = named("chat", "takes")
 UNSUPPORTED = named("chat", "refuses")
 
 
-def read(body: dict[str, Any]) -> Ask:
+def read(body: dict[str, Any]) -> Generation:
     """Check a request; raise a ApiError that names all its faults."""
     fields = Fields(body, known=KNOWN, ignored=IGNORED, unsupported=UNSUPPORTED)
     fields.text("model", needed=True)
@@ -30,7 +30,7 @@ def read(body: dict[str, Any]) -> Ask:
     bodies = answers(fields, asked)
     stream, usage = streaming(fields)
     fields.end()
-    return Ask("chat", "messages", bodies, stream, usage, top)
+    return Generation("chat", "messages", bodies, stream, usage, top)
 
 
 def refuse_tools(fields: Fields) -> None:
@@ -51,7 +51,7 @@ def _top_logprobs(fields: Fields) -> int | None:
     return (top or 0) if wanted else None
 
 
-def answer(ask: Ask, wholes: list[Whole], common: dict[str, Any]) -> dict[str, Any]:
+def answer(ask: Generation, wholes: list[Whole], common: dict[str, Any]) -> dict[str, Any]:
     """The answer in one piece."""
     return {
         "id": f"chatcmpl-{ask.token}",
@@ -64,7 +64,7 @@ def answer(ask: Ask, wholes: list[Whole], common: dict[str, Any]) -> dict[str, A
     }
 
 
-def _choice(ask: Ask, index: int, whole: Whole) -> dict[str, Any]:
+def _choice(ask: Generation, index: int, whole: Whole) -> dict[str, Any]:
     return {
         "index": index,
         "message": {"role": "assistant", "content": whole.text, "refusal": None, "annotations": []},
@@ -73,18 +73,18 @@ def _choice(ask: Ask, index: int, whole: Whole) -> dict[str, Any]:
     }
 
 
-def _logprobs(ask: Ask, entries: Any) -> dict[str, Any] | None:
+def _logprobs(ask: Generation, entries: Any) -> dict[str, Any] | None:
     if ask.top_logprobs is None:
         return None
     return {"content": logprobs(entries, ask.top_logprobs), "refusal": None}
 
 
-class Stream:
+class ChatStream:
     """The answer as chunks: for each answer its role, its text, its end; then the usage if asked for."""
 
     done = "[DONE]"
 
-    def __init__(self, ask: Ask, common: dict[str, Any]) -> None:
+    def __init__(self, ask: Generation, common: dict[str, Any]) -> None:
         self.ask = ask
         self.head = {
             "id": f"chatcmpl-{ask.token}",
@@ -101,7 +101,7 @@ class Stream:
         for index in range(len(self.ask.bodies)):
             yield self._chunk(index, {"role": "assistant", "content": "", "refusal": None})
 
-    def feed(self, index: int, piece: Piece) -> Iterator[dict[str, Any]]:
+    def feed(self, index: int, piece: GeneratedPiece) -> Iterator[dict[str, Any]]:
         """The chunks of one piece."""
         if piece.text or piece.logprobs:
             yield self._chunk(index, {"content": piece.text}, logprobs=_logprobs(self.ask, piece.logprobs))

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from chatkit.api.parameters import COMPLETIONS_LIMIT, named
-from chatkit.local.ask import MOST_ANSWERS, Ask, answers, limit, sampling, streaming
+from chatkit.local.ask import MOST_ANSWERS, Generation, answers, limit, sampling, streaming
 from chatkit.local.checks import Fields
-from chatkit.local.piece import Piece, Tokens, Whole
+from chatkit.local.piece import GeneratedPiece, Tokens, Whole
 from chatkit.local.usage import chat_usage, legacy_logprobs, total
 
 KNOWN = named("completions", "takes")
@@ -14,7 +14,7 @@ KNOWN = named("completions", "takes")
 Prompt = str | list[int]
 
 
-def read(body: dict[str, Any]) -> Ask:
+def read(body: dict[str, Any]) -> Generation:
     """Check a request; raise a ApiError that names all its faults."""
     fields = Fields(
         body, known=KNOWN, ignored=named("completions", "ignores"), unsupported=named("completions", "refuses")
@@ -35,7 +35,7 @@ def read(body: dict[str, Any]) -> Ask:
     fields.end()
     bodies = [body | {"prompt": prompt} for prompt in prompts for body in each]
     heads = [str(p) for p in prompts for _ in each] if echo else [""] * len(bodies)
-    return Ask("text", "prompt", bodies, stream, usage, top, prompts=len(prompts), extra={"heads": heads})
+    return Generation("text", "prompt", bodies, stream, usage, top, prompts=len(prompts), extra={"heads": heads})
 
 
 def _prompts(fields: Fields) -> list[Prompt]:
@@ -62,7 +62,7 @@ def _echo(fields: Fields, prompts: list[Prompt], top: int | None) -> bool:
     return echo
 
 
-def answer(ask: Ask, wholes: list[Whole], common: dict[str, Any]) -> dict[str, Any]:
+def answer(ask: Generation, wholes: list[Whole], common: dict[str, Any]) -> dict[str, Any]:
     """The answer in one piece."""
     return {
         **_head(ask, common),
@@ -74,21 +74,23 @@ def answer(ask: Ask, wholes: list[Whole], common: dict[str, Any]) -> dict[str, A
     }
 
 
-def _head(ask: Ask, common: dict[str, Any]) -> dict[str, Any]:
+def _head(ask: Generation, common: dict[str, Any]) -> dict[str, Any]:
     return {"id": f"cmpl-{ask.token}", "object": "text_completion", "created": ask.created, **common}
 
 
-def _choice(ask: Ask, index: int, text: str, entries: Any, finish: str | None, offset: int = 0) -> dict[str, Any]:
+def _choice(
+    ask: Generation, index: int, text: str, entries: Any, finish: str | None, offset: int = 0
+) -> dict[str, Any]:
     form = None if ask.top_logprobs is None else legacy_logprobs(entries, ask.top_logprobs, offset)
     return {"index": index, "text": text, "logprobs": form, "finish_reason": finish}
 
 
-class Stream:
+class CompletionStream:
     """The answer as chunks of the same form as the whole."""
 
     done = "[DONE]"
 
-    def __init__(self, ask: Ask, common: dict[str, Any]) -> None:
+    def __init__(self, ask: Generation, common: dict[str, Any]) -> None:
         self.ask = ask
         self.head = _head(ask, common)
         self.tail = {"usage": None} if ask.include_usage else {}
@@ -101,7 +103,7 @@ class Stream:
             if head:
                 yield self._chunk(index, head)
 
-    def feed(self, index: int, piece: Piece) -> Iterator[dict[str, Any]]:
+    def feed(self, index: int, piece: GeneratedPiece) -> Iterator[dict[str, Any]]:
         """The chunks of one piece."""
         if piece.text or piece.logprobs or piece.finish:
             yield self._chunk(index, piece.text, piece.logprobs, piece.finish)

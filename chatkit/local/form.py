@@ -26,7 +26,7 @@ PIECE_SECONDS, UPLOAD_SECONDS = 15.0, 300.0
 
 
 @dataclass(slots=True)
-class Form:
+class UploadForm:
     """The fields as they came, those named `x[]` as lists; and the file, which `close` deletes."""
 
     fields: dict[str, Any]
@@ -38,7 +38,7 @@ class Form:
             await self.file.close()
 
 
-async def read(request: Request) -> Form:
+async def read(request: Request) -> UploadForm:
     """The form of `request`; ApiError for what is none, is too large or does not come."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "multipart/form-data":
@@ -83,8 +83,8 @@ async def _pieces(request: Request) -> AsyncGenerator[bytes, None]:
         raise _too_large()
 
 
-def _form(data: FormData) -> Form:
-    form = Form({}, None)
+def _form(data: FormData) -> UploadForm:
+    form = UploadForm({}, None)
     for name, value in data.multi_items():
         if isinstance(value, UploadFile) and name == "file":
             form.file = value

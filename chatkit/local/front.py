@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chatkit.api.speech_models import Task
 from chatkit.local import chat, completions, form, responses, transcriptions
 from chatkit.local.api_error import ApiError
-from chatkit.local.ask import Ask
+from chatkit.local.ask import Generation
 from chatkit.local.checks import parse
 from chatkit.local.gate import Gate, Hosts
 from chatkit.local.language import Language
@@ -34,7 +34,7 @@ BODY_SECONDS = 15.0
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-class Line:
+class WaitingLine:
     """How many requests may be under way or wait for their work; one more is told when to come back."""
 
     def __init__(self, places: int, work: str) -> None:
@@ -62,7 +62,7 @@ class Line:
 
 def app(language: Language, speech: Speech, key: str, hosts: Hosts, *, queue: int, created: int) -> ASGIApp:
     """The whole front, gate included; `queue` requests may wait beside those that run."""
-    line, hearing = Line(language.slots + queue, "answers to write"), Line(1 + queue, "files to hear")
+    line, hearing = WaitingLine(language.slots + queue, "answers to write"), WaitingLine(1 + queue, "files to hear")
 
     def listed() -> list[dict[str, Any]]:
         common = {"object": "model", "created": created, "owned_by": "chatkit-local"}
@@ -119,9 +119,9 @@ def _without_server_errors(inner: Starlette) -> ASGIApp:
     return app
 
 
-def _answering(endpoint: ModuleType, language: Language, line: Line) -> Callable[[Request], Any]:
+def _answering(endpoint: ModuleType, language: Language, line: WaitingLine) -> Callable[[Request], Any]:
     async def answer(request: Request) -> Response:
-        ask: Ask = endpoint.read(parse(await _body(request)))
+        ask: Generation = endpoint.read(parse(await _body(request)))
         if ask.stream:
             return _Queued(endpoint.Stream(ask, language.names), language.pieces(ask), line, len(ask.bodies), {})
         with line.place(len(ask.bodies)):
@@ -131,7 +131,7 @@ def _answering(endpoint: ModuleType, language: Language, line: Line) -> Callable
     return answer
 
 
-def _hearing(speech: Speech, line: Line, task: Task) -> Callable[[Request], Any]:
+def _hearing(speech: Speech, line: WaitingLine, task: Task) -> Callable[[Request], Any]:
     async def hear(request: Request) -> Response:
         with line.place(1):
             upload = await form.read(request)
@@ -141,13 +141,13 @@ def _hearing(speech: Speech, line: Line, task: Task) -> Callable[[Request], Any]
             lines = speech.lines(ask.job, file, model)
             if not ask.stream:
                 return transcriptions.answer(ask, await while_connected(request.receive, _whole(lines)), model)
-        return _Queued(transcriptions.Stream(), lines, line, 1, {"openai-model": model})
+        return _Queued(transcriptions.TranscriptStream(), lines, line, 1, {"openai-model": model})
 
     return hear
 
 
-async def _whole(lines: Any) -> transcriptions.Heard:
-    heard = transcriptions.Heard()
+async def _whole(lines: Any) -> transcriptions.Recognised:
+    heard = transcriptions.Recognised()
     async with aclosing(lines):
         async for batch in lines:
             for _, line in batch:
@@ -158,7 +158,7 @@ async def _whole(lines: Any) -> transcriptions.Heard:
 class _Queued(EventStream):
     """A stream that holds its places in the line until it has ended."""
 
-    def __init__(self, chunks: Any, pieces: Any, line: Line, count: int, headers: dict[str, str]) -> None:
+    def __init__(self, chunks: Any, pieces: Any, line: WaitingLine, count: int, headers: dict[str, str]) -> None:
         super().__init__(chunks, pieces, headers)
         self.line, self.count = line, count
 
@@ -167,7 +167,7 @@ class _Queued(EventStream):
             await super().__call__(scope, receive, send)
 
 
-async def _gather(language: Language, ask: Ask) -> list[Whole]:
+async def _gather(language: Language, ask: Generation) -> list[Whole]:
     wholes = [Whole.start() for _ in ask.bodies]
     async for batch in language.pieces(ask):
         for index, piece in batch:

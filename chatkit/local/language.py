@@ -23,8 +23,8 @@ import xllamacpp
 from chatkit import private_folder
 from chatkit.exceptions import SetupError
 from chatkit.local.api_error import ApiError, server_fault
-from chatkit.local.ask import Ask
-from chatkit.local.piece import Piece, Tokens
+from chatkit.local.ask import Generation
+from chatkit.local.piece import GeneratedPiece, Tokens
 
 _llama: Any = xllamacpp
 """The extension has no types."""
@@ -73,7 +73,7 @@ class Language:
         """What each answer says of the model: its alias, never its path."""
         return {"model": self.alias, "system_fingerprint": self.fingerprint}
 
-    async def pieces(self, ask: Ask) -> AsyncIterator[list[tuple[int, Piece]]]:
+    async def pieces(self, ask: Generation) -> AsyncIterator[list[tuple[int, GeneratedPiece]]]:
         """What has come since the last time, as (answer's index, piece); closing it frees the slots."""
         inbox = _Inbox()
         tasks = [asyncio.create_task(self._generate(ask.kind, body, inbox, i)) for i, body in enumerate(ask.bodies)]
@@ -178,7 +178,7 @@ def _engine_body(body: dict[str, Any]) -> str:
     return json.dumps(body | always)
 
 
-def _piece(chunk: dict[str, Any]) -> Piece:
+def _piece(chunk: dict[str, Any]) -> GeneratedPiece:
     usage = chunk.get("usage")
     tokens = usage and Tokens(
         usage["prompt_tokens"],
@@ -189,8 +189,8 @@ def _piece(chunk: dict[str, Any]) -> Piece:
         text = choice.get("text") or choice.get("delta", {}).get("content") or ""
         entries = (choice.get("logprobs") or {}).get("content") or ()
         finish = choice.get("finish_reason")
-        return Piece(text, tuple(entries), finish and FINISHES.get(finish, "stop"), tokens)
-    return Piece(tokens=tokens)
+        return GeneratedPiece(text, tuple(entries), finish and FINISHES.get(finish, "stop"), tokens)
+    return GeneratedPiece(tokens=tokens)
 
 
 def _problem(error: dict[str, Any], prompt: str, window: int) -> ApiError:

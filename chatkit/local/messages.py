@@ -24,10 +24,10 @@ KEYS = {
 TEXTS = {"text", "input_text", "output_text", "refusal"}
 SKIPPED = {"reasoning", "item_reference"}
 
-Line = dict[str, str]
+TemplateMessage = dict[str, str]
 
 
-def read_messages(fields: Fields, name: str = "messages") -> list[Line]:
+def read_messages(fields: Fields, name: str = "messages") -> list[TemplateMessage]:
     """The `messages` of Chat Completions."""
     given = fields.get(name)
     if given is None:
@@ -41,7 +41,7 @@ def read_messages(fields: Fields, name: str = "messages") -> list[Line]:
     return [line for i, message in enumerate(given) if (line := _line(fields, f"{name}[{i}]", message))]
 
 
-def read_input(fields: Fields) -> list[Line]:
+def read_input(fields: Fields) -> list[TemplateMessage]:
     """The `instructions` and `input` of Responses."""
     instructions = fields.text("instructions")
     first = [{"role": "system", "content": instructions}] if instructions else []
@@ -59,7 +59,7 @@ def _is_skipped(item: Any) -> bool:
     return isinstance(item, dict) and isinstance(item.get("type"), str) and item["type"] in SKIPPED
 
 
-def _line(fields: Fields, path: str, message: Any) -> Line | None:
+def _line(fields: Fields, path: str, message: Any) -> TemplateMessage | None:
     if not isinstance(message, dict):
         fields.fault(path, f"'{path}' is {shown(message)}; it must be an object.", "invalid_type")
         return None

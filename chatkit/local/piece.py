@@ -14,7 +14,7 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class GeneratedPiece:
     """A bit of one generation: new text, and at its end why it ended and what it took.
 
     `logprobs` are entries in the Chat Completions form: token, logprob, bytes, top_logprobs.
@@ -40,7 +40,7 @@ class Whole:
         """A generation of which nothing has come yet."""
         return cls("", [], "stop", Tokens(0, 0))
 
-    def add(self, piece: Piece) -> None:
+    def add(self, piece: GeneratedPiece) -> None:
         """Take in the next piece."""
         self.text += piece.text
         self.logprobs.extend(piece.logprobs)

@@ -43,14 +43,14 @@ MEMORY = 768 * 2**20
 CPU_SECONDS, CPU_PER_SECOND = 120, 20
 """Seconds of processor time for a job, and for each second of its audio: a small model takes 0.2 of them."""
 
-Line = dict[str, Any]
+ResultLine = dict[str, Any]
 
 
 def main(folder: str, threads: int) -> None:
     """Load the model, then do jobs until stdin closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is for the server
     out = _private_output()
-    jobs: queue.SimpleQueue[tuple[Line, bytes]] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[tuple[ResultLine, bytes]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(os.fdopen(os.dup(0), "rb"), jobs), daemon=True).start()
     model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=threads)
     _warm_up()
@@ -68,7 +68,7 @@ def main(folder: str, threads: int) -> None:
         del data
 
 
-def recognise(model: WhisperModel, job: Line, sound: Sound) -> Iterator[Line]:
+def recognise(model: WhisperModel, job: ResultLine, sound: Sound) -> Iterator[ResultLine]:
     """What is said in `sound`, line by line: its length, how far it was heard, each segment, and the end."""
     with sandbox.sealed():
         length = sound.length()
@@ -139,7 +139,7 @@ def _warm_up() -> None:
     get_vad_model()
 
 
-def _failure(fault: Exception) -> Line:
+def _failure(fault: Exception) -> ResultLine:
     """What is told of a fault: its kind, never its words, which could hold a prompt or a path."""
     if isinstance(fault, MemoryError) or (isinstance(fault, RuntimeError) and "alloc" in str(fault)):
         return _too_big()
@@ -147,14 +147,14 @@ def _failure(fault: Exception) -> Line:
     return {"status": problem.status, **problem.error}
 
 
-def _too_big() -> Line:
+def _too_big() -> ResultLine:
     return {
         "status": 400, "type": "invalid_request_error", "param": "file", "code": "too_much_memory",
         "message": "Decoding this file takes more memory than it may; save it as FLAC or MP3 and send that.",
     }  # fmt: skip
 
 
-def _read(source: IO[bytes], jobs: "queue.SimpleQueue[tuple[Line, bytes]]") -> None:
+def _read(source: IO[bytes], jobs: "queue.SimpleQueue[tuple[ResultLine, bytes]]") -> None:
     while line := source.readline():
         job = json.loads(line)
         data = source.read(job["size"])
@@ -171,7 +171,7 @@ def _private_output() -> IO[str]:
     return out
 
 
-def _write(out: IO[str], line: Line) -> None:
+def _write(out: IO[str], line: ResultLine) -> None:
     try:
         print(json.dumps(line), file=out, flush=True)
     except OSError:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from chatkit.api.parameters import named
-from chatkit.local.ask import IGNORED, Ask, limit, sampling, streaming
+from chatkit.local.ask import IGNORED, Generation, limit, sampling, streaming
 from chatkit.local.chat import refuse_tools
 from chatkit.local.checks import Fields, shown
 from chatkit.local.formats import text_format
 from chatkit.local.messages import read_input
-from chatkit.local.piece import Piece, Whole
+from chatkit.local.piece import GeneratedPiece, Whole
 from chatkit.local.usage import logprobs, response_usage
 
 KNOWN = named("responses", "takes")
@@ -18,7 +18,7 @@ UNSUPPORTED = named("responses", "refuses")
 LOGPROBS = "message.output_text.logprobs"
 
 
-def read(body: dict[str, Any]) -> Ask:
+def read(body: dict[str, Any]) -> Generation:
     """Check a request; raise a ApiError that names all its faults."""
     fields = Fields(body, known=KNOWN, ignored=IGNORED, unsupported=UNSUPPORTED)
     fields.text("model")
@@ -34,7 +34,7 @@ def read(body: dict[str, Any]) -> Ask:
         asked |= {"logprobs": True, "top_logprobs": max(1, top)}
     stream, _ = streaming(fields)
     fields.end()
-    return Ask("chat", "input", [asked], stream, top_logprobs=top, extra=_echoed(fields, asked, top))
+    return Generation("chat", "input", [asked], stream, top_logprobs=top, extra=_echoed(fields, asked, top))
 
 
 def _top_logprobs(fields: Fields) -> int | None:
@@ -60,7 +60,7 @@ def _echoed(fields: Fields, asked: dict[str, Any], top: int | None) -> dict[str,
     }
 
 
-def answer(ask: Ask, wholes: list[Whole], common: dict[str, Any]) -> dict[str, Any]:
+def answer(ask: Generation, wholes: list[Whole], common: dict[str, Any]) -> dict[str, Any]:
     """The answer in one piece."""
     (whole,) = wholes
     cut = whole.finish == "length"
@@ -71,7 +71,7 @@ def answer(ask: Ask, wholes: list[Whole], common: dict[str, Any]) -> dict[str, A
     }
 
 
-def _response(ask: Ask, common: dict[str, Any], status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
+def _response(ask: Generation, common: dict[str, Any], status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": f"resp_{ask.token}",
         "object": "response",
@@ -96,13 +96,13 @@ def _response(ask: Ask, common: dict[str, Any], status: str, output: list[dict[s
     }
 
 
-def _item(ask: Ask, whole: Whole | None) -> dict[str, Any]:
+def _item(ask: Generation, whole: Whole | None) -> dict[str, Any]:
     if whole is None:
         return _message(ask, "in_progress", [])
     return _message(ask, "incomplete" if whole.finish == "length" else "completed", [_part(ask, whole)])
 
 
-def _message(ask: Ask, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
+def _message(ask: Generation, status: str, content: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "id": f"msg_{ask.token}",
         "type": "message",
@@ -112,17 +112,17 @@ def _message(ask: Ask, status: str, content: list[dict[str, Any]]) -> dict[str, 
     }
 
 
-def _part(ask: Ask, whole: Whole) -> dict[str, Any]:
+def _part(ask: Generation, whole: Whole) -> dict[str, Any]:
     entries = logprobs(whole.logprobs, ask.top_logprobs) if ask.top_logprobs is not None else []
     return {"type": "output_text", "annotations": [], "logprobs": entries, "text": whole.text}
 
 
-class Stream:
+class ResponseStream:
     """The answer as named, numbered events: created, in progress, item, part, text, and all of it again at the end."""
 
     done = None
 
-    def __init__(self, ask: Ask, common: dict[str, Any]) -> None:
+    def __init__(self, ask: Generation, common: dict[str, Any]) -> None:
         self.ask = ask
         self.common = common
         self.number = -1
@@ -137,7 +137,7 @@ class Stream:
         yield self._event("response.output_item.added", output_index=0, item=_item(self.ask, None))
         yield self._event("response.content_part.added", **self.place, part=_part(self.ask, Whole.start()))
 
-    def feed(self, index: int, piece: Piece) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - there is one answer
+    def feed(self, index: int, piece: GeneratedPiece) -> Iterator[dict[str, Any]]:  # noqa: ARG002 - there is one answer
         """The events of one piece."""
         self.whole.add(piece)
         if piece.text or piece.logprobs:

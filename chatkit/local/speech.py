@@ -21,7 +21,7 @@ from chatkit.exceptions import SetupError
 from chatkit.local import machine, quiet, transcriptions, whisper
 from chatkit.local.api_error import ApiError, speech_fault
 
-Line = dict[str, Any]
+RecogniserLine = dict[str, Any]
 CHUNK = 1 << 18
 UNCAUGHT = 1
 """The exit code of an interpreter that ended by an exception: no decoder's crash, and no limit."""
@@ -41,7 +41,7 @@ class Upload(Protocol):
 
 
 @dataclass(frozen=True)
-class Deadlines:
+class RecogniserDeadlines:
     """Seconds: to load; without a word; for a job, and for each second of its audio; with nothing to do."""
 
     start: float = 120.0
@@ -59,7 +59,7 @@ class Speech:
         model: str | None = None,
         *,
         threads: int = 1,
-        deadlines: Deadlines = Deadlines(),
+        deadlines: RecogniserDeadlines = RecogniserDeadlines(),
         program: Sequence[str] | None = None,
         tell: Callable[[str], None] = lambda _: None,
         verbose: bool = False,
@@ -85,7 +85,9 @@ class Speech:
         """Which model answers a request that asks for `model`: that one if it is here, else the default."""
         return model if model in whisper.fetched() else self.alias
 
-    async def lines(self, job: Line, file: Upload, model: str) -> AsyncIterator[list[tuple[int, Line]]]:
+    async def lines(
+        self, job: RecogniserLine, file: Upload, model: str
+    ) -> AsyncIterator[list[tuple[int, RecogniserLine]]]:
         """The recogniser's lines for one job, each as it comes; closing it ends the recogniser's work."""
         settled = False
         async with self._turn:
@@ -156,7 +158,7 @@ class _Child:
         if self.alive:
             self.process.kill()
 
-    async def send(self, job: Line, file: Upload) -> None:
+    async def send(self, job: RecogniserLine, file: Upload) -> None:
         """Hand over a job and the file's bytes."""
         pipe = self.process.stdin
         assert pipe
@@ -175,7 +177,7 @@ class _Child:
         except EOFError:
             raise speech_fault(self._last_words() or "it ended before it was ready") from None
 
-    async def lines(self, deadlines: Deadlines) -> AsyncIterator[Line]:
+    async def lines(self, deadlines: RecogniserDeadlines) -> AsyncIterator[RecogniserLine]:
         """What it says, up to its last word on this job; ApiError if it hangs or dies."""
         loop = asyncio.get_running_loop()
         end = loop.time() + deadlines.job
@@ -189,7 +191,7 @@ class _Child:
             if "done" in line or "error" in line:
                 return
 
-    async def next(self, patience: float) -> Line:
+    async def next(self, patience: float) -> RecogniserLine:
         """Its next line, within `patience` seconds; EOFError if it has ended."""
         assert self.process.stdout
         try:
@@ -198,7 +200,7 @@ class _Child:
             raise _failed("did not get on with this file in time, and was ended") from None
         if not raw.endswith(b"\n"):
             raise EOFError
-        line: Line = json.loads(raw)
+        line: RecogniserLine = json.loads(raw)
         return line
 
     async def _died(self) -> ApiError:

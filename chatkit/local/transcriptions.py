@@ -13,9 +13,9 @@ from chatkit.audio.languages import CODES, NAMES, code_of
 from chatkit.audio.subtitles import Cue
 from chatkit.local.api_error import ApiError
 from chatkit.local.checks import Fields, shown
-from chatkit.local.form import Form
+from chatkit.local.form import UploadForm
 
-Segment = dict[str, Any]
+SegmentObject = dict[str, Any]
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 STREAMED = ("json", "text")
@@ -36,7 +36,7 @@ MOST_TOLD = 20
 
 
 @dataclass(frozen=True)
-class Ask:
+class AudioRequest:
     """One request, read and checked."""
 
     task: Task
@@ -58,10 +58,10 @@ class Ask:
 
 
 @dataclass(slots=True)
-class Heard:
+class Recognised:
     """What was said, put together from the recogniser's lines; `seconds` is the audio's length."""
 
-    segments: list[Segment] = field(default_factory=list)
+    segments: list[SegmentObject] = field(default_factory=list)
     language: str | None = None
     seconds: float = 0.0
     damaged_after: float | None = None
@@ -101,7 +101,7 @@ class Heard:
         return notes
 
 
-def read(form: Form, task: Task) -> Ask:
+def read(form: UploadForm, task: Task) -> AudioRequest:
     """Check a request; raise an ApiError that names all its faults."""
     given = form.fields | {"stream": _flag(form.fields.get("stream"))}
     given["temperature"] = _number(given.get("temperature") or None)  # a form's empty field is none
@@ -118,7 +118,7 @@ def read(form: Form, task: Task) -> Ask:
         fields.fault("stream", f"'stream' is only allowed when 'response_format' is {' or '.join(STREAMED)}.")
     if fields.get("chunking_strategy") not in (None, "auto"):
         fields.unsupported("chunking_strategy", "only 'auto' is")
-    ask = Ask(
+    ask = AudioRequest(
         task, model or "", format, _language(fields), fields.text("prompt"), fields.number("temperature", 0, 1) or 0.0,
         granularities, stream,
     )  # fmt: skip
@@ -176,7 +176,7 @@ def _language(fields: Fields) -> str | None:
     return code
 
 
-def answer(ask: Ask, heard: Heard, model: str) -> Response:
+def answer(ask: AudioRequest, heard: Recognised, model: str) -> Response:
     """The answer in one piece, in the form that was asked for; its head names the model and the seconds."""
     if ask.format == "text":
         return Response(heard.text + "\n", headers=_head(heard, model), media_type="text/plain")
@@ -189,7 +189,7 @@ def answer(ask: Ask, heard: Heard, model: str) -> Response:
     return Response(json.dumps(body, ensure_ascii=False), headers=_head(heard, model), media_type="application/json")
 
 
-def _head(heard: Heard, model: str) -> dict[str, str]:
+def _head(heard: Recognised, model: str) -> dict[str, str]:
     head = {"openai-model": model, "x-audio-seconds": f"{heard.seconds:.3f}"}
     if heard.damaged_after is not None:
         head["x-audio-damaged-after"] = f"{heard.damaged_after:.3f}"
@@ -200,7 +200,7 @@ def _head(heard: Heard, model: str) -> dict[str, str]:
     return head
 
 
-def _verbose(ask: Ask, heard: Heard, model: str) -> dict[str, Any]:
+def _verbose(ask: AudioRequest, heard: Recognised, model: str) -> dict[str, Any]:
     language = "english" if ask.task == "translate" else NAMES.get(heard.language or "", NO_LANGUAGE)
     body: dict[str, Any] = {
         "task": ask.task, "model": model, "language": language, "text": heard.text,
@@ -220,13 +220,13 @@ def _verbose(ask: Ask, heard: Heard, model: str) -> dict[str, Any]:
     return body
 
 
-class Stream:
+class TranscriptStream:
     """The answer as events: a delta for each segment, then the whole text."""
 
     done = None
 
     def __init__(self) -> None:
-        self.heard = Heard()
+        self.heard = Recognised()
 
     def open(self) -> Iterator[dict[str, Any]]:
         """Nothing comes before the text."""

@@ -1,6 +1,6 @@
 """Plots, bars: tokens, cost and minutes of audio by session, model, user and the like.
 
-In: `Line`s, one for each bar. Out: figures. Of many, the largest are drawn and the rest is said in words; what is
+In: `UsageLine`s, one for each bar. Out: figures. Of many, the largest are drawn and the rest is said in words; what is
 estimated is hatched, what is unknown is said.
 """
 
@@ -11,42 +11,48 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from chatkit.ledger.record import Usage
-from chatkit.ledger.scope import Line
+from chatkit.ledger.scope import UsageLine
 from chatkit.plots import style
 from chatkit.plots.style import Canvas
 
 MOST = 20
 """Bars that are drawn; a bar of all the others would leave no room for these."""
 
-Part = tuple[str, str, Callable[[Usage], float]]
+BarPart = tuple[str, str, Callable[[Usage], float]]
 
-TOKENS: tuple[Part, ...] = (
+TOKENS: tuple[BarPart, ...] = (
     ("prompt", style.PROMPT, lambda usage: (usage.prompt_tokens or 0) - (usage.cached_tokens or 0)),
     ("cached prompt", style.CACHED, lambda usage: usage.cached_tokens or 0),
     ("completion", style.COMPLETION, lambda usage: (usage.completion_tokens or 0) - (usage.reasoning_tokens or 0)),
     ("reasoning", style.REASONING, lambda usage: usage.reasoning_tokens or 0),
 )
-COST: tuple[Part, ...] = (("cost", style.MONEY, lambda usage: float(usage.cost or 0)),)
-AUDIO: tuple[Part, ...] = (("audio", style.SECOND, lambda usage: (usage.audio_seconds or 0) / 60),)
+COST: tuple[BarPart, ...] = (("cost", style.MONEY, lambda usage: float(usage.cost or 0)),)
+AUDIO: tuple[BarPart, ...] = (("audio", style.SECOND, lambda usage: (usage.audio_seconds or 0) / 60),)
 
 
-def tokens(lines: Sequence[Line], by: str = "session", *, ax: Axes | None = None, dark: bool | None = None) -> Figure:
+def tokens(
+    lines: Sequence[UsageLine], by: str = "session", *, ax: Axes | None = None, dark: bool | None = None
+) -> Figure:
     """Tokens of each session (or model, user …), stacked: prompt, cached prompt, completion, reasoning."""
     return _bars(lines, by, TOKENS, f"Tokens per {by}", "tokens", _unknown, ax, dark)
 
 
-def cost(lines: Sequence[Line], by: str = "session", *, ax: Axes | None = None, dark: bool | None = None) -> Figure:
+def cost(
+    lines: Sequence[UsageLine], by: str = "session", *, ax: Axes | None = None, dark: bool | None = None
+) -> Figure:
     """Cost of each session (or model, user …) in US dollars; calls without a price are named, not drawn as 0."""
     return _bars(lines, by, COST, f"Cost per {by}", "US dollars", _unpriced, ax, dark)
 
 
-def audio(lines: Sequence[Line], by: str = "session", *, ax: Axes | None = None, dark: bool | None = None) -> Figure:
+def audio(
+    lines: Sequence[UsageLine], by: str = "session", *, ax: Axes | None = None, dark: bool | None = None
+) -> Figure:
     """Minutes of audio of each session (or model, user …)."""
     heard = [line for line in lines if line.usage.audio_seconds]
     return _bars(heard, by, AUDIO, f"Audio per {by}", "minutes", lambda _: "", ax, dark, "No audio yet")
 
 
-def _bars(lines: Sequence[Line], by: str, parts: Sequence[Part], title: str, unit: str, left_out: Callable[[Usage], str],
+def _bars(lines: Sequence[UsageLine], by: str, parts: Sequence[BarPart], title: str, unit: str, left_out: Callable[[Usage], str],
           ax: Axes | None, dark: bool | None, nothing: str = "No calls yet") -> Figure:  # fmt: skip
     shown, rest = _largest(lines, parts)
     canvas = style.canvas(ax, dark, height=max(2.2, 1.5 + 0.27 * len(shown)))
@@ -73,7 +79,7 @@ def _bars(lines: Sequence[Line], by: str, parts: Sequence[Part], title: str, uni
     return canvas.figure
 
 
-def _draw(canvas: Canvas, lines: Sequence[Line], parts: Sequence[Part]) -> list[float]:
+def _draw(canvas: Canvas, lines: Sequence[UsageLine], parts: Sequence[BarPart]) -> list[float]:
     """Draw all bars part by part, of each the measured share first; gives where they end."""
     ends = [0.0] * len(lines)
     for _, color, size in parts:
@@ -86,7 +92,7 @@ def _draw(canvas: Canvas, lines: Sequence[Line], parts: Sequence[Part]) -> list[
     return ends
 
 
-def _largest(lines: Sequence[Line], parts: Sequence[Part]) -> tuple[list[Line], list[Line]]:
+def _largest(lines: Sequence[UsageLine], parts: Sequence[BarPart]) -> tuple[list[UsageLine], list[UsageLine]]:
     """All lines as they come; of too many, the largest first, and the others."""
     if len(lines) <= MOST:
         return list(lines), []

@@ -1,6 +1,6 @@
 """Plots, growth: what each turn of a talk sends along, which is why a long chat gets dear.
 
-In: `Turn`s, in order. Out: a figure.
+In: `TurnUsage`s, in order. Out: a figure.
 """
 
 from collections.abc import Sequence
@@ -9,24 +9,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from chatkit.ledger.series import Turn
+from chatkit.ledger.series import TurnUsage
 from chatkit.plots import style
 from chatkit.plots.style import Canvas
 
 BARS = 80
 """Turns up to which each is a bar; more are an area."""
 
-Part = tuple[str, str, list[int]]
+GrowthPart = tuple[str, str, list[int]]
 
 
-def context(turns: Sequence[Turn], *, title: str = "", ax: Axes | None = None, dark: bool | None = None) -> Figure:
+def context(turns: Sequence[TurnUsage], *, title: str = "", ax: Axes | None = None, dark: bool | None = None) -> Figure:
     """Prompt tokens (new and cached) and completion tokens of each turn; estimated turns are hatched."""
     canvas = style.canvas(ax, dark)
     canvas.title(title or "Context, turn by turn", legend=bool(turns))
     if not turns:
         canvas.empty("No turns yet")
         return canvas.figure
-    parts: list[Part] = [
+    parts: list[GrowthPart] = [
         ("prompt", style.PROMPT, [turn.prompt_tokens - turn.cached_tokens for turn in turns]),
         ("cached prompt", style.CACHED, [turn.cached_tokens for turn in turns]),
         ("completion", style.COMPLETION, [turn.completion_tokens for turn in turns]),
@@ -43,7 +43,7 @@ def context(turns: Sequence[Turn], *, title: str = "", ax: Axes | None = None, d
     return canvas.figure
 
 
-def _bars(canvas: Canvas, turns: Sequence[Turn], parts: Sequence[Part]) -> None:
+def _bars(canvas: Canvas, turns: Sequence[TurnUsage], parts: Sequence[GrowthPart]) -> None:
     below = [0] * len(turns)
     for _, color, sizes in parts:
         for estimated, look in ((False, style.solid(color)), (True, style.hatched(color))):
@@ -53,7 +53,7 @@ def _bars(canvas: Canvas, turns: Sequence[Turn], parts: Sequence[Part]) -> None:
         below = [base + size for base, size in zip(below, sizes, strict=True)]
 
 
-def _areas(canvas: Canvas, turns: Sequence[Turn], parts: Sequence[Part]) -> None:
+def _areas(canvas: Canvas, turns: Sequence[TurnUsage], parts: Sequence[GrowthPart]) -> None:
     numbers = [turn.number for turn in turns]
     below = [0] * len(turns)
     for _, color, sizes in parts:
@@ -62,7 +62,7 @@ def _areas(canvas: Canvas, turns: Sequence[Turn], parts: Sequence[Part]) -> None
         below = top
 
 
-def _notes(turns: Sequence[Turn]) -> list[str]:
+def _notes(turns: Sequence[TurnUsage]) -> list[str]:
     estimated = sum(turn.estimated for turn in turns)
     if len(turns) > BARS:
         notes = [f"{estimated} of the points are estimates"] if estimated else []
@@ -74,5 +74,5 @@ def _notes(turns: Sequence[Turn]) -> list[str]:
     return notes
 
 
-def _width(turns: Sequence[Turn]) -> int:
+def _width(turns: Sequence[TurnUsage]) -> int:
     return turns[1].number - turns[0].number if len(turns) > 1 else 1

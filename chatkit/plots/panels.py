@@ -9,13 +9,13 @@ from decimal import Decimal
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from chatkit.ledger.scope import Line
+from chatkit.ledger.scope import UsageLine
 from chatkit.ledger.series import Moment
 from chatkit.plots import bars, style
 from chatkit.plots import over_time as over
 
 
-def side_by_side(lines: Sequence[Line], by: str, *, dark: bool | None = None) -> Figure:
+def side_by_side(lines: Sequence[UsageLine], by: str, *, dark: bool | None = None) -> Figure:
     """Tokens and cost of each model (or session, user …), one above the other."""
     shown = min(len(lines), bars.MOST)
     figure, (first, second) = _two(2 * max(2.2, 1.5 + 0.27 * shown), dark)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from chatkit.captions import session_caption
 from chatkit.exceptions import InputError
 from chatkit.ledger.record import NOTHING, Usage
-from chatkit.ledger.scope import Line, Scope
+from chatkit.ledger.scope import Scope, UsageLine
 from chatkit.ledger.store import UsageStore, default_store
 from chatkit.readings import figures, sheet
 from chatkit.readings.clock import When, instant
@@ -113,7 +113,7 @@ class ClassReport:
     def _repr_html_(self) -> str:
         return self.summary()._repr_html_()
 
-    def _cells(self, line: Line) -> Sequence[str | int | float | Decimal | None]:
+    def _cells(self, line: UsageLine) -> Sequence[str | int | float | Decimal | None]:
         user, lesson, exercise = line.key
         return (self._shown(user), lesson, exercise, *(getattr(line.usage, name) for name in _COLUMNS))
 

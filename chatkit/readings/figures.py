@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from chatkit.exceptions import InputError
 from chatkit.ledger.budget import Budget
 from chatkit.ledger.readable import Unread
-from chatkit.ledger.scope import Line, Scope
+from chatkit.ledger.scope import Scope, UsageLine
 from chatkit.ledger.store import UsageStore
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-Kind = Literal["tokens", "cost", "models", "time", "tokens over time", "cost over time", "latency", "context", "audio"]
+FigureKind = Literal[
+    "tokens", "cost", "models", "time", "tokens over time", "cost over time", "latency", "context", "audio"
+]
 BUSIEST = "Context, turn by turn, of the session {}"
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,7 +33,7 @@ class Question:
 
     store: UsageStore
     scope: Scope
-    summed: Callable[[str], Sequence[Line]]
+    summed: Callable[[str], Sequence[UsageLine]]
     by: str = "session"
     limit: Decimal | None = None
     ax: "Axes | None" = None
@@ -112,7 +114,7 @@ class Plot:
     parts: str = ""
 
 
-PLOTS: Mapping[Kind, Plot] = {
+PLOTS: Mapping[FigureKind, Plot] = {
     "tokens": Plot("of each session, or `by` another thing", _tokens),
     "cost": Plot("US dollars of each session, or `by` another thing", _cost),
     "models": Plot("tokens and cost of each model", _models, 'Take "tokens" or "cost" with by="model".'),
@@ -133,7 +135,7 @@ def documented(verb: F) -> F:
     return verb
 
 
-def plot(kind: Kind, asked: Question) -> "Figure":
+def plot(kind: FigureKind, asked: Question) -> "Figure":
     """The figure of this kind. It tells rows that could not be read."""
     found = PLOTS.get(kind)
     if found is None:
@@ -162,7 +164,7 @@ def budget_line(store: UsageStore, scope: Scope) -> Decimal | None:
     return limit.amount if (scope.get("session") is not None if limit.per == "session" else today) else None
 
 
-def _one_session(scope: Scope, summed: Callable[[str], Sequence[Line]]) -> tuple[Scope, str]:
+def _one_session(scope: Scope, summed: Callable[[str], Sequence[UsageLine]]) -> tuple[Scope, str]:
     """The scope, narrowed to the session with the most calls if it has several."""
     if scope.get("session") is not None:
         return scope, ""

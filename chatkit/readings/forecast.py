@@ -13,7 +13,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from chatkit.api.hosts import OPENAI, Rules
+from chatkit.api.hosts import OPENAI, HostRules
 from chatkit.api.models import HOSTED_DEFAULT
 from chatkit.api.speech_models import HOSTED_TRANSCRIBE
 from chatkit.captions import calls_caption, forecast_caption
@@ -118,7 +118,7 @@ class _Way:
     model: str | None
     local: bool
     window: int | None = None
-    rules: Rules | None = None
+    rules: HostRules | None = None
 
     @classmethod
     def of(cls, what: Any, model: str | None, base_url: str | None) -> "_Way":

@@ -10,7 +10,7 @@ from chatkit.captions import dollars, minutes
 from chatkit.ledger.budget import Budget
 from chatkit.ledger.record import NOTHING, Usage
 from chatkit.ledger.rulebook import rulebook_of
-from chatkit.ledger.scope import Line, Scope
+from chatkit.ledger.scope import Scope, UsageLine
 from chatkit.ledger.series import Call, Moment
 from chatkit.ledger.store import UsageStore
 from chatkit.readings.summary import Summary, cost_cell, tokens_cell
@@ -75,11 +75,11 @@ def _spoken(latest: Sequence[Call]) -> str:
     return f"Tokens of the latest {len(latest)} calls; of the last one: {tokens}"
 
 
-def _largest(lines: Sequence[Line]) -> list[Line]:
+def _largest(lines: Sequence[UsageLine]) -> list[UsageLine]:
     return sorted(lines, key=lambda line: -(line.usage.total_tokens or 0))[:ROWS]
 
 
-def _row(line: Line, by: Any) -> dict[str, Any]:
+def _row(line: UsageLine, by: Any) -> dict[str, Any]:
     usage = line.usage
     cached, reasoning = usage.cached_tokens or 0, usage.reasoning_tokens or 0
     parts = [(usage.prompt_tokens or 0) - cached, cached, (usage.completion_tokens or 0) - reasoning, reasoning]

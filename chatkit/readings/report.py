@@ -14,11 +14,11 @@ from chatkit.captions import session_caption
 from chatkit.exceptions import InputError
 from chatkit.ledger.readable import Unread
 from chatkit.ledger.record import NOTHING, Usage, UsageRecord
-from chatkit.ledger.scope import Grouping, Line, Scope
+from chatkit.ledger.scope import Grouping, Scope, UsageLine
 from chatkit.ledger.store import UsageStore
 from chatkit.readings import figures, sheet
 from chatkit.readings.clock import local_day, local_hour, short_hours
-from chatkit.readings.figures import Kind
+from chatkit.readings.figures import FigureKind
 from chatkit.readings.summary import By, Summary
 from chatkit.signs import fit_to_print
 
@@ -97,7 +97,7 @@ class UsageReport:
     @figures.documented
     def plot(
         self,
-        kind: Kind | None = None,
+        kind: FigureKind | None = None,
         *,
         by: By | None = None,
         limit: Decimal | None = None,
@@ -119,7 +119,7 @@ class UsageReport:
         )  # fmt: skip
         return figures.plot(kind or ("time" if one else "tokens"), asked)
 
-    def _by_clock(self, by: By) -> list[Line]:
+    def _by_clock(self, by: By) -> list[UsageLine]:
         lines = self.store.lines("quarter", rename=_CLOCKS[by], **self.scope)
         lines.sort(key=lambda line: (line.first or _EVER, line.key))
         names = [line.key[0] for line in lines]

@@ -1,6 +1,6 @@
 """Readings: `Summary`, what was used by session, model, day and the like: one line each.
 
-In: `Line`s of the store. Out: a table to look at, CSV, a DataFrame. Estimated and unknown are said, never 0.
+In: `UsageLine`s of the store. Out: a table to look at, CSV, a DataFrame. Estimated and unknown are said, never 0.
 """
 
 import os
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from chatkit.captions import calls_caption, dollars, minutes
 from chatkit.ledger.readable import NONE, Unread
 from chatkit.ledger.record import Usage
-from chatkit.ledger.scope import Line
+from chatkit.ledger.scope import UsageLine
 from chatkit.readings import sheet
 from chatkit.readings.table import Table
 from chatkit.signs import fit_to_print
@@ -32,14 +32,14 @@ _COLUMNS = (
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Summary:
-    """What was used, by one thing; iterate over it for the `Line`s.
+    """What was used, by one thing; iterate over it for the `UsageLine`s.
 
     >>> len(Summary("model", (), "Usage by model"))
     0
     """
 
     by: By
-    lines: Sequence[Line]
+    lines: Sequence[UsageLine]
     title: str
     unread: Unread = NONE
     """Rows that could not be read, and are in no line."""
@@ -47,7 +47,7 @@ class Summary:
     def __len__(self) -> int:
         return len(self.lines)
 
-    def __iter__(self) -> Iterator[Line]:
+    def __iter__(self) -> Iterator[UsageLine]:
         return iter(self.lines)
 
     def __getitem__(self, name: str) -> Usage:
@@ -92,7 +92,7 @@ class Summary:
         foot = ("total", f"{whole.calls:,}", *(cell(whole) for _, cell in shown)) if len(usages) > 1 else ()
         return Table(self.title, (self.by, "calls", *(head for head, _ in shown)), rows, foot, self._notes(whole))
 
-    def name(self, line: Line) -> str:
+    def name(self, line: UsageLine) -> str:
         """What the line is called."""
         return line.key[0] or _NAMELESS.get(self.by, "(no name)")
 
@@ -113,7 +113,7 @@ class Summary:
         return notes
 
 
-def _values(line: Line) -> tuple[Any, ...]:
+def _values(line: UsageLine) -> tuple[Any, ...]:
     usage = line.usage
     known = {"failed_calls": line.failed, "latency": line.latency, "first": line.first, "last": line.last}
     return tuple(known[name] if name in known else getattr(usage, name) for name in _COLUMNS)

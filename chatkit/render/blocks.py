@@ -53,10 +53,10 @@ def blocks(text: str, notes: MutableMapping[str, Any] | None = None) -> list[Blo
     return list(_blocks(text, {} if notes is None else notes))
 
 
-class Growing:
+class GrowingText:
     """A text that is still being written: `feed` lays out again only what can still change.
 
-    >>> answer = Growing()
+    >>> answer = GrowingText()
     >>> answer.feed("# World Cup\\n\\nIn Bra")
     [(0, '<h1>World Cup</h1>\\n'), (1, '<p>In Bra</p>\\n')]
     >>> answer.feed("zil.")

@@ -15,7 +15,7 @@ from chatkit.render.static import page
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """One form of file: what it is called, its type, its endings (the first one is offered), and who writes it.
 
     `write` gets the messages, or the conversation's JSON where the form `is_document`.
@@ -28,15 +28,15 @@ class Format:
     is_document: bool = False
 
 
-FORMATS: tuple[Format, ...] = (
-    Format("Markdown", "text/markdown", (".md", ".markdown"), to_markdown),
-    Format("HTML", "text/html", (".html", ".htm"), page),
-    Format("JSON", "application/json", (".json",), str, is_document=True),
+FORMATS: tuple[ExportFormat, ...] = (
+    ExportFormat("Markdown", "text/markdown", (".md", ".markdown"), to_markdown),
+    ExportFormat("HTML", "text/html", (".html", ".htm"), page),
+    ExportFormat("JSON", "application/json", (".json",), str, is_document=True),
 )
 _BY_ENDING = {ending: form for form in FORMATS for ending in form.endings}
 
 
-def format_of(name: str) -> Format:
+def format_of(name: str) -> ExportFormat:
     """The form that a file of this name has; raises InputError where there is none."""
     ending = Path(name).suffix.lower()
     if ending not in _BY_ENDING:

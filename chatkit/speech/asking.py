@@ -1,6 +1,6 @@
 """Speech, what is asked: the parameters of a transcription, checked, and the form that goes beside the file.
 
-In: what the caller passed, and the model. Out: an `Ask`, and from it the form's fields. Ranges: the API's
+In: what the caller passed, and the model. Out: an `SpeechRequest`, and from it the form's fields. Ranges: the API's
 description of both endpoints.
 """
 
@@ -27,7 +27,7 @@ LONGEST_PROMPT = 60_000
 
 
 @dataclass(frozen=True)
-class Ask:
+class SpeechRequest:
     """One job's parameters."""
 
     task: Task
@@ -37,7 +37,7 @@ class Ask:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, task: Task, model: str | None, words: bool, parameters: Mapping[str, Any]) -> "Ask":
+    def of(cls, task: Task, model: str | None, words: bool, parameters: Mapping[str, Any]) -> "SpeechRequest":
         """What was passed, with the language by its code; where it was called otherwise, a note says so."""
         given = {name: value for name, value in parameters.items() if value is not None}
         language, notes = _language(given.pop("language", None))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chatkit.endpoint.reply import Progress, Wait
-from chatkit.endpoint.turn import Item
+from chatkit.endpoint.turn import RunItem
 from chatkit.speech.jobs import Job
 from chatkit.speech.timed import clock
 from chatkit.speech.transcript import Transcript
@@ -36,7 +36,7 @@ def wait(job: Job, progress: bool | Callable[[Progress], object]) -> Transcript:
 
 
 def _with_bar(job: Job) -> Transcript:
-    latest: list[Item] = []
+    latest: list[RunItem] = []
     job.listen(lambda item: latest.append(item) if isinstance(item, Progress | Wait) else None)
     try:
         return job.wait(LATE)
@@ -59,7 +59,7 @@ def _with_bar(job: Job) -> Transcript:
                 return said
 
 
-def _show(bar: Any, item: Item) -> None:
+def _show(bar: Any, item: RunItem) -> None:
     if isinstance(item, Progress):
         bar.n = max(bar.n, share(item))
     bar.set_description_str(words(item), refresh=False)
@@ -80,7 +80,7 @@ def share(progress: Progress) -> float:
     return round(READ + SENT * min(sent, 1.0) + (1 - READ - SENT) * min(heard, 1.0), 3)
 
 
-def words(item: Item) -> str:
+def words(item: RunItem) -> str:
     """What happens now, in words.
 
     >>> words(Progress("listening", parts_done=3, parts=12, seconds=1800, duration=7200))

@@ -18,7 +18,7 @@ from chatkit.exceptions import InputError
 from chatkit.ledger.pricing import price_of
 from chatkit.speech import source
 from chatkit.speech.looking import look
-from chatkit.speech.source import Source
+from chatkit.speech.source import AudioSource
 
 if TYPE_CHECKING:
     import openai
@@ -75,7 +75,7 @@ def price(seconds: float, model: str, base_url: str, task: Task = "transcribe") 
     return found.cost if found else None
 
 
-async def _seconds(given: Source) -> float:
+async def _seconds(given: AudioSource) -> float:
     async with aclosing(look(given)) as words:
         async for said in words:
             if "seconds" in said:

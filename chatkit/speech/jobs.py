@@ -17,7 +17,7 @@ from chatkit.exceptions import InputError
 from chatkit.ledger.record import Outcome
 from chatkit.message import mended_all
 from chatkit.speech import source
-from chatkit.speech.asking import Ask
+from chatkit.speech.asking import SpeechRequest
 from chatkit.speech.transcript import Transcript
 from chatkit.speech.work import Limits, Work
 
@@ -124,7 +124,7 @@ def start(
     if task not in ("transcribe", "translate"):
         raise InputError(f"The task is {task!r}.", "It is 'transcribe' or 'translate'.")
     given = {k: v for k, v in parameters.items() if v is not None}
-    ask = Ask.of(task, model, words, mended_all(given, "parameters"))
+    ask = SpeechRequest.of(task, model, words, mended_all(given, "parameters"))
     name = typed.name_or_none(name, "name")
     ask.check()
     source.check(audio, rate)

@@ -1,6 +1,6 @@
 """Speech, the parent of the child that looks a file through: it starts it, hears it, and ends it.
 
-In: a `Source`. Out: what the child says, line by line, as dicts; InputError where there is no audio, or
+In: a `AudioSource`. Out: what the child says, line by line, as dicts; InputError where there is no audio, or
 where the child died of the file or took too long; ChatkitError where the fault is not the file's.
 """
 
@@ -13,9 +13,9 @@ from typing import Any
 
 from chatkit.audio.child import PREVIEW as PREVIEW
 from chatkit.audio.child import SECONDS
-from chatkit.audio.sniff import Kind
+from chatkit.audio.sniff import Container
 from chatkit.exceptions import ChatkitError, InputError
-from chatkit.speech.source import Source, no_audio
+from chatkit.speech.source import AudioSource, no_audio
 from chatkit.speech.timed import clock
 
 SILENCE = 120.0
@@ -38,7 +38,7 @@ _PYTHON_FAILED = (1, 2)
 COMMAND = (sys.executable, "-m", "chatkit.audio.child")
 
 
-async def look(source: Source, **plan: Any) -> AsyncGenerator[dict[str, Any]]:
+async def look(source: AudioSource, **plan: Any) -> AsyncGenerator[dict[str, Any]]:
     """What the child says of the file, and does with it; it ends with the iteration."""
     child = await asyncio.create_subprocess_exec(
         *COMMAND,
@@ -90,7 +90,7 @@ def _read(line: bytes) -> dict[str, Any]:
     return said
 
 
-def notes_of(said: dict[str, Any], kind: Kind) -> list[str]:
+def notes_of(said: dict[str, Any], kind: Container) -> list[str]:
     """What a person is to know of a file that was looked through: `said` is the child's word with its seconds."""
     notes = []
     if said["damaged_at"] is not None:

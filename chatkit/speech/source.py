@@ -1,6 +1,6 @@
 """Speech, the audio as it is given: a path, bytes, a file object or an array becomes a file that can be read.
 
-In: what a person passes. Out: a `Source`. What is no file yet is written into a folder of its own, which
+In: what a person passes. Out: a `AudioSource`. What is no file yet is written into a folder of its own, which
 `close` removes; a name is kept to be shown and sent, never used as a path.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from chatkit.audio.rates import is_a_rate
-from chatkit.audio.sniff import Kind, kind_of
+from chatkit.audio.sniff import Container, kind_of
 from chatkit.exceptions import InputError
 from chatkit.private_folder import PrivateFolder
 
@@ -39,18 +39,18 @@ WAYS = {
 
 
 @dataclass(frozen=True)
-class Source:
+class AudioSource:
     """Audio in a file: where it lies, what it was called, what it is, and a folder for what is made of it."""
 
     path: Path
     name: str
     size: int
-    kind: Kind
+    kind: Container
     folder: Path = field(repr=False)
 
 
 @contextmanager
-def opened(audio: Any, rate: int | None = None, name: str | None = None) -> Iterator[Source]:
+def opened(audio: Any, rate: int | None = None, name: str | None = None) -> Iterator[AudioSource]:
     """The audio as a file, for as long as it is needed. Raises InputError for what holds no audio."""
     own = PrivateFolder("audio")
     folder = own.path
@@ -94,7 +94,7 @@ def _size_of(path: Path) -> int:
     return found.st_size
 
 
-def _source(path: Path, name: str, folder: Path) -> Source:
+def _source(path: Path, name: str, folder: Path) -> AudioSource:
     size = _size_of(path)
     if size == 0:
         raise no_audio("it is empty")
@@ -107,7 +107,7 @@ def _source(path: Path, name: str, folder: Path) -> Source:
         raise InputError(f"The file {str(path)[:200]!r} cannot be read: {error.strerror}.") from None
     if kind is None:
         raise no_audio(_what(head))
-    return Source(path, name, size, kind, folder)
+    return AudioSource(path, name, size, kind, folder)
 
 
 def no_audio(why: str) -> InputError:

@@ -10,7 +10,7 @@ from chatkit.api.speech_models import SpeechModel
 from chatkit.endpoint.reply import Reply
 from chatkit.ledger.record import Outcome
 from chatkit.speech import joining
-from chatkit.speech.asking import Ask
+from chatkit.speech.asking import SpeechRequest
 from chatkit.speech.joining import Heard
 from chatkit.speech.piece import Piece
 from chatkit.speech.timed import NO_SPEECH, Missing, clock
@@ -21,7 +21,7 @@ NAMED_ANEW = "each part names its speakers anew: A-1 and A-2 need not be one per
 
 def stitched(
     pieces: Sequence[Piece],
-    ask: Ask,
+    ask: SpeechRequest,
     model: SpeechModel | None,
     duration: float | None,
     notes: Sequence[str],
@@ -51,13 +51,13 @@ def stitched(
     )
 
 
-def _model(replies: Sequence[Reply], ask: Ask, model: SpeechModel | None) -> str | None:
+def _model(replies: Sequence[Reply], ask: SpeechRequest, model: SpeechModel | None) -> str | None:
     """The model that says it answered, else the one that was asked; None where none was."""
     answered = next((reply.model for reply in replies if reply.model), None)
     return answered or ask.model or (model.name if model else None) if replies else None
 
 
-def _speakers_apart(heard: list[Heard], ask: Ask) -> list[Heard]:
+def _speakers_apart(heard: list[Heard], ask: SpeechRequest) -> list[Heard]:
     """Each request names its speakers anew: where several do, the number of the part stands behind the name.
 
     Those whose voice was sent along have the same name in all.
@@ -79,7 +79,11 @@ def _numbered(part: Heard, number: int, known: Set[str]) -> Heard:
 
 
 def _notes(
-    pieces: Sequence[Piece], heard: Sequence[Heard], ask: Ask, model: SpeechModel | None, missing: Sequence[Missing]
+    pieces: Sequence[Piece],
+    heard: Sequence[Heard],
+    ask: SpeechRequest,
+    model: SpeechModel | None,
+    missing: Sequence[Missing],
 ) -> list[str]:
     said, timed = any(part.text for part in heard), any(part.segments for part in heard)
     notes = list(ask.notes)

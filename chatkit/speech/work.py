@@ -1,6 +1,6 @@
 """Speech, the work of one job on the loop's thread: look through, send, listen, stitch.
 
-In: audio, an `Ask`, where to send it. Out: `Progress`, `Wait` and `Delta` on the way, one `Reply` at the
+In: audio, an `SpeechRequest`, where to send it. Out: `Progress`, `Wait` and `Delta` on the way, one `Reply` at the
 end; the `Transcript` lies in `Work.transcript` by then. Pieces go out at the same time, as many as the
 endpoint takes; one that fails leaves a gap and keeps the others.
 """
@@ -16,14 +16,14 @@ from chatkit.audio.sniff import FLAC, clean_name
 from chatkit.endpoint import connect, finding
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.reply import Answer, Delta, Progress, Reply, Wait
-from chatkit.endpoint.turn import Item
+from chatkit.endpoint.turn import RunItem
 from chatkit.exceptions import ChatkitError
 from chatkit.ledger.record import Outcome
 from chatkit.speech import edges, source
-from chatkit.speech.asking import Ask
+from chatkit.speech.asking import SpeechRequest
 from chatkit.speech.looking import PREVIEW, look, notes_of
 from chatkit.speech.piece import Piece
-from chatkit.speech.source import Source
+from chatkit.speech.source import AudioSource
 from chatkit.speech.stitching import stitched
 from chatkit.speech.timed import Audio
 from chatkit.speech.transcript import Transcript
@@ -64,7 +64,7 @@ class Work:
     def __init__(
         self,
         audio: Any,
-        ask: Ask,
+        ask: SpeechRequest,
         client: "openai.OpenAI | openai.AsyncOpenAI | None",
         rate: int | None,
         name: str | None,
@@ -90,9 +90,9 @@ class Work:
         self._told = 0
         self._front = 0
         self._notes: list[str] = []
-        self._items: asyncio.Queue[Item | None] = asyncio.Queue()
+        self._items: asyncio.Queue[RunItem | None] = asyncio.Queue()
 
-    async def stream(self) -> AsyncIterator[Item]:
+    async def stream(self) -> AsyncIterator[RunItem]:
         """Do the work; a cancelled job keeps what has come."""
         cancelled = None
         with ExitStack() as stack:
@@ -108,7 +108,7 @@ class Work:
         if cancelled:
             raise cancelled
 
-    async def _all(self, stack: ExitStack) -> AsyncIterator[Item]:
+    async def _all(self, stack: ExitStack) -> AsyncIterator[RunItem]:
         opened = source.opened(self._audio, self._rate, self._name)
         given = await _to_its_end(asyncio.to_thread(stack.enter_context, opened))
         if self._endpoint is None or self._endpoint.local:
@@ -131,7 +131,7 @@ class Work:
                 hearing.cancel()
                 await asyncio.wait([hearing])
 
-    async def _hear(self, given: Source, model: SpeechModel, client: "openai.AsyncOpenAI") -> None:
+    async def _hear(self, given: AudioSource, model: SpeechModel, client: "openai.AsyncOpenAI") -> None:
         """Look the file through, and send each piece as soon as it is there."""
         gate = asyncio.Semaphore(1 if model.local else AT_ONCE)
         sending: list[asyncio.Task[None]] = []
@@ -150,7 +150,7 @@ class Work:
                 task.cancel()
             await asyncio.gather(*sending, return_exceptions=True)
 
-    def _plan(self, given: Source, model: SpeechModel) -> dict[str, Any]:
+    def _plan(self, given: AudioSource, model: SpeechModel) -> dict[str, Any]:
         limits = self._limits
         too_big = given.size > limits.upload
         return {
@@ -163,7 +163,7 @@ class Work:
             "track": self._track,
         }
 
-    def _take(self, said: dict[str, Any], given: Source) -> None:
+    def _take(self, said: dict[str, Any], given: AudioSource) -> None:
         """Hear one word of the child's."""
         if "read" in said:
             self._read = said["read"]
@@ -265,5 +265,5 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def _playable(given: Source) -> bool:
+def _playable(given: AudioSource) -> bool:
     return given.kind.ending is not None and given.size <= EMBEDDED

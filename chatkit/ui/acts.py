@@ -15,7 +15,7 @@ from chatkit.exceptions import InputError
 from chatkit.recall import Kept, history
 from chatkit.ui.controls import set_control
 from chatkit.ui.stage import Stage
-from chatkit.ui.widget import Content
+from chatkit.ui.widget import PageMessage
 
 
 class Desk(Protocol):
@@ -27,7 +27,7 @@ class Desk(Protocol):
     def stage(self) -> Stage:
         """How the chat is laid out."""
 
-    def begin(self, content: Content, start: Callable[[], Run], text: str | None = None) -> None:
+    def begin(self, content: PageMessage, start: Callable[[], Run], text: str | None = None) -> None:
         """Start a turn; `text` goes back into the box if it cannot begin."""
 
     def show(self, chat: Chat) -> None:
@@ -40,31 +40,31 @@ class Desk(Protocol):
         """Show what is new."""
 
 
-def _ask(desk: Desk, content: Content) -> None:
+def _ask(desk: Desk, content: PageMessage) -> None:
     text = str(content.get("text", ""))
     desk.begin(content, lambda: desk.chat.send(text, wait=False), text)
 
 
-def _retry(desk: Desk, content: Content) -> None:
+def _retry(desk: Desk, content: PageMessage) -> None:
     desk.begin(content, lambda: desk.chat.retry(wait=False))
 
 
-def _rerun(desk: Desk, content: Content) -> None:
+def _rerun(desk: Desk, content: PageMessage) -> None:
     text = content.get("text")
     words = text if isinstance(text, str) else None
     desk.begin(content, lambda: desk.chat.rerun(_id(content), words, wait=False))
 
 
-def _go_on(desk: Desk, content: Content) -> None:
+def _go_on(desk: Desk, content: PageMessage) -> None:
     desk.begin(content, lambda: desk.chat.resume(wait=False))
 
 
-def _undo(desk: Desk, _: Content) -> None:
+def _undo(desk: Desk, _: PageMessage) -> None:
     if not desk.chat.undo():
         raise InputError("There is no turn to take back.", "Ask something first.")
 
 
-def _edit(desk: Desk, content: Content) -> None:
+def _edit(desk: Desk, content: PageMessage) -> None:
     _idle(desk.chat)
     message = desk.chat.conversation[_id(content)]
     text, role = str(content.get("text", "")), content.get("role", message.role)
@@ -74,7 +74,7 @@ def _edit(desk: Desk, content: Content) -> None:
         desk.chat.conversation.change_role(message.id, role)
 
 
-def _insert(desk: Desk, content: Content) -> None:
+def _insert(desk: Desk, content: PageMessage) -> None:
     _idle(desk.chat)
     text, role = str(content.get("text", "")), content.get("role", "user")
     talk = desk.chat.conversation
@@ -82,18 +82,18 @@ def _insert(desk: Desk, content: Content) -> None:
     put(_id(content), role, text)
 
 
-def _role(desk: Desk, content: Content) -> None:
+def _role(desk: Desk, content: PageMessage) -> None:
     _idle(desk.chat)
     desk.chat.conversation.change_role(_id(content), content.get("role"))  # type: ignore[arg-type]  # checked there
 
 
-def _switch(desk: Desk, content: Content) -> None:
+def _switch(desk: Desk, content: PageMessage) -> None:
     _idle(desk.chat)
     message = desk.chat.conversation[_id(content)]
     desk.chat.conversation.switch(message.id, not message.enabled)
 
 
-def _move(desk: Desk, content: Content) -> None:
+def _move(desk: Desk, content: PageMessage) -> None:
     _idle(desk.chat)
     talk = desk.chat.conversation
     place = talk.index(_id(content))
@@ -102,47 +102,47 @@ def _move(desk: Desk, content: Content) -> None:
         talk.move(place, before)
 
 
-def _remove(desk: Desk, content: Content) -> None:
+def _remove(desk: Desk, content: PageMessage) -> None:
     _idle(desk.chat)
     desk.chat.conversation.remove(_id(content))
 
 
-def _choose(desk: Desk, content: Content) -> None:
+def _choose(desk: Desk, content: PageMessage) -> None:
     _idle(desk.chat)
     variant = content.get("variant")
     desk.chat.conversation.choose(_id(content), variant if isinstance(variant, int) else 0)
 
 
-def _keep(desk: Desk, content: Content) -> None:
+def _keep(desk: Desk, content: PageMessage) -> None:
     _idle(desk.chat)
     index = content.get("index")
     desk.chat.keep(index if isinstance(index, int) else 0)
 
 
-def _branch(desk: Desk, content: Content) -> None:
+def _branch(desk: Desk, content: PageMessage) -> None:
     _idle(desk.chat)
     desk.chat.conversation.branch(str(content.get("name", "")).strip() or None)
 
 
-def _checkout(desk: Desk, content: Content) -> None:
+def _checkout(desk: Desk, content: PageMessage) -> None:
     _idle(desk.chat)
     desk.chat.conversation.checkout(str(content.get("name")))
 
 
-def _rename(desk: Desk, content: Content) -> None:
+def _rename(desk: Desk, content: PageMessage) -> None:
     desk.chat.conversation.rename_branch(str(content.get("old")), str(content.get("name", "")).strip())
 
 
-def _drop(desk: Desk, content: Content) -> None:
+def _drop(desk: Desk, content: PageMessage) -> None:
     desk.chat.conversation.remove_branch(str(content.get("name")))
 
 
-def _drop_oldest(desk: Desk, _: Content) -> None:
+def _drop_oldest(desk: Desk, _: PageMessage) -> None:
     _idle(desk.chat)
     desk.chat.drop_oldest()
 
 
-def _set(desk: Desk, content: Content) -> None:
+def _set(desk: Desk, content: PageMessage) -> None:
     name, value = str(content.get("field")), str(content.get("value", ""))
     if name == "priced_as":
         desk.stage.priced_as = value.strip() or None
@@ -151,19 +151,19 @@ def _set(desk: Desk, content: Content) -> None:
     desk.touch()
 
 
-def _accept(desk: Desk, _: Content) -> None:
+def _accept(desk: Desk, _: PageMessage) -> None:
     desk.chat.accept()
 
 
-def _decline(desk: Desk, _: Content) -> None:
+def _decline(desk: Desk, _: PageMessage) -> None:
     desk.chat.decline()
 
 
-def _models(desk: Desk, _: Content) -> None:
+def _models(desk: Desk, _: PageMessage) -> None:
     desk.ask_models()
 
 
-def _new(desk: Desk, _: Content) -> None:
+def _new(desk: Desk, _: PageMessage) -> None:
     _idle(desk.chat)
     chat = desk.chat
     fresh = Chat(chat.system, model=chat.model, api=chat.api, trim=chat.trim, **chat.parameters)
@@ -171,18 +171,18 @@ def _new(desk: Desk, _: Content) -> None:
     desk.show(fresh)
 
 
-def _open(desk: Desk, content: Content) -> None:
+def _open(desk: Desk, content: PageMessage) -> None:
     _idle(desk.chat)
     opened = _kept(content).open()
     opened.endpoint = opened.endpoint or desk.chat.endpoint
     desk.show(opened)
 
 
-def _forget(_: Desk, content: Content) -> None:
+def _forget(_: Desk, content: PageMessage) -> None:
     _kept(content).delete()
 
 
-ACTS: Mapping[str, Callable[[Desk, Content], None]] = {
+ACTS: Mapping[str, Callable[[Desk, PageMessage], None]] = {
     "ask": _ask,
     "retry": _retry,
     "rerun": _rerun,
@@ -227,7 +227,7 @@ def _content(message: Message, text: str) -> Any:
         raise InputError(f"This message is a list of parts, and the text is not JSON: {error}.") from None
 
 
-def _kept(content: Content) -> Kept:
+def _kept(content: PageMessage) -> Kept:
     which = content.get("kept")
     for kept in history(limit=None):
         if kept.id == which:
@@ -235,7 +235,7 @@ def _kept(content: Content) -> Kept:
     raise InputError("This conversation is not in the history any more.")
 
 
-def _id(content: Content) -> str:
+def _id(content: PageMessage) -> str:
     return str(content.get("message"))
 
 

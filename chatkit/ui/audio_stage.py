@@ -17,7 +17,7 @@ from chatkit.ui.audio_captions import LANGUAGES, transcript_caption, transcript_
 from chatkit.ui.feed import Scene
 from chatkit.ui.inbox import MOST, AudioFile, Inbox
 from chatkit.ui.lines import forms, lines
-from chatkit.ui.price import Price, foresee
+from chatkit.ui.price import MinutePrice, foresee
 from chatkit.ui.recognition import Check, Recognition
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class AudioStage:
         self.upload = ""
         self.usage: Usage = NOTHING
         self.notice = ""
-        self.price: Price | None = None
+        self.price: MinutePrice | None = None
         self._priced: tuple[Any, ...] | None = None
         self._laid_out: tuple[Transcript | None, list[dict[str, Any]]] = (None, [])
 
@@ -65,7 +65,7 @@ class AudioStage:
             try:
                 price = foresee(task, model, client)
             except ChatkitError as error:
-                price = Price(str(error), None, False)
+                price = MinutePrice(str(error), None, False)
             if asked == self._priced:
                 self.price = price
                 told()

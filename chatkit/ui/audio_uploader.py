@@ -26,7 +26,7 @@ from chatkit.ui.inbox import AudioFile, Inbox
 from chatkit.ui.intake import INTAKE, Intake
 from chatkit.ui.lines import edited
 from chatkit.ui.recognition import Recognition
-from chatkit.ui.widget import Act, Content, Widget
+from chatkit.ui.widget import Act, PageMessage, Widget
 
 if TYPE_CHECKING:
     import openai
@@ -170,7 +170,7 @@ class AudioUploader(Widget):
         except OSError as error:
             raise InputError(f"The kernel's disk takes no more: {error.strerror or error}.", "Make room.") from None
 
-    def _complain(self, content: Content, error: ChatkitError) -> None:
+    def _complain(self, content: PageMessage, error: ChatkitError) -> None:
         if "upload" in content:
             self._intake.refuse(str(content["upload"]))
         self._say(error=str(error))
@@ -180,14 +180,14 @@ class AudioUploader(Widget):
 
     # --- from audio to text
 
-    def _set(self, content: Content) -> None:
+    def _set(self, content: PageMessage) -> None:
         field, value = str(content.get("field")), str(content.get("value", "")).strip()
         if field in SETTINGS and (field != "verb" or value in ("transcribe", "translate")):
             self._error = None
             setattr(self, field, language_code(value) if field == "language" else value or None)
         self._say()
 
-    def _start(self, content: Content) -> None:
+    def _start(self, content: PageMessage) -> None:
         if self._stage.recognition is not None:
             return
         if self._stage.audio is None or self._stage.check is not None:
@@ -200,7 +200,7 @@ class AudioUploader(Widget):
             job.cancel()
         self._say()
 
-    def _cancel(self, content: Content) -> None:
+    def _cancel(self, content: PageMessage) -> None:
         running, start = self._stage.recognition, content.get("start")
         if running is not None and content.get("job") == running.job.id:
             running.job.cancel()
@@ -226,18 +226,18 @@ class AudioUploader(Widget):
             self._say()
         self._callbacks.call("transcript", said)
 
-    def _edit(self, content: Content) -> None:
+    def _edit(self, content: PageMessage) -> None:
         if self._stage.transcript is None or content.get("transcript") != self._stage.number:
             raise InputError("The transcript that this edit was meant for is no longer here.")
         self._stage.transcript = edited(self._stage.transcript, str(content.get("line")), str(content.get("text", "")))
         self._stage.edited = True
         self._say()
 
-    def _to_chat(self, _: Content) -> None:
+    def _to_chat(self, _: PageMessage) -> None:
         self.send_to()
         self._say(notice="The text is in the chat's box.")
 
-    _ACTS: ClassVar[Mapping[str, Callable[["AudioUploader", Content], Any]]] = {
+    _ACTS: ClassVar[Mapping[str, Callable[["AudioUploader", PageMessage], Any]]] = {
         "set": _set,
         "start": _start,
         "cancel": _cancel,

@@ -29,7 +29,7 @@ from chatkit.ui.feed import Scene
 from chatkit.ui.stage import IDLE, Stage
 from chatkit.ui.trouble import fault_of, offer, trouble_of
 from chatkit.ui.turn import RunningTurn
-from chatkit.ui.widget import Act, Buffers, Content, Widget, pair
+from chatkit.ui.widget import Act, Buffers, PageMessage, Widget, pair
 
 FALLBACK = "ChatPanel: run this cell to talk to the model here."
 WATCHED = ("ask", "retry", "rerun", "continue")
@@ -144,7 +144,7 @@ class ChatPanel(Widget):
         act = ACTS.get(kind) or questions.QUESTIONS.get(kind)
         return None if act is None else lambda content, _: self._perform(kind, act, content)
 
-    def _perform(self, kind: str, act: Callable[["ChatPanel", Content], Any], content: Content) -> Any:
+    def _perform(self, kind: str, act: Callable[["ChatPanel", PageMessage], Any], content: PageMessage) -> Any:
         if kind in WATCHED:
             self.send({"type": "seen", "id": content.get("id")})
         value = act(self, content)
@@ -152,7 +152,7 @@ class ChatPanel(Widget):
             self.touch()
         return value
 
-    def _stop(self, content: Content, _: Buffers) -> None:
+    def _stop(self, content: PageMessage, _: Buffers) -> None:
         turn, ask = self._turn, content.get("ask")
         if turn is not None and content.get("run") == turn.run.id:
             turn.run.cancel()

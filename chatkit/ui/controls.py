@@ -13,7 +13,7 @@ from chatkit.api import models as catalog
 from chatkit.api import parameters, response_formats
 from chatkit.api.models import Model
 from chatkit.api.parameters import Parameter
-from chatkit.api.response_formats import Format
+from chatkit.api.response_formats import ResponseFormat
 from chatkit.chat import Chat
 from chatkit.endpoint.listing import Models
 from chatkit.endpoint.redact import without_keys
@@ -21,10 +21,10 @@ from chatkit.exceptions import InputError
 from chatkit.message import mended_all
 from chatkit.offered import short
 
-Options = tuple[tuple[str, str], ...]
+ControlOptions = tuple[tuple[str, str], ...]
 
-APIS: Options = (("chat", "Chat Completions"), ("responses", "Responses"))
-TRIMS: Options = (
+APIS: ControlOptions = (("chat", "Chat Completions"), ("responses", "Responses"))
+TRIMS: ControlOptions = (
     ("none", "send everything"),
     ("oldest", "leave out the oldest turns"),
     ("budget", "keep to a token budget"),
@@ -107,7 +107,7 @@ def _life(model: Model) -> str | None:
     return model.gone(datetime.now(UTC).date()) or soon
 
 
-def _apis(model: Model, chosen: str) -> Options:
+def _apis(model: Model, chosen: str) -> ControlOptions:
     return tuple((api, words) for api, words in APIS if model.only_api in (None, api) or api == chosen)
 
 
@@ -134,7 +134,7 @@ def _set_as(chat: Chat, parameter: Parameter) -> tuple[str, Any]:
     return name, chat.parameters.get(name)
 
 
-def _efforts(model: Model, chosen: str) -> Options:
+def _efforts(model: Model, chosen: str) -> ControlOptions:
     """What the model takes, and what code has set, whatever it is."""
     names = dict.fromkeys((*model.offered_efforts, *([chosen] if chosen else ())))
     return (("", "default"), *((name, name) for name in names))
@@ -193,7 +193,7 @@ def _format_controls(chat: Chat, reason: str | None) -> list[dict[str, Any]]:
     return found
 
 
-def _option(form: Format) -> str:
+def _option(form: ResponseFormat) -> str:
     return "" if form == response_formats.TEXT else form.name
 
 

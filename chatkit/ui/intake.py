@@ -15,7 +15,7 @@ from chatkit.ui.audio_stage import AudioStage
 from chatkit.ui.inbox import SLICE, Inbox, count
 from chatkit.ui.lines import written
 from chatkit.ui.recognition import Check
-from chatkit.ui.widget import Buffers, Content
+from chatkit.ui.widget import Buffers, PageMessage
 
 SHOWN_EVERY = 0.5
 """Seconds after which views other than the one that sends are shown again how far it is."""
@@ -38,7 +38,7 @@ class Intake:
         self._tell, self._say, self._touch, self._arrived = tell, say, touch, arrived
         self._show_at = 0.0
 
-    def begin(self, content: Content, _: Buffers) -> None:
+    def begin(self, content: PageMessage, _: Buffers) -> None:
         """A page has a file, or begins to record."""
         if self._stage.recognition is not None:
             raise InputError("The audio here is being listened to.", "Wait for it or cancel it first.")
@@ -50,7 +50,7 @@ class Intake:
         self._tell({"type": "go", "upload": incoming.id, "offset": incoming.have, "sum": incoming.sum})
         self._say()
 
-    def take(self, content: Content, buffers: Buffers) -> None:
+    def take(self, content: PageMessage, buffers: Buffers) -> None:
         """A slice; one that came before is acknowledged again."""
         incoming, offset = self._inbox.incoming, content.get("offset")
         if incoming is None or incoming.id != content.get("upload") or not isinstance(offset, int) or not buffers:
@@ -65,7 +65,7 @@ class Intake:
             self._show_at = time.monotonic() + SHOWN_EVERY
             self._touch()
 
-    def where(self, content: Content, _: Buffers) -> None:
+    def where(self, content: PageMessage, _: Buffers) -> None:
         """A page has not heard for a while how far its slices are."""
         incoming = self._inbox.incoming
         if incoming is None or incoming.id != content.get("upload"):
@@ -76,7 +76,7 @@ class Intake:
         else:  # the question came beside a cell, by which slices may be held up
             self._tell({"type": "have", "upload": incoming.id, "offset": incoming.have, "aside": True})
 
-    def end(self, content: Content, _: Buffers) -> None:
+    def end(self, content: PageMessage, _: Buffers) -> None:
         """All is sent, or what has come of a recording is to be used."""
         incoming = self._inbox.incoming
         if incoming is None or incoming.id != content.get("upload"):
@@ -95,7 +95,7 @@ class Intake:
         self._stage.check = Check(audio, self._touch, self._checked)
         self._say()
 
-    def drop(self, content: Content, _: Buffers) -> None:
+    def drop(self, content: PageMessage, _: Buffers) -> None:
         """A person does not want it any more."""
         if self._inbox.incoming is not None and self._inbox.incoming.id == content.get("upload"):
             self.refuse(str(content["upload"]))
@@ -107,7 +107,7 @@ class Intake:
             self._inbox.drop()
         self._tell({"type": "refused", "upload": upload})
 
-    def fetch(self, content: Content, _: Buffers) -> dict[str, Any]:
+    def fetch(self, content: PageMessage, _: Buffers) -> dict[str, Any]:
         """A piece of the audio or of a text; `stamp` changes with what it is a piece of."""
         what = str(content.get("what"))
         offset, length = (count(content.get(name)) for name in ("offset", "length"))
@@ -125,7 +125,7 @@ class Intake:
         data = whole[offset:][: min(length, SLICE)]
         return {"name": name, "mime": mime, "total": len(whole), "stamp": f"{hash(whole):x}", "data": data}
 
-    def _tell_have(self, content: Content, *, gap: bool) -> None:
+    def _tell_have(self, content: PageMessage, *, gap: bool) -> None:
         incoming = self._inbox.incoming
         assert incoming is not None
         told = {"type": "have", "upload": incoming.id, "offset": incoming.have, "round": content.get("round")}
@@ -148,7 +148,7 @@ class Intake:
         self._arrived("audio", self._stage.audio)
 
 
-INTAKE: Mapping[str, Callable[[Intake, Content, Buffers], Any]] = {
+INTAKE: Mapping[str, Callable[[Intake, PageMessage, Buffers], Any]] = {
     "begin": Intake.begin,
     "slice": Intake.take,
     "where": Intake.where,

@@ -1,6 +1,6 @@
 """Faces: what recognition would cost, said before anything is sent.
 
-In: the verb, the model, a client or none. Out: a `Price` of a minute. Nothing is started for it: where the
+In: the verb, the model, a client or none. Out: a `MinutePrice` of a minute. Nothing is started for it: where the
 environment names no endpoint, the local server would answer, and it is free.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class MinutePrice:
     """Who would answer, in words; US dollars a minute, None where they are not known."""
 
     sentence: str
@@ -26,11 +26,11 @@ class Price:
     local: bool
 
 
-def foresee(task: Task, model: str | None, client: "openai.OpenAI | openai.AsyncOpenAI | None") -> Price:
+def foresee(task: Task, model: str | None, client: "openai.OpenAI | openai.AsyncOpenAI | None") -> MinutePrice:
     """What a minute of audio would cost, and where."""
     endpoint = connect.endpoint_of(client) if client is not None else connect.named(model)
     if endpoint is None or endpoint.local:
-        return Price("Whisper answers on this machine: no key, no network, no cost.", None, True)
+        return MinutePrice("Whisper answers on this machine: no key, no network, no cost.", None, True)
     asked = model or speech_models.default(task)
     minute = None if endpoint.free else costs.price(60, asked, endpoint.base_url, task)
-    return Price(replace(endpoint, model=asked).sentence, minute, endpoint.free)
+    return MinutePrice(replace(endpoint, model=asked).sentence, minute, endpoint.free)

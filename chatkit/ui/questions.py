@@ -19,7 +19,7 @@ from chatkit.render.markdown import code_html
 from chatkit.render.plain_text import tame
 from chatkit.ui import outlook
 from chatkit.ui.acts import Desk, source
-from chatkit.ui.widget import Content
+from chatkit.ui.widget import PageMessage
 
 LISTED = 50
 
@@ -33,12 +33,12 @@ def _sheet(label: str, text: str, language: str, *, runs: bool = False) -> dict[
     return {"label": label, "html": code_html(tame(text), language), "text": text, "runs": runs}
 
 
-def _source(desk: Desk, content: Content) -> Mapping[str, Any]:
+def _source(desk: Desk, content: PageMessage) -> Mapping[str, Any]:
     message = desk.chat.conversation[str(content.get("message"))]
     return {"role": message.role, "text": source(message)}
 
 
-def _diff(desk: Desk, content: Content) -> list[Mapping[str, Any]]:
+def _diff(desk: Desk, content: PageMessage) -> list[Mapping[str, Any]]:
     found = desk.chat.diff(str(content.get("a")), str(content.get("b")))
     return [
         {
@@ -50,15 +50,15 @@ def _diff(desk: Desk, content: Content) -> list[Mapping[str, Any]]:
     ]
 
 
-def _code(desk: Desk, _: Content) -> Mapping[str, Any]:
+def _code(desk: Desk, _: PageMessage) -> Mapping[str, Any]:
     return {**_sheet("Python", conversation_code(desk.chat), "python", runs=True), "exports": export.offered()}
 
 
-def _outlook(desk: Desk, content: Content) -> Mapping[str, Any] | None:
+def _outlook(desk: Desk, content: PageMessage) -> Mapping[str, Any] | None:
     return outlook.outlook(desk.chat, desk.chat.preview(str(content.get("text", ""))))
 
 
-def _inspect(desk: Desk, content: Content) -> Mapping[str, Any]:
+def _inspect(desk: Desk, content: PageMessage) -> Mapping[str, Any]:
     found = desk.chat.inspect(str(content.get("message")))
     sheets = [
         _sheet("Python", found.python, "python", runs=True),
@@ -81,7 +81,7 @@ def _came_back(found: Inspection) -> tuple[str, str]:
     return "Chunks", "\n".join(lines)
 
 
-def _history(desk: Desk, content: Content) -> Mapping[str, Any]:
+def _history(desk: Desk, content: PageMessage) -> Mapping[str, Any]:
     if archive.place() is None:
         return {"talks": [], "note": "The history is off (CHATKIT_HISTORY).", "off": True}
     found = history(str(content.get("search", "")).strip() or None, limit=LISTED)
@@ -102,12 +102,12 @@ def _when(at: datetime) -> str:
     return f"{at:%H:%M}" if today else f"{at:%Y-%m-%d %H:%M}"
 
 
-def _export(desk: Desk, content: Content) -> Mapping[str, Any]:
+def _export(desk: Desk, content: PageMessage) -> Mapping[str, Any]:
     name = f"conversation.{content.get('format')}"
     return {"name": name, "mime": export.format_of(name).mime, "text": desk.chat.exported(name)}
 
 
-QUESTIONS: Mapping[str, Callable[[Desk, Content], Any]] = {
+QUESTIONS: Mapping[str, Callable[[Desk, PageMessage], Any]] = {
     "source": _source,
     "diff": _diff,
     "code": _code,

@@ -12,7 +12,7 @@ from typing import Any
 from chatkit.captions import wait_caption
 from chatkit.endpoint.loop import get_loop
 from chatkit.endpoint.reply import Delta, Progress, Reply, Wait
-from chatkit.endpoint.turn import Item
+from chatkit.endpoint.turn import RunItem
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.ledger.record import UsageRecord
 from chatkit.speech.jobs import Job
@@ -82,7 +82,7 @@ class Recognition:
         self._unlisten()
         self.job.cancel()
 
-    def _hear(self, item: Item) -> None:
+    def _hear(self, item: RunItem) -> None:
         if isinstance(item, Progress):
             self._words, self._share = progress_caption(item)
         elif isinstance(item, Wait):

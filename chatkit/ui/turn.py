@@ -12,8 +12,8 @@ from typing import Any
 from chatkit.captions import wait_caption
 from chatkit.endpoint.reply import Delta, Reply, Wait
 from chatkit.endpoint.run import Run
-from chatkit.endpoint.turn import Item
-from chatkit.render.blocks import Growing
+from chatkit.endpoint.turn import RunItem
+from chatkit.render.blocks import GrowingText
 from chatkit.render.plain_text import plain
 from chatkit.ui.feed import Live
 
@@ -34,7 +34,7 @@ class RunningTurn:
         self.reply: Reply | None = None
         self.ended = False
         self.thinking = False
-        self._answers: list[Growing] = []
+        self._answers: list[GrowingText] = []
         self._came: deque[tuple[int, str]] = deque()
         self._rest_until = 0.0
         self._changed = changed
@@ -52,7 +52,7 @@ class RunningTurn:
             came.setdefault(index, []).append(text)
         for index, texts in came.items():
             while len(self._answers) <= index:
-                self._answers.append(Growing())
+                self._answers.append(GrowingText())
             self._answers[index].feed("".join(texts))
         if ended:
             for answer in self._answers:
@@ -83,7 +83,7 @@ class RunningTurn:
         """Listen no more."""
         self._unlisten()
 
-    def _hear(self, item: Item) -> None:
+    def _hear(self, item: RunItem) -> None:
         if isinstance(item, Delta):
             self._hear_delta(item)
         elif isinstance(item, Wait):

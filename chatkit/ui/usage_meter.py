@@ -18,7 +18,7 @@ from chatkit.readings.live import state
 from chatkit.signs import fit_to_print
 from chatkit.ui import flush, pages
 from chatkit.ui.feed import Scene
-from chatkit.ui.widget import Act, Buffers, Content, Widget
+from chatkit.ui.widget import Act, Buffers, PageMessage, Widget
 
 HERE = Path(__file__).parent
 FALLBACK = "UsageMeter: run this cell to see here what is used."
@@ -92,7 +92,7 @@ class UsageMeter(Widget):
     def _act(self, kind: str) -> Act | None:
         return self._choose if kind == "everywhere" else None
 
-    def _choose(self, content: Content, _: Buffers) -> None:
+    def _choose(self, content: PageMessage, _: Buffers) -> None:
         self._error = None
         self.everywhere = content.get("value") is True
 

@@ -19,9 +19,9 @@ from chatkit.ui.feed import Feed, Scene
 from chatkit.ui.requests import Requests, checked
 from chatkit.ui.trouble import fault_of, trouble
 
-Content = Mapping[str, Any]
+PageMessage = Mapping[str, Any]
 Buffers = Sequence[memoryview]
-Act = Callable[[Content, Buffers], Any]
+Act = Callable[[PageMessage, Buffers], Any]
 
 
 class Widget(anywidget.AnyWidget):
@@ -45,7 +45,7 @@ class Widget(anywidget.AnyWidget):
         control.admit(self.name, self)
         cells.settle(self)
 
-    def simulate(self, content: Content, buffers: Sequence[bytes] = ()) -> None:
+    def simulate(self, content: PageMessage, buffers: Sequence[bytes] = ()) -> None:
         """Act as if a view had sent `content` and `buffers`, as a test without a browser does.
 
         >>> from chatkit import AudioUploader, ChatPanel
@@ -102,9 +102,9 @@ class Widget(anywidget.AnyWidget):
 
     # --- what views ask for
 
-    def receive(self, content: Content, buffers: Buffers = ()) -> None:
+    def receive(self, content: PageMessage, buffers: Buffers = ()) -> None:
         """Take a view's message, on any thread, once for each request id; submit and return."""
-        asked: Content = {}
+        asked: PageMessage = {}
         try:
             asked = checked(content)
             kind = str(asked.get("type"))
@@ -121,7 +121,7 @@ class Widget(anywidget.AnyWidget):
     def _own_acts(self) -> Mapping[str, Act]:
         return {"hello": self._hello, "ack": self._ack, "bye": self._bye}
 
-    def _answer(self, content: Content, value: Any) -> None:
+    def _answer(self, content: PageMessage, value: Any) -> None:
         """What is bytes goes beside the message, not in it."""
         if isinstance(value, dict) and "data" in value:
             rest = {name: part for name, part in value.items() if name != "data"}
@@ -129,29 +129,29 @@ class Widget(anywidget.AnyWidget):
         else:
             self._requests.answer(content, {"value": value})
 
-    def _refuse(self, content: Content, error: ChatkitError) -> None:
+    def _refuse(self, content: PageMessage, error: ChatkitError) -> None:
         if content.get("question") is not None:
             self._requests.answer(content, {"error": str(error)})
         else:
             self._complain(content, error)
 
-    def _complain(self, _: Content, error: ChatkitError) -> None:
+    def _complain(self, _: PageMessage, error: ChatkitError) -> None:
         """Say to all views that something was not done."""
         self._error = trouble(error)
         self._touch(urgent=True)
 
-    def _hello(self, content: Content, _: Buffers) -> None:
+    def _hello(self, content: PageMessage, _: Buffers) -> None:
         with self._lock:
             self._send_patch()
             self.send(self._feed.snapshot(str(content.get("view"))) | {"kernel": cells.kernel_id()})
         self._greeted()
 
-    def _ack(self, content: Content, _: Buffers) -> None:
+    def _ack(self, content: PageMessage, _: Buffers) -> None:
         seq = content.get("seq")
         if isinstance(seq, int):
             self._feed.seen(str(content.get("view")), seq)
 
-    def _bye(self, content: Content, _: Buffers) -> None:
+    def _bye(self, content: PageMessage, _: Buffers) -> None:
         self._feed.left(str(content.get("view")))
 
     # --- what views are told
