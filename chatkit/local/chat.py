@@ -124,3 +124,7 @@ class ChatStream:
     ) -> dict[str, Any]:
         choice = {"index": index, "delta": delta, "logprobs": logprobs, "finish_reason": finish}
         return {**self.head, "choices": [choice], **self.tail}
+
+
+events = ChatStream
+"""What the front streams an answer of this endpoint with."""

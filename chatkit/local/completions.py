@@ -123,3 +123,7 @@ class CompletionStream:
         choice = _choice(self.ask, index, text, entries, finish, self.offsets[index])
         self.offsets[index] += len(text)
         return {**self.head, "choices": [choice], **self.tail}
+
+
+events = CompletionStream
+"""What the front streams an answer of this endpoint with."""

@@ -123,7 +123,7 @@ def _answering(endpoint: ModuleType, language: Language, line: WaitingLine) -> C
     async def answer(request: Request) -> Response:
         ask: Generation = endpoint.read(parse(await _body(request)))
         if ask.stream:
-            return _Queued(endpoint.Stream(ask, language.names), language.pieces(ask), line, len(ask.bodies), {})
+            return _Queued(endpoint.events(ask, language.names), language.pieces(ask), line, len(ask.bodies), {})
         with line.place(len(ask.bodies)):
             wholes = await while_connected(request.receive, _gather(language, ask))
         return JSONResponse(endpoint.answer(ask, wholes, language.names))

@@ -173,3 +173,7 @@ class ResponseStream:
     def _event(self, kind: str, **values: Any) -> dict[str, Any]:
         self.number += 1
         return {"type": kind, **values, "sequence_number": self.number}
+
+
+events = ResponseStream
+"""What the front streams an answer of this endpoint with."""
