@@ -1,6 +1,6 @@
 """Readings: `SessionList`, the sessions of the store with what they used.
 
-In: `Line`s and tags. Out: a table to look at, a sequence to go through.
+In: `UsageLine`s and tags. Out: a table to look at, a sequence to go through.
 """
 
 from collections.abc import Iterator, Sequence
