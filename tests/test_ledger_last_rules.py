@@ -188,6 +188,43 @@ def test_a_file_that_is_gone_or_empty_stops_calls_where_a_budget_may_have_been(
     goes_on(file)
 
 
+LOOKS = {
+    "whether something is known": (os.path, "lexists"),
+    "what is known": (LastRules, "read"),
+    "whether the file is there": (Place, "missing"),
+}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("other", ["sends a call", "sets a budget"])
+def test_two_kernels_that_begin_a_store_at_once_lose_no_budget(
+    file: Path, monkeypatch: pytest.MonkeyPatch, other: str, look: str, when: str
+) -> None:
+    owner, name = LOOKS[look]
+    original, at = getattr(owner, name), [when]
+    look_at = original.fget if isinstance(original, property) else original
+
+    def begin(moment: str) -> None:
+        if moment in at:
+            at.clear()
+            goes_on(file) if other == "sends a call" else set_limit(file, STOP)
+
+    def looked(*asked: Any) -> Any:
+        begin("before")
+        found = look_at(*asked)
+        begin("after")
+        return found
+
+    monkeypatch.setattr(owner, name, property(looked) if isinstance(original, property) else looked)
+    goes_on(file)
+    assert not at
+    goes_on(file)
+    known = LastRules(place(file)).read()
+    assert known is not None
+    assert (known.lost, known.limit) == ("", STOP if other == "sets a budget" else None)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need a right of their own on Windows")
 def test_a_link_whose_file_is_gone_stops_calls(file: Path) -> None:
     file.symlink_to(file.with_name("elsewhere"))

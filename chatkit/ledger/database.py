@@ -263,14 +263,14 @@ def open_database(place: Place, patience: float = OPENING) -> Database:
     What is known of a budget in a file that is gone or damaged is marked as lost before there is another file.
     """
     if place.missing:
-        LastRules(place).lose(f"The usage store {place} is gone.")
+        LastRules(place).lose_if_missing()
     inode = place.file.stat().st_ino if place.file and place.file.exists() else 0
     try:
         return Database(place, patience)
     except NotAStoreError as fault:
         if place.file is None:
             raise
-        LastRules(place).lose(f"The usage store {place} was damaged and is set aside.", of_unknown=True)
+        LastRules(place).lose_damaged()
         sqlite_file.set_aside(place.file, inode, fault.why)
         return Database(place, patience)
 

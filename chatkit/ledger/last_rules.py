@@ -33,6 +33,7 @@ class LastRules:
     """What was last known of the rules of one store."""
 
     def __init__(self, place: Place) -> None:
+        self._place = place
         self.file = place.name_beside("rules", ".json")
 
     def read(self) -> MoneyRules | None:
@@ -61,15 +62,28 @@ class LastRules:
             self.keep(read)
         return read
 
-    def lose(self, why: str, *, of_unknown: bool = False) -> None:
-        """The store is gone or damaged, and with it what was spent: a budget in it stops all until one is set anew.
+    def lose_if_missing(self) -> None:
+        """Where the store's file is gone, what was spent is too: a budget in it stops all until one is set anew.
 
-        `of_unknown`: also where nothing is known of a budget, for one may have been set; so too where what was known
-        cannot be read any more.
+        What was known is looked at before the file is: of two kernels that begin a store at the same time, neither
+        takes what the other has just written for what was known of a store that was there before.
         """
+        if self._may_have_held() and self._place.missing:
+            self._lose(f"The usage store {self._place} is gone.")
+
+    def lose_damaged(self) -> None:
+        """The store is damaged: where nothing is known of a budget, one may have been set in it."""
+        if self._may_have_held(of_unknown=True):
+            self._lose(f"The usage store {self._place} was damaged and is set aside.")
+
+    def _may_have_held(self, *, of_unknown: bool = False) -> bool:
+        """Whether a budget was in force by what was last known; also where that cannot be read any more."""
+        there = os.path.lexists(self.file)
         known = self.read()
-        if known.may_stop if known else of_unknown or os.path.lexists(self.file):
-            self.keep(replace(known or MoneyRules(), lost=why))
+        return known.may_stop if known else there or of_unknown
+
+    def _lose(self, why: str) -> None:
+        self.keep(replace(self.read() or MoneyRules(), lost=why))
 
 
 def _own_text(file: Path) -> bytes:

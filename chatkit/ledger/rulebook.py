@@ -107,7 +107,7 @@ class Rulebook:
 
     def _read(self) -> MoneyRules:
         if self._store.place.missing:  # where no store is, no rules are; the first row begins one
-            self._last.lose(f"The usage store {self._store.place} is gone.")
+            self._last.lose_if_missing()
             return MoneyRules()
         limits = self._store.select(_LIMIT, patience=PATIENCE)
         prices = tuple(filter(None, map(_own_price, self._store.select(_PRICES, patience=PATIENCE))))
@@ -117,6 +117,7 @@ class Rulebook:
         """Put a budget in force in the place of the one there is; None: none."""
         known = MoneyRules(limit, self._rules.prices if self._rules else ())
         if limit:
+            self._store.open()  # a budget is known of no store that is not there
             self._last.keep(known)  # before it holds, so that it never holds unknown
         with self._store.transaction() as run:
             run("DELETE FROM chatkit_budgets WHERE owner = {owner}")
