@@ -45,7 +45,7 @@ MONTHS = ["9999-99-99T99:99:99.000000Z", "2026-02-29T05:03:20.000000Z", "2026-04
           "2026-11-27T05:60:20.000000Z", "2026-11-27T05:03:60.000000Z"]  # fmt: skip
 TIMES = [*MONTHS, "", "now", "zzzz", "2026-11-27", "2026-11-27T05:03:20Z", "2026-11-27T05:03:20.000000+00:00", f"{MOMENT} ",
          "0000-01-01T00:00:00.000000Z", "0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z",
-         "2026-11-27 05:03:20.000000Z", f"{MOMENT}\0x", "２026-11-27T05:03:20.000000Z"]  # fmt: skip
+         "2026-11-27 05:03:20.000000Z", f"{MOMENT}\0x", f"{MOMENT}.\0x", "subsec", "２026-11-27T05:03:20.000000Z"]  # fmt: skip
 WHOLE = [-1, -(10**15), -(2**63), 2**63 - 1, 10**17]
 NUMBERS = [math.inf, -math.inf, -1e308, 1e308, -0.5, 1e9]
 STRANGE = [b"\x00\xff", "many", b""]
@@ -181,24 +181,34 @@ def test_invalid_utf_8_is_written_out(store: UsageStore, file: Path) -> None:
     repricing.reprice(store=store)
 
 
-SPOILT = {
-    "latency": math.inf,
-    "cost_pico": "x",
-    "prompt_tokens": -1e300,
-    "first_at": "zzzz",
-    "last_at": "2026-11-27T05:03:99.000000Z",
-    "host": b"api",
-    "known": "?",
-    "last_seq": b"",
-}
+SPOILT: list[tuple[str, object]] = [
+    ("latency", math.inf),
+    ("cost_pico", "x"),
+    ("prompt_tokens", -1e300),
+    ("calls", 2.0**63),
+    ("audio_seconds", b""),
+    ("first_at", "zzzz"),
+    ("first_at", "2026-11-27T04:59:59.999999Z"),
+    ("first_at", "2026-11-27T05:04:00.00000xZ"),
+    ("first_at", MOMENT.encode()),
+    ("first_at", f"{MOMENT}{MOMENT}\0"),
+    ("last_at", "2026-11-27T05:03:99.000000Z"),
+    ("last_at", "2026-11-27T06:00:00.000000Z"),
+    ("last_at", "2026-11-27T05:14:00.000000+00:00"),
+    ("last_at", "2026-11-27T05:14:00.000000Z\0x"),
+    ("last_at", "2026-11-27T05:14:00.0+00:00"),
+    ("host", b"api"),
+    ("known", "?"),
+    ("last_seq", b""),
+]
 
 
-@pytest.mark.parametrize("column", SPOILT)
+@pytest.mark.parametrize(("column", "value"), SPOILT, ids=lambda value: ascii(value)[:40])
 def test_sums_that_a_row_has_spoilt_which_is_gone_are_those_of_the_rows(
-    store: UsageStore, file: Path, column: str
+    store: UsageStore, file: Path, column: str, value: object
 ) -> None:
     with closing(sqlite3.connect(file)) as other, other:
-        other.execute(f"UPDATE chatkit_rollup SET {column} = ? WHERE session = 's'", (SPOILT[column],))
+        other.execute(f"UPDATE chatkit_rollup SET {column} = ? WHERE session = 's' AND known = 'measured'", (value,))
     assert store.total() == total(RECORDS)
     assert [line.latency for line in store.lines("session")] == [0.75, 0.25]
     assert not store.unread()

@@ -163,58 +163,47 @@ def _one_of(words: Sequence[str]) -> str:
 
 _WITHIN = "[0-5][0-9]:[0-5][0-9].[0-9][0-9][0-9][0-9][0-9][0-9]Z"
 _HOURS = "[12][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:"
-# a day that is none becomes another by way of a number; a date function may stand in an index if never asked for "now"
+_YEARS = f"{{at}} >= '{FIRST}' AND {{at}} < '{END}'"
+# a day that is none becomes another by way of a number; a date function may stand in an index if never asked for "now",
+# which nothing is that ends in a blank
 _DAY = (
-    f"{{at}} >= '{FIRST}' AND {{at}} < '{END}' AND SUBSTR({{at}}, 12, 2) < '24'"
-    " AND ((SUBSTR({at}, 9, 2) BETWEEN '01' AND '28' AND SUBSTR({at}, 6, 2) BETWEEN '01' AND '12')"
-    " OR DATE(JULIANDAY(SUBSTR({at}, 1, 10))) = SUBSTR({at}, 1, 10))"
+    "SUBSTR({at}, 12, 2) < '24' AND ((SUBSTR({at}, 9, 2) BETWEEN '01' AND '28' AND SUBSTR({at}, 6, 2) BETWEEN '01' AND '12')"
+    " OR DATE(JULIANDAY(SUBSTR({at}, 1, 10) || ' ')) = SUBSTR({at}, 1, 10))"
 )
 _MOMENT = {
-    "sqlite": f"CASE WHEN LENGTH(CAST({{at}} AS BLOB)) = 27 AND {{at}} GLOB '{_HOURS}{_WITHIN}' THEN {_DAY} ELSE 0 END",
+    "sqlite": f"{_YEARS} AND LENGTH(CAST({{at}} AS BLOB)) = 27 AND {{at}} GLOB '{_HOURS}{_WITHIN}' AND {_DAY}",
     "postgresql": "{at} ~ '^(19[7-9]|2[01][0-9])[0-9]-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])"
     ":[0-5][0-9]:[0-5][0-9][.][0-9][0-9][0-9][0-9][0-9][0-9]Z$' AND {at} !~ '-(02-3|(04|06|09|11)-31)'"
     " AND ({at} !~ '-02-29' OR ({at} ~ '^[0-9][0-9]([02468][048]|[13579][26])' AND {at} !~ '^2100'))",
 }
 
 
-# Each row that is written is held against SQLite's conditions: few calls of functions, and no list, which is built anew
-# for each row, keep that cheap. In its order, numbers come before all text, and bytes after it.
+# Each row that is written is held against SQLite's conditions, a line of sums twice: as it was and as it is now. What
+# only compares is nearly free there and a function is not, nor a CASE, of which all is worked out before it is asked.
+# In SQLite's order, numbers come before all text, and bytes after it. GLOB ends at a NUL, so the length is asked in bytes.
 
 
 def _calls_of_sqlite() -> list[str]:
+    most = _WHOLE | dict.fromkeys(_NUMBERS, SECONDS)
+    whole = [name if name in _NEEDED else f"COALESCE({name}, 0)" for name in _WHOLE]
     return [
-        *_all_text(*TEXTS),
+        *map(_is_text_in_sqlite, TEXTS),
         "id <> ''",
-        f"TYPEOF(at) = 'text' AND {_MOMENT['sqlite'].format(at='at')}",
-        *_all_text(*(f"COALESCE({name}, '')" for name in _TEXTS_OR_NONE)),
+        _MOMENT["sqlite"].format(at="at"),
+        *(_or_none(name, _is_text_in_sqlite(name)) for name in _TEXTS_OR_NONE),
         *(_is_one_of(name, known) for name, known in _WORDS.items()),
-        *_all_numbers(),
-    ]
-
-
-def _all_numbers() -> list[str]:
-    whole, others = _or_zero(*_WHOLE), _or_zero(*_NUMBERS)
-    most = {largest: [name for name in _WHOLE if _WHOLE[name] == largest] for largest in _WHOLE.values()}
-    return [
+        *(_or_none(name, f"{name} BETWEEN 0 AND {largest}") for name, largest in most.items()),
         f"TYPEOF({' + '.join(whole)}) = 'integer'",  # a sum is whole only if all of it is
-        f"MIN({', '.join([*whole, *others])}) >= 0",
-        *(f"MAX({', '.join(['0', *_or_zero(*names)])}) <= {largest}" for largest, names in most.items()),
-        f"MAX({', '.join(others)}) <= {SECONDS}",
     ]
 
 
-def _or_zero(*names: str) -> list[str]:
-    return [name if name in _NEEDED else f"COALESCE({name}, 0)" for name in names]
+def _is_text_in_sqlite(name: str) -> str:
+    return f"{name} >= '' AND {name} < X''"
 
 
 def _is_one_of(name: str, words: Sequence[str]) -> str:
-    choices = [f"{name} = '{word}'" for word in words]
+    choices = [f"{name} = '{word}'" for word in words]  # a list would be built anew for each row
     return f"({' OR '.join(choices)})"
-
-
-def _all_text(*values: str) -> tuple[str, str]:
-    found = ", ".join(values)
-    return f"MIN({found}) >= ''", f"MAX({found}) < X''"
 
 
 def _calls_of_postgresql() -> list[str]:
@@ -239,10 +228,10 @@ _LARGEST_SUM = 2**63 - 1
 
 def _keys_of_sqlite() -> list[str]:
     return [
-        *_all_text(*rollup.KEYS),
+        *map(_is_text_in_sqlite, rollup.KEYS),
         _is_one_of("known", _WORDS["known"]),
         f"LENGTH(CAST(period AS BLOB)) = 16 AND (period GLOB '{_HOURS}[03]0' OR period GLOB '{_HOURS}[14]5')",
-        _DAY.format(at="period"),
+        f"{_YEARS} AND {_DAY}".format(at="period"),
     ]
 
 
@@ -255,25 +244,24 @@ def _keys_of_postgresql() -> list[str]:
 
 
 def _sums_of_sqlite() -> list[str]:
-    counted = ", ".join([*_COUNTED, *(f"COALESCE({name}, 0)" for name in _TOKENS)])
-    seconds, both, hour = "COALESCE(audio_seconds, 0), latency", " || ".join(_SPAN), "SUBSTR(period, 1, 14)"
+    both, form = " || ".join(_SPAN), f"{'?' * 14}{_WITHIN}" * 2
     return [
-        f"MIN({counted}, {seconds}) >= 0",
-        f"MAX({counted}) <= {_LARGEST_SUM}",
-        f"MAX({seconds}) <= 1e30",
-        *(f"{at} < X''" for at in _SPAN),
-        # both at once: each must begin with the period's own hour, so neither can borrow letters from the other
-        f"LENGTH(CAST({both} AS BLOB)) = 54 AND {both} GLOB {hour} || '{_WITHIN}' || {hour} || '{_WITHIN}'",
+        *_counted(),
+        # between the period and its hour's end all begin with that hour, and none is bytes or a number
+        "first_at >= period AND first_at <= last_at AND last_at < SUBSTR(period, 1, 14) || 'Z'",
+        f"LENGTH(CAST({both} AS BLOB)) = 54 AND {both} GLOB '{form}'",
     ]
 
 
 def _sums_of_postgresql() -> list[str]:
+    return [*_counted(), *(_MOMENT["postgresql"].format(at=at) for at in _SPAN), *_SAME_HOUR]
+
+
+def _counted() -> list[str]:
     return [
         *(f"{name} BETWEEN 0 AND {_LARGEST_SUM}" for name in _COUNTED),
         *(f"({name} IS NULL OR {name} BETWEEN 0 AND {_LARGEST_SUM})" for name in _TOKENS),
         "(audio_seconds IS NULL OR audio_seconds BETWEEN 0 AND 1e30) AND latency BETWEEN 0 AND 1e30",
-        *(_MOMENT["postgresql"].format(at=at) for at in _SPAN),
-        *_SAME_HOUR,
     ]
 
 

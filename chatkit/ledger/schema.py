@@ -94,14 +94,14 @@ for _dialect, _pieces in PIECES.items():
     _pieces["fill"] = rollup.fill(_dialect)
     _pieces |= _TRIGGERS[_dialect]
 
-UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS = "chatkit_calls_bad", "chatkit_rollup_bad_keys", "chatkit_rollup_bad_sums"
+UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS = "chatkit_calls_amiss", "chatkit_rollup_amiss_keys", "chatkit_rollup_amiss_sums"
 """The indexes of the rows that cannot be read, and of the sums that they have spoilt: most often there are none, and that
 is seen at once. Another rule needs another name. SQLite holds a line against the rule of its keys only once, for `still`
 is a column that no sum changes."""
+_FORMER = ("chatkit_calls_unread", "chatkit_rollup_keys", "chatkit_rollup_sums", "chatkit_calls_bad",
+           "chatkit_rollup_bad_keys", "chatkit_rollup_bad_sums")  # fmt: skip
 _GUARDS = (
-    "DROP INDEX IF EXISTS chatkit_calls_unread",
-    "DROP INDEX IF EXISTS chatkit_rollup_keys",
-    "DROP INDEX IF EXISTS chatkit_rollup_sums",
+    *(f"DROP INDEX IF EXISTS {name}" for name in _FORMER),
     f"CREATE INDEX IF NOT EXISTS {UNREADABLE} ON chatkit_calls (seq) WHERE {{unreadable}}",
     f"CREATE INDEX IF NOT EXISTS {UNSOUND_KEYS} ON chatkit_rollup ({{still}}) WHERE {{unsound_keys}}",
     f"CREATE INDEX IF NOT EXISTS {UNSOUND_SUMS} ON chatkit_rollup (first_seq) WHERE {{unsound_sums}}",
