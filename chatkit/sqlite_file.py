@@ -5,17 +5,18 @@ the spool and the chat history are such files. A file is never deleted: one that
 """
 
 import os
-import random
 import sqlite3
 import time
 import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from chatkit.exceptions import StoreError
+from chatkit.patience import in_turn
 
 Connection = sqlite3.Connection
 Error = sqlite3.Error
@@ -165,15 +166,7 @@ def begin(cursor: Any, patience: float) -> None:
 
     SQLite's own waiting lets newcomers pass those that have waited long; by chance, all are as soon.
     """
-    deadline = time.monotonic() + patience
-    while True:
-        try:
-            cursor.execute("BEGIN IMMEDIATE")
-            return
-        except sqlite3.OperationalError as error:
-            if not is_busy(error) or time.monotonic() >= deadline:
-                raise
-            time.sleep(random.uniform(0.0, PAUSE))
+    in_turn(partial(cursor.execute, "BEGIN IMMEDIATE"), patience, is_busy, PAUSE)
 
 
 def is_busy(error: BaseException) -> bool:
@@ -210,16 +203,11 @@ def _text(data: bytes) -> str:
 
 
 def _set_journal(connection: Connection, mode: str, patience: float) -> None:
-    # the change of mode does not wait for other processes as everything else does
-    deadline = time.monotonic() + patience
-    while connection.execute("PRAGMA journal_mode").fetchone()[0] != mode:
-        try:
-            connection.execute(f"PRAGMA journal_mode = {mode}")
-            return  # in it now, or in the one that the file system allows
-        except sqlite3.OperationalError as error:
-            if not is_busy(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(random.uniform(0.001, PAUSE))
+    def change() -> None:
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != mode:
+            connection.execute(f"PRAGMA journal_mode = {mode}")  # in it now, or in the one that the file system allows
+
+    in_turn(change, patience, is_busy, PAUSE)  # the change of mode does not wait for others as everything else does
 
 
 def _mounts() -> list[str]:

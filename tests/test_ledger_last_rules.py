@@ -23,6 +23,7 @@ from faultserver import FaultServer, completion, reply
 from postgres import Cluster
 
 import chatkit
+from chatkit import patience
 from chatkit.exceptions import BudgetError
 from chatkit.ledger import database, rulebook, store
 from chatkit.ledger.last_rules import LastRules
@@ -419,7 +420,7 @@ def test_kernels_that_start_at_once_take_turns_at_a_servers_connections(server: 
             return 0.0
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(database, "random", SimpleNamespace(uniform=give_back))
+            patch.setattr(patience, "random", SimpleNamespace(uniform=give_back))
             assert rulebook.rulebook_of(UsageStore(url)).reread() == MoneyRules()
         assert len(taken) < 17, "it was turned away before it had its turn"
         for connection in taken:

@@ -3,13 +3,11 @@
 In: rows. Out: rows and sums; every fault as a `StoreError`. SQLite and PostgreSQL take the same way.
 """
 
-import math
 import os
-import random
-import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from typing import Any, TypeVar
 
@@ -29,6 +27,8 @@ from chatkit.ledger.rows import NAMES, to_record
 from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, guards, statement, worded
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.trouble import ELSEWHERE, Faults, is_full
+from chatkit.ledger.writing import DatabaseWriter
+from chatkit.patience import in_turn
 
 Returned = TypeVar("Returned")
 
@@ -50,13 +50,12 @@ class Database:
     def __init__(self, place: Place, patience: float = OPENING) -> None:
         self._place = place
         self._patience = patience
-        self._held: PoolProxiedConnection | None = None
-        self._held_patience = -1.0
         self._watching: PoolProxiedConnection | None = None
         self._sqlite = place.file is not None
         self._faults = Faults(place)
         with self._faults:
             self._engine = self._create_engine()
+        self._writer = DatabaseWriter(self._engine, keeps=self._sqlite)
         try:
             with self._faults:
                 self._faults.add(self._engine.dialect.loaded_dbapi.Error)
@@ -70,7 +69,8 @@ class Database:
             self.close()
             raise
         self._patience = OPENING
-        self._inode = place.file.stat().st_ino if place.file else 0
+        self._file = str(place.file) if place.file else None
+        self._inode = os.stat(self._file).st_ino if self._file else 0
 
     @property
     def is_file(self) -> bool:
@@ -80,10 +80,10 @@ class Database:
     @property
     def gone(self) -> bool:
         """Whether the file was removed or another put in its place, so that what is written now would be lost."""
-        if self._place.file is None:
+        if self._file is None:
             return False
         try:
-            return os.stat(self._place.file).st_ino != self._inode
+            return os.stat(self._file).st_ino != self._inode
         except OSError:
             return True
 
@@ -91,12 +91,16 @@ class Database:
         """Write the rows and commit; a row that is there already (by its id) stays as it is."""
         if self.refusal:
             raise self.refusal
-        values: Any = [dict(zip(NAMES, row, strict=True)) for row in rows] if self._named else rows
-        with self._faults, self._writing(patience) as cursor:
-            if len(values) == 1:
-                cursor.execute(self._insert, values[0])
-            else:
-                cursor.executemany(self._insert, values)
+        with self._faults:
+            if self._sqlite and len(rows) == 1:
+                self._writer.write(self._insert, rows[0], patience)
+                return
+            values: Any = [dict(zip(NAMES, row, strict=True)) for row in rows] if self._named else rows
+            with self._writer.transaction(patience) as cursor:
+                if len(values) == 1:
+                    cursor.execute(self._insert, values[0])
+                else:
+                    cursor.executemany(self._insert, values)
 
     def ask(self, question: Callable[[sa.Connection], Returned]) -> Returned:
         """What `question` reads."""
@@ -127,7 +131,7 @@ class Database:
         """One transaction that nobody else writes in; gives what runs a statement, written as for `select`."""
         if self.refusal:
             raise self.refusal
-        with self._faults, self._writing(patience) as cursor:
+        with self._faults, self._writer.transaction(patience) as cursor:
             yield self._runner(cursor)
 
     def version(self) -> int:
@@ -154,10 +158,10 @@ class Database:
 
     def close(self) -> None:
         """Give the connections back."""
-        for connection in (self._held, self._watching):
-            if connection:
-                connection.close()
-        self._held = self._watching = None
+        if self._watching:
+            self._watching.close()
+        self._watching = None
+        self._writer.close()
         self._engine.dispose()
 
     def _create_engine(self) -> sa.Engine:
@@ -178,22 +182,6 @@ class Database:
         sa.event.listen(engine, "connect", lambda one, _: sqlite_file.prepare(one, self._patience, log=log))
         return engine
 
-    @contextmanager
-    def _writing(self, patience: float) -> Iterator[DBAPICursor]:
-        connection = self._held or self._engine.raw_connection()
-        try:
-            cursor = connection.cursor()
-            if self._sqlite:
-                self._begin(connection, cursor, patience)
-            yield cursor
-            connection.commit()
-        except BaseException:
-            connection.rollback() if self._sqlite else connection.invalidate()  # whose server may be gone
-            raise
-        finally:
-            if not self._held:
-                connection.close()
-
     def _runner(self, cursor: DBAPICursor) -> RunStatement:
         dialect = self._engine.dialect.name
 
@@ -202,18 +190,6 @@ class Database:
             return list(cursor.fetchall()) if cursor.description else []
 
         return run
-
-    def _begin(self, connection: PoolProxiedConnection, cursor: DBAPICursor, patience: float) -> None:
-        if self._held is None:
-            self._held, self._held_patience = connection, -1.0
-            cursor.execute("PRAGMA journal_mode")
-            if cursor.fetchone() == ("wal",):
-                cursor.execute("PRAGMA busy_timeout = 0")
-                self._held_patience = math.inf
-        if patience != self._held_patience < math.inf:
-            cursor.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
-            self._held_patience = patience
-        sqlite_file.begin(cursor, patience)
 
     def _migrate(self) -> int:
         with self._engine.connect() as connection:
@@ -224,7 +200,7 @@ class Database:
             self._check_columns(FIRST)
             if not self._sqlite:
                 safeguards.is_open(self.select)  # raises where the tables are a student's
-        with self._writing(self._patience) as cursor:
+        with self._writer.transaction(self._patience) as cursor:
             if not self._sqlite:
                 cursor.execute("SELECT pg_advisory_xact_lock(4242424242)")
             cursor.execute("CREATE TABLE IF NOT EXISTS chatkit_schema (version INTEGER PRIMARY KEY, at TEXT NOT NULL)")
@@ -287,14 +263,13 @@ def _all_of(said: str | tuple[str, ...] | None) -> tuple[str, ...]:
 
 def _connect_in_turn(dialect: sa.Dialect, _: object, given: Sequence[Any], named: dict[str, Any]) -> DBAPIConnection:
     """A connection of a server that has none to give just now, when one of the others has given theirs back."""
-    deadline = time.monotonic() + TURN
-    while True:
-        try:
-            return dialect.connect(*given, **named)
-        except dialect.loaded_dbapi.Error as error:
-            if not is_full(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(random.uniform(0.0, PAUSE))
+    driver = dialect.loaded_dbapi.Error
+    return in_turn(
+        partial(dialect.connect, *given, **named),
+        TURN,
+        lambda error: isinstance(error, driver) and is_full(error),
+        PAUSE,
+    )
 
 
 def _insert(dialect: sa.Dialect) -> tuple[str, bool]:

@@ -268,18 +268,24 @@ class UsageStore:
 
     @contextmanager
     def _alone(self, patience: float) -> Iterator[bool]:
-        mine = self._lock.acquire(timeout=patience)
-        if not mine and self._opening and patience >= PATIENCE:
-            # no other program is waited for but a thread of ours, which on a busy machine takes its time
-            mine = self._lock.acquire(timeout=BACKGROUND)
+        mine = self._acquire(patience)
         try:
             if mine:
                 self._writer = threading.get_ident()
             yield mine
         finally:
             if mine:
-                self._writer = None
-                self._lock.release()
+                self._release()
+
+    def _acquire(self, patience: float) -> bool:
+        if self._lock.acquire(timeout=patience):
+            return True
+        # no other program is waited for but a thread of ours, which on a busy machine takes its time
+        return self._opening and patience >= PATIENCE and self._lock.acquire(timeout=BACKGROUND)
+
+    def _release(self) -> None:
+        self._writer = None
+        self._lock.release()
 
     def _write(self, patience: float) -> bool:
         if self._post:
@@ -287,24 +293,23 @@ class UsageStore:
         if self._writer == threading.get_ident():
             return False  # the collector ran a finaliser amid our own write, which will take this row along
         end = time.monotonic() + patience
-        with self._alone(patience) as mine:
-            if mine:
-                try:
-                    self._drain(end)
-                except StoreError as fault:
-                    self._postpone(fault)
+        if self._acquire(patience):  # as `_alone` does it, which costs each row more than it takes to say it here
+            try:
+                self._writer = threading.get_ident()
+                self._drain(end)
+            except StoreError as fault:
+                self._postpone(fault)
+            finally:
+                self._release()
         return not self._waiting  # if another thread is writing, it will take the row along
 
     def _drain(self, end: float) -> None:
-        def left() -> float:
-            return max(0.0, end - time.monotonic())  # all waits together are as long as was allowed
-
         while rows := list(islice(self._waiting, BATCH)):
             try:
-                self._open(left()).insert(rows, left())
+                self._open(_left(end)).insert(rows, _left(end))
             except NotAStoreError:
                 self._let_go()  # opening it again sets it aside
-                self._open(left()).insert(rows, left())
+                self._open(_left(end)).insert(rows, _left(end))
             for _ in rows:
                 self._waiting.popleft()
         self._fault = None
@@ -337,6 +342,11 @@ class UsageStore:
             return
         if left := len(self._waiting) + self._lost:
             warnings.warn(f"{left} usage rows could not be written to {self._place}. {self._fault or ''}", stacklevel=2)
+
+
+def _left(end: float) -> float:
+    """The seconds until then: all waits together are as long as was allowed."""
+    return max(0.0, end - time.monotonic())
 
 
 @atexit.register
