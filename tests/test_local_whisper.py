@@ -51,7 +51,7 @@ def no_index(*_: object) -> list[Path]:
 
 
 def kept(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in (folder / whisper.ALIAS).iterdir()}
+    return {path.name: path.read_bytes() for path in (folder / whisper.WHISPER).iterdir()}
 
 
 def test_the_weights_are_those_that_were_published():

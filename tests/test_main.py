@@ -86,5 +86,16 @@ def test_what_needs_no_library_imports_none(words):
     assert ran.stderr.splitlines()[-1] == "[]"
 
 
+@pytest.mark.parametrize("words", [["--help"], ["help"], ["serve", "--help"], ["models", "fetch", "--help"], ["sevre"]])
+def test_help_names_the_local_models_and_loads_nothing_that_fetches_starts_or_runs_them(words):
+    code = f"import sys\nfrom chatkit.__main__ import main\nmain({words!r})\nprint(*sys.modules, file=sys.stderr)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = set(ran.stderr.splitlines()[-1].split())
+    assert {name for name in loaded if name.startswith("chatkit.local.")} == {
+        f"chatkit.local.{n}" for n in ("options", "shipped")
+    }
+    assert not loaded & {"chatkit.endpoint.launch", "urllib.request", "http.client", "ssl", "subprocess", "asyncio"}
+
+
 def test_the_engines_are_those_of_the_local_extra():
     assert launch.has_engines()

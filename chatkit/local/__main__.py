@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from chatkit.api.hosts import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
-from chatkit.local import gguf, index, machine, parent, weights, whisper
+from chatkit.local import gguf, index, machine, parent, shipped, weights, whisper
 from chatkit.local.options import PORT, add_serve
 
 SLOTS, SLOTS_BESIDE_A_KERNEL = 4, 2
@@ -79,7 +79,7 @@ def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], 
 
     with _bind(listen.bind, options) as sock:
         threads = options.threads or machine.threads(shared=options.with_parent)
-        alias = weights.DEFAULT.alias if options.model is None else path.stem
+        alias = shipped.DEFAULT.alias if options.model is None else path.stem
         model = language.Language(
             path,
             alias,

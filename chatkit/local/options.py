@@ -7,27 +7,27 @@ import argparse
 import os
 
 from chatkit.api.parameters import LOCAL_LONGEST
-from chatkit.local import weights, whisper
+from chatkit.local import shipped
 
 PORT = 8321
 ABOUT_SERVE = (
     "run the local models as an OpenAI-compatible server. A small real language model and a Whisper on this machine, "
     "behind the OpenAI API. "
-    f"{weights.DEFAULT.alias} has a window of {weights.DEFAULT.window} tokens, and each request its own; an answer for "
-    f"which no limit is asked ends after {LOCAL_LONGEST}. {whisper.ALIAS} hears files of up to 25 MB and four hours."
+    f"{shipped.DEFAULT.alias} has a window of {shipped.DEFAULT.window} tokens, and each request its own; an answer for "
+    f"which no limit is asked ends after {LOCAL_LONGEST}. {shipped.WHISPER} hears files of up to 25 MB and four hours."
 )
 
 
 def add_models(parser: argparse.ArgumentParser) -> None:
     """Which models."""
     parser.add_argument(
-        "--model", help=f"a GGUF file, or org/repo:file.gguf on the hub; default: {weights.DEFAULT.alias}"
+        "--model", help=f"a GGUF file, or org/repo:file.gguf on the hub; default: {shipped.DEFAULT.alias}"
     )
     parser.add_argument(
         "--whisper",
         default=os.environ.get("CHATKIT_WHISPER") or None,
         help="a folder with a Whisper model in CTranslate2's form, or org/repo on the hub; default: CHATKIT_WHISPER, "
-        f"else {whisper.ALIAS}",
+        f"else {shipped.WHISPER}",
     )
 
 

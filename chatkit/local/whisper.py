@@ -14,9 +14,9 @@ from pathlib import Path
 
 from chatkit.exceptions import SetupError
 from chatkit.local import hub, index, weights
+from chatkit.local.shipped import WHISPER
 from chatkit.local.weights import Tell
 
-ALIAS = "whisper-base"
 REPO, REVISION = "Systran/faster-whisper-base", "ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66"
 LICENCE = "MIT"
 VERSION = "1.0.0"
@@ -68,7 +68,7 @@ def find(model: str | None = None, tell: Tell = lambda _: None) -> Path:
 
     Raises SetupError with the ways out if it is nowhere.
     """
-    if model is None or model == ALIAS:
+    if model is None or model == WHISPER:
         return locate() or fetch(tell)
     if is_model(path := Path(model).expanduser()):
         return path
@@ -88,7 +88,7 @@ def alias_of(model: str | None) -> str:
     ('whisper-base', 'org/whisper-x', 'whisper-x')
     """
     if model is None:
-        return ALIAS
+        return WHISPER
     return model if HUB_NAME.match(model) and not Path(model).exists() else Path(model).expanduser().name
 
 
@@ -100,7 +100,7 @@ def is_model(folder: Path) -> bool:
 def fetched() -> dict[str, Path]:
     """The models that are on this machine already, by the name under which a request may ask for them."""
     home = weights.folder()
-    found = {ALIAS: home / ALIAS} if is_model(home / ALIAS) else {}
+    found = {WHISPER: home / WHISPER} if is_model(home / WHISPER) else {}
     for folder in sorted(home.glob("*--*")):
         if is_model(folder):
             found[folder.name.replace("--", "/", 1)] = folder
@@ -109,7 +109,7 @@ def fetched() -> dict[str, Path]:
 
 def locate() -> Path | None:
     """Whisper base, whole, if it is on this machine already; out of installed packages it is joined first."""
-    if _is_whole(kept := weights.folder() / ALIAS):
+    if _is_whole(kept := weights.folder() / WHISPER):
         return kept
     sources = _installed()
     if sources is None:
@@ -193,7 +193,7 @@ def _hub(work: Path, tell: Tell) -> Path | None:
 def _kept(work: Path) -> Path | None:
     if not _is_whole(work):
         return None
-    target = weights.folder() / ALIAS
+    target = weights.folder() / WHISPER
     for file in FILES:
         weights.keep(work / file.name, target / file.name)
     return target
