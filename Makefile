@@ -4,7 +4,7 @@
 # make test-short runs the part of the tests that each Python must pass, with the newest packages (make test-short PYTHON=python3.13)
 # make test-wide  does so on every Python that is on this machine, and with the lowest versions that pyproject.toml allows;
 #                 and it shows many more hostile documents in a browser than make test does (DOCUMENTS=64)
-# make types checks the types of the pages' modules, where there is npm (make test does so where there is tsc)
+# make types checks the types of the pages' modules (make test does so too, where there is npm)
 # Needs python3 (3.11 or newer) with venv, and make. uv is used where it is there.
 
 PYTHON ?= python3
@@ -16,6 +16,7 @@ ARGS ?=
 # what a browser, a server or a kernel is waited for is most of the time that tests take
 WORKERS ?= 2
 DOCUMENTS ?= 64
+TYPESCRIPT := 7.0.2
 
 # imports, first answer, transcribe, panel, meter, store
 SHORT := house main_job notebook_clips audio_opening audio_mono chat_panel usage_meter ledger_meter ledger_store
@@ -27,11 +28,11 @@ VERSION = $(shell $(1) -c "import sys, venv, ensurepip; sys.version_info >= (3, 
 lab: $(VENV)/lab.stamp
 	$(BIN)/jupyter lab --notebook-dir=notebooks $(ARGS)
 
-test: $(VENV)/test.stamp
+test: $(VENV)/test.stamp $(if $(shell command -v npm),$(VENV)/typescript-$(TYPESCRIPT).stamp)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=20 $(ARGS)
 	CHATKIT_HISTORY=off $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
 
 test-short: SHORT_VERSION := $(call VERSION,$(PYTHON))
@@ -60,8 +61,12 @@ $(VENV)/short.stamp: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m chatkit models fetch
 	touch $@
 
-types:
-	npm exec --yes --package=typescript@7 -- tsc -p tests/jsconfig.json
+types: $(VENV)/typescript-$(TYPESCRIPT).stamp
+	$(VENV)/node_modules/.bin/tsc -p tests/jsconfig.json
+
+# renamed as the version changes, so that a new one is fetched
+$(VENV)/typescript-$(TYPESCRIPT).stamp: | $(BIN)/python
+	-npm install --no-save --no-audit --no-fund --loglevel=error --prefix $(VENV) typescript@$(TYPESCRIPT) && touch $@
 
 setup: $(VENV)/lab.stamp
 

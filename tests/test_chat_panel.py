@@ -5,7 +5,9 @@ import threading
 import time
 import weakref
 from decimal import Decimal
+from typing import Any
 
+import comm
 import pytest
 from panel_wire import PATIENCE, ScriptedChat, View, Wire, ask, complete
 
@@ -321,23 +323,58 @@ def test_panels_that_were_closed_leave_nothing_behind(chat: ScriptedChat, wire: 
     assert sum(ref() is not None for ref in gone) <= 1  # the flusher's thread may still hold the last one
 
 
+class Way:
+    """The kernel's end of a comm that a page has opened, which the kernel never sends on."""
+
+    def __init__(self, comm_id: str) -> None:
+        self.comm_id, self._closed, self.leave = comm_id, False, None
+
+    def on_close(self, told: object) -> None:
+        self.leave = told
+
+    def send(self, *_: object) -> None:
+        raise AssertionError("a comm that is sent on loses its subshell")
+
+
+def opened_way(name: str, comm_id: str = "way") -> Any:
+    way: Any = Way(comm_id)
+    comm.get_comm_manager().comms[comm_id] = way
+    control._opened(way, {"content": {"data": {"panel": name}}})
+    return way
+
+
+def set_model(way: Any, name: str, model: str) -> None:
+    content = {"type": "set", "id": f"set-{model}", "field": "model", "value": model}
+    way.handle_msg({"content": {"data": {"panel": name, "content": content}}})
+
+
 def test_the_control_comm_reaches_its_panel_without_iPythons_hooks_and_is_never_sent_on(
     panel: ChatPanel, chat: ScriptedChat
 ):
-    class Comm:
-        comm_id, _closed = "c1", False
-
-        def on_close(self, _: object) -> None:
-            pass
-
-        def send(self, *_: object) -> None:
-            raise AssertionError("a comm that is sent on loses its subshell")
-
-    comm = Comm()
-    control._opened(comm, {"content": {"data": {"panel": panel.name}}})
-    content = {"type": "set", "id": "1", "field": "model", "value": "by-control"}
-    comm.handle_msg({"content": {"data": {"panel": panel.name, "content": content}}})
+    way = opened_way(panel.name)
+    set_model(way, panel.name, "by-control")
     assert chat.model == "by-control"
+
+
+def test_a_ninth_way_to_a_panel_takes_the_place_of_the_oldest(panel: ChatPanel, chat: ScriptedChat):
+    kept = comm.get_comm_manager().comms
+    ways = [opened_way(panel.name, f"way-{n}") for n in range(8)]
+    assert {way.comm_id for way in ways} <= kept.keys()
+    ways += [opened_way(panel.name, f"way-{n}") for n in (8, 9)]
+    for gone in ([way.comm_id for way in ways if way.comm_id not in kept], [w.comm_id for w in ways if w._closed]):
+        assert gone == ["way-0", "way-1"]
+    for way in (ways[2], ways[9]):
+        set_model(way, panel.name, way.comm_id)
+        assert chat.model == way.comm_id
+    panel.close()
+    assert not {way.comm_id for way in ways} & kept.keys()
+
+
+def test_a_page_that_says_goodbye_makes_room_for_another(panel: ChatPanel):
+    ways = [opened_way(panel.name, f"way-{n}") for n in range(8)]
+    ways[3].leave(None)
+    ways.append(opened_way(panel.name, "way-8"))
+    assert [way.comm_id for way in ways if way._closed] == []
 
 
 def test_many_panels_share_the_flushes_of_a_second_and_an_end_goes_first():

@@ -1,8 +1,10 @@
-"""The page's modules: they are joined as text, so their names are one another's; checked without a browser, and by tsc if it is here."""
+"""The page's modules: they are joined as text, so their names are one another's; checked without a browser."""
 
+import json
 import re
 import shutil
 import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -18,6 +20,7 @@ WIDGETS = {"chat_panel": ChatPanel, "audio_uploader": AudioUploader, "usage_mete
 TOP = re.compile(r"^(?:export )?(?:async )?(?:function\*?|const|let|var|class) +(\w+)", re.M)
 COMMENT = re.compile(r"(?<!\w)/\*.*?\*/|^\s*//[^\n]*$", re.S | re.M)
 LONGEST = 300
+JSCONFIG = Path(__file__).with_name("jsconfig.json")
 CHANGES = r"(?:\.(?:push|pop|shift|unshift|splice|sort|reverse|fill|set|add|delete|clear)\(|(?:\.\w+|\[[^\]]*\])* *(?:=(?![=>])|[-+*/|&?]{1,2}=|\+\+|--))"
 
 
@@ -108,8 +111,52 @@ def test_a_module_does_one_thing_and_is_checked(path: Path):
     assert "innerHTML" not in code_of(path)
 
 
-def test_the_types_hold_where_there_is_a_checker():
-    """`make types` fetches one where there is Node; the rules above need none."""
-    if tsc := shutil.which("tsc"):
-        done = subprocess.run([tsc, "-p", Path(__file__).with_name("jsconfig.json")], capture_output=True, text=True)
-        assert done.stdout == ""
+CHECKER = shutil.which("tsc", path=f"{sys.prefix}/node_modules/.bin")
+"""`make test` fetches it, at one version, where there is npm; the rules above need none."""
+needs_checker = pytest.mark.skipif(CHECKER is None, reason="no TypeScript here: `make types` fetches it by npm")
+
+
+def complaints(config: Path) -> str:
+    """What the checker says of the modules that a jsconfig.json names."""
+    assert CHECKER is not None
+    return subprocess.run([CHECKER, "-p", config], capture_output=True, text=True, check=False).stdout
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Path:
+    """The configuration by which the modules are checked as they are sent to a page, each joined to one text."""
+    for name, widget in WIDGETS.items():
+        (tmp_path / f"{name}.js").write_text(str(widget._esm), encoding="utf-8")
+    rules = json.loads(JSCONFIG.read_text(encoding="utf-8"))
+    config = tmp_path / "jsconfig.json"
+    config.write_text(json.dumps(rules | {"include": ["*.js"]}), encoding="utf-8")
+    return config
+
+
+def test_the_rules_for_types_are_the_strict_ones():
+    rules = json.loads(JSCONFIG.read_text(encoding="utf-8"))["compilerOptions"]
+    assert (rules["checkJs"], rules["strict"]) == (True, True)
+
+
+@needs_checker
+def test_the_types_hold_in_the_modules_as_they_are_written():
+    assert complaints(JSCONFIG) == ""
+
+
+@needs_checker
+def test_the_types_hold_in_what_is_served(served: Path):
+    assert complaints(served) == ""
+
+
+@needs_checker
+def test_faults_of_every_kind_in_what_is_served_are_found(served: Path):
+    faults = {
+        "/** @type {number} */ const five = 'five';": "TS2322",
+        "nobodyHasMadeThis();": "TS2304",
+        "document.querySelector('.ck-panel').remove();": "TS2531",
+        "function untyped(value) { return value; }": "TS7006",
+    }
+    for module in served.parent.glob("*.js"):
+        module.write_text("\n".join([module.read_text(encoding="utf-8"), *faults]), encoding="utf-8")
+    found = re.findall(r"(\w+)\.js\(\d+,\d+\): error (TS\d+): ", complaints(served))
+    assert sorted(found) == sorted((widget, code) for widget in WIDGETS for code in faults.values())

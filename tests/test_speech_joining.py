@@ -1,5 +1,6 @@
 """The joins: words that both parts heard stand once, none is lost, times are those of the whole."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,6 +45,18 @@ def test_what_two_parts_heard_differently_is_cut_by_the_time():
     assert join([left, right])[0] == "grey cat satin"
 
 
+@pytest.mark.parametrize(
+    ("apart", "text"),
+    [(0.0, "one no two"), (0.9, "one no two"), (1.0, "one no no two"), (2.5, "one no no two")],
+)
+def test_a_word_that_is_said_twice_at_two_times_is_not_one_word_that_both_heard(apart: float, text: str):
+    said = 9.25
+    left = Heard(0, 14, 0, 10, "", (), (Word(7, 7.5, "one"), Word(said, said + 0.5, "no")))
+    again = said + apart
+    right = Heard(6, 20, 10, 20, "", (), (Word(again, again + 0.5, "no"), Word(13, 13.5, "two")))
+    assert join([left, right])[0] == text
+
+
 def test_a_segment_across_the_join_is_written_anew():
     words = tuple(Word(n, n + 0.9, f"w{n}") for n in range(12))
     left = Heard(0, 8, 0, 6, "", (Segment(0, 7.9, "w0 to w7"),), words[:8])
@@ -78,6 +91,8 @@ def test_times_are_moved_and_nonsense_among_them_is_kept_within_the_part():
 def test_a_time_in_a_silence_moves_to_the_sound():
     quiet = [(0.0, 1.0), (3.0, 4.0)]
     items = [Word(0.6, 1.4, "a"), Word(1.5, 2.9, "b"), Word(2.9, 3.5, "c"), Word(3.2, 3.6, "within")]
+    items += [Word(2.5, 4.5, "across"), Word(0.5, 4.5, "across two"), Word(5, 6, "after all")]
     assert at_the_sound(items, quiet) == (
         Word(0.96, 1.4, "a"), Word(1.5, 2.9, "b"), Word(2.9, 3.04, "c"), Word(3.2, 3.6, "within"),
+        Word(2.5, 4.5, "across"), Word(0.96, 4.5, "across two"), Word(5, 6, "after all"),
     )  # fmt: skip

@@ -48,7 +48,8 @@ class Watch:
     """Interrupts the task that waits inside `with watch:` when the deadline of the moment passes.
 
     Moving a deadline later costs an assignment: the timer looks again when it fires, so a token costs
-    no timer of its own. Time that the caller takes between two waits is not the endpoint's idleness.
+    no timer of its own. Time that the caller takes between two waits is not the endpoint's idleness: the
+    deadline of the moment, the turn's own end aside, stands still until the next wait.
     """
 
     def __init__(self, deadlines: Deadlines) -> None:
@@ -61,6 +62,7 @@ class Watch:
         self._phase: Phase = "turn"
         self._seconds = deadlines.turn
         self._due = self._end
+        self._still = self._loop.time()  # since when the caller has its own time
         self._task: asyncio.Task[object] | None = None
         self._passed: Phase | None = None
         self._timer: asyncio.TimerHandle | None = self._loop.call_at(self._end, self._look)
@@ -86,7 +88,8 @@ class Watch:
     def content(self) -> None:
         """Content has come: the next is due."""
         if self._phase == "idle":
-            self._due = self._loop.time() + self._seconds
+            self._still = self._loop.time()
+            self._due = self._still + self._seconds
         else:
             self._set("idle", self._deadlines.idle)
 
@@ -100,13 +103,18 @@ class Watch:
             self._timer.cancel()
 
     def __enter__(self) -> Self:
-        if self._loop.time() >= self._end:
+        now = self._loop.time()
+        if now >= self._end:
             raise Expired("turn", self._deadlines.turn)
+        self._due += now - self._still
         self._task = asyncio.current_task()
+        if self._timer is None:
+            self._timer = self._loop.call_at(min(self._due, self._end), self._look)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         task, self._task = self._task, None
+        self._still = self._loop.time()
         if self._passed is None:
             return
         phase, self._passed = self._passed, None
@@ -116,21 +124,21 @@ class Watch:
 
     def _set(self, phase: Phase, seconds: float, late: float = 0.0) -> None:
         self._phase, self._seconds = phase, seconds
-        self._due = self._loop.time() + seconds + late
+        self._still = self._loop.time()
+        self._due = self._still + seconds + late
         due = min(self._due, self._end)
         if self._timer is None or due < self._timer.when():
             self.stop()
             self._timer = self._loop.call_at(due, self._look)
 
     def _look(self) -> None:
-        now = self._loop.time()
+        self._timer = None
         if self._task is None:
-            self._due = max(self._due, now + self._seconds)
+            return  # the next wait sets the timer again
         due = min(self._due, self._end)
-        if now < due or self._task is None:
-            self._timer = self._loop.call_at(max(due, now + 0.05), self._look)
+        if self._loop.time() < due:
+            self._timer = self._loop.call_at(due, self._look)
         else:
-            self._timer = None
             self._passed = "turn" if self._end <= self._due else self._phase
             self.before()
             self._task.cancel()

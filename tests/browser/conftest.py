@@ -40,23 +40,38 @@ def endpoint() -> Iterator[ScriptedEndpoint]:
     server.close()
 
 
+class Chromium:
+    """Starts the browser, with more flags if they are given."""
+
+    def __init__(self, playwright: Any, path: str) -> None:
+        self._chromium, self._path = playwright.chromium, path
+
+    def launch(self, *more: str) -> Any:
+        """A browser that knows nothing."""
+        return self._chromium.launch(executable_path=self._path, args=[*FLAGS, *more])
+
+    def remembering(self, folder: Path, *more: str) -> Any:
+        """A browser's own context, which keeps in a folder what it has loaded and compiled: two of seven seconds of JupyterLab."""
+        return self._chromium.launch_persistent_context(
+            folder, executable_path=self._path, args=[*FLAGS, *more], viewport={"width": 1100, "height": 850}
+        )
+
+
 @pytest.fixture(scope="module")
-def launch() -> Iterator[Callable[..., Any]]:
-    """What starts a browser, with more flags if they are given."""
+def chromium() -> Iterator[Chromium]:
     # not longer than the module: while Playwright runs, its loop runs on this thread, and asyncio allows no second
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next((found for name in NAMES if (found := shutil.which(name))), None)
     if path is None:
         pytest.skip(f"no browser here; looked for {', '.join(NAMES)}")
     with sync_api.sync_playwright() as playwright:
-        yield lambda *more: playwright.chromium.launch(executable_path=path, args=[*FLAGS, *more])
+        yield Chromium(playwright, path)
 
 
-@pytest.fixture(scope="module")
-def browser(launch: Callable[..., Any]) -> Iterator[Any]:
-    browser = launch()
-    yield browser
-    browser.close()
+@pytest.fixture(scope="session")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of one browser after the other."""
+    return tmp_path_factory.mktemp("profile")
 
 
 @pytest.fixture(scope="session")
@@ -92,13 +107,14 @@ def running_lab(root: Path) -> Iterator[Lab]:
 class Pages:
     """The pages of one browser. JupyterLab stays open in one of them, and in it a notebook, from a test to the next."""
 
-    def __init__(self, browser: Any) -> None:
-        self.context = browser.new_context(viewport={"width": 1100, "height": 850})
+    def __init__(self, context: Any) -> None:
+        self.context = context
         self.context.on("request", self._look)
         self.context.set_default_timeout(30_000)
         self.beyond: list[str] = []
         self.notebook: Notebook | None = None
         self._kept: Any = None
+        self._blank: Any = context.pages[0]  # the browser ends with its last page
 
     def _look(self, request: Any) -> None:
         if not _is_local(request.url):
@@ -107,9 +123,10 @@ class Pages:
     def take(self, own: bool) -> Any:
         """The page that is kept, or a fresh one."""
         self.beyond.clear()
-        if self._kept is None or own:
-            return self.context.new_page()
-        return self._kept
+        if self._kept is not None and not own:
+            return self._kept
+        page, self._blank = self._blank or self.context.new_page(), None
+        return page
 
     def give_back(self, page: Any, keep: bool) -> None:
         """Close all pages but the one that is kept."""
@@ -117,14 +134,16 @@ class Pages:
             self._kept = self.notebook = None
         elif keep and self._kept is None:
             self._kept = page
+        if self._kept is None:
+            self._blank = self.context.new_page()
         for other in self.context.pages:
-            if other is not self._kept:
+            if other not in (self._kept, self._blank):
                 other.close()
 
 
 @pytest.fixture(scope="module")
-def pages(browser: Any) -> Iterator[Pages]:
-    pages = Pages(browser)
+def pages(chromium: Chromium, profile: Path) -> Iterator[Pages]:
+    pages = Pages(chromium.remembering(profile))
     yield pages
     if pages.notebook is not None:
         pages.notebook.leave()

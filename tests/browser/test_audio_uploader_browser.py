@@ -18,7 +18,7 @@ AUDIO = Path(__file__).parents[1] / "audio"
 MIB = 2**20
 FAKE_DEVICE = "--use-fake-device-for-media-stream"
 HELD = "import os, time\nopen({flag!r} + '.on', 'w').close()\nwhile not os.path.exists({flag!r}):\n    time.sleep(0.02)"
-AT_SHARE = """([n, share, button]) => new Promise((resolve, reject) => {
+AT_SHARE = """([n, share, then]) => new Promise((resolve, reject) => {
     const root = document.querySelectorAll('.ck-uploader')[n];
     let begun = false;
     const look = () => {
@@ -26,7 +26,8 @@ AT_SHARE = """([n, share, button]) => new Promise((resolve, reject) => {
         begun ||= root.dataset.phase === 'uploading';
         if (begun && root.dataset.phase !== 'uploading') return reject(new Error(`over: ${root.dataset.phase}`));
         if (!begun || bar.value < share) return requestAnimationFrame(look);
-        if (button) root.querySelector('.ck-uploading button').click();
+        if (then === 'cancel') root.querySelector('.ck-uploading button').click();
+        if (then === 'load again') location.reload();
         resolve(bar.value);
     };
     look();
@@ -85,9 +86,15 @@ class Uploader:
             [name, text],
         )
 
-    def at_share(self, share: float, *, cancel: bool = False) -> None:
-        """Wait until that share of an upload is acknowledged; cancel it in the same moment if asked to."""
-        self.page.evaluate(AT_SHARE, [self.nth, share, cancel])
+    def cancel_at(self, share: float) -> None:
+        """Cancel an upload in the moment in which that share of it is acknowledged."""
+        self.page.evaluate(AT_SHARE, [self.nth, share, "cancel"])
+
+    def load_again_at(self, share: float) -> None:
+        """Have the page load itself again in that moment: by the time a test has heard of it, all may have been sent."""
+        with self.page.expect_navigation(timeout=60_000):
+            self.page.evaluate(f"(given) => {{ void ({AT_SHARE})(given) }}", [self.nth, share, "load again"])
+        self.notebook.wait_for_kernel()
 
     def button(self, name: str) -> Any:
         return self.root.get_by_role("button", name=name, exact=True)
@@ -216,7 +223,7 @@ def test_9_11_40_and_200_mib_arrive_whole_and_the_kernel_grows_by_less_than_16_m
 
 def test_an_upload_is_cancelled_in_the_middle_and_the_next_one_works(uploader: Uploader, big: tuple[Path, str]):
     uploader.choose(big[0])
-    uploader.at_share(0.2, cancel=True)
+    uploader.cancel_at(0.2)
     uploader.wait_phase("empty")
     uploader.until("uploader._inbox.incoming is None")
     assert uploader.python("[uploader.audio, list(map(str, uploader._inbox._folder.glob('audio-*')))]") == [None, []]
@@ -230,9 +237,7 @@ def test_an_upload_goes_on_after_the_page_was_loaded_again(uploader: Uploader, b
     uploader.notebook.run(1)
     uploader.notebook.command("docmanager:save")
     uploader.choose(big[0])
-    uploader.at_share(0.3)
-    uploader.page.reload()
-    uploader.notebook.wait_for_kernel()
+    uploader.load_again_at(0.3)
     uploader.wait_words(".ck-rest", "is here in part")
     had = uploader.python("uploader._inbox.incoming.have")
     assert had >= 60 * MIB
@@ -255,9 +260,7 @@ def test_a_file_that_only_looks_the_same_is_sent_from_its_beginning(uploader: Up
     uploader.notebook.run(1)
     uploader.notebook.command("docmanager:save")
     uploader.choose(first)
-    uploader.at_share(0.1)
-    uploader.page.reload()
-    uploader.notebook.wait_for_kernel()
+    uploader.load_again_at(0.1)
     uploader.wait_words(".ck-rest", "is here in part")
     uploader.choose_and_wait(second)
     assert uploader.python("sha()") == hashlib.sha256(second.read_bytes()).hexdigest()
@@ -278,16 +281,24 @@ def words(text: str) -> str:
     return " ".join(re.findall(r"\w+", text.lower()))
 
 
-@pytest.fixture
-def talking_page(launch: Callable[..., Any], tmp_path: Path) -> Iterator[Any]:
-    """A page with a microphone that hears the first sentence of a clip."""
-    wav = cut_wav("library.flac", tmp_path / "said.wav", 2.4)
+@pytest.fixture(scope="module")
+def talking(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser with a microphone that hears the first sentence of a clip."""
+    wav = cut_wav("library.flac", tmp_path_factory.mktemp("said") / "said.wav", 2.4)
     capture = f"--use-file-for-fake-audio-capture={wav}%noloop"
-    browser = launch("--use-fake-ui-for-media-stream", FAKE_DEVICE, capture)
-    page = browser.new_page(viewport={"width": 1100, "height": 850})
-    page.set_default_timeout(30_000)
+    profile = tmp_path_factory.mktemp("talking")
+    context = chromium.remembering(profile, "--use-fake-ui-for-media-stream", FAKE_DEVICE, capture)
+    context.set_default_timeout(30_000)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def talking_page(talking: Any) -> Iterator[Any]:
+    """A page of it."""
+    page = talking.new_page()
     yield page
-    browser.close()
+    page.close()
 
 
 def test_the_microphone_is_recorded_in_parts_and_heard_by_the_local_whisper(
@@ -478,9 +489,7 @@ def test_two_views_are_in_step_and_a_reloaded_page_has_text_and_sound(uploader: 
 
 
 @pytest.mark.own_page
-def test_where_the_microphone_cannot_work_it_says_why_and_a_file_still_can(
-    uploader: Uploader, launch: Callable[..., Any], lab: Lab
-):
+def test_where_the_microphone_cannot_work_it_says_why_and_a_file_still_can(uploader: Uploader, chromium: Any, lab: Lab):
     heard = uploader.error
     uploader.button("Record").click()  # this browser has no microphone
     heard.wait_for()
@@ -502,7 +511,7 @@ def test_where_the_microphone_cannot_work_it_says_why_and_a_file_still_can(
 
     # a browser that has a microphone, whose owner refuses it
     uploader.notebook.command("docmanager:save")
-    refusing = launch(FAKE_DEVICE)
+    refusing = chromium.launch(FAKE_DEVICE)
     page = refusing.new_page()
     refused = {"permission": {"name": "microphone"}, "setting": "denied", "origin": lab.url}
     page.context.new_cdp_session(page).send("Browser.setPermission", refused)

@@ -76,8 +76,9 @@ def voila(browser: Any, lab: Lab, name: str, cell: str) -> tuple[Any, set[str]]:
 
 
 def test_voila_runs_the_panel_and_asks_for_nothing_that_voila_does_not(
-    browser: Any, lab: Lab, endpoint: ScriptedEndpoint
+    chromium: Any, lab: Lab, endpoint: ScriptedEndpoint
 ):
+    browser = chromium.launch()
     plain, asked = voila(browser, lab, "plain", "import ipywidgets\nipywidgets.IntSlider()")
     plain.locator(".widget-slider").first.wait_for()
     plain.context.close()
@@ -89,7 +90,7 @@ def test_voila_runs_the_panel_and_asks_for_nothing_that_voila_does_not(
     page.screenshot(path=RESULTS / "voila.png")
     assert page.locator(".ck-saved").all_inner_texts() == [] or not page.locator(".ck-saved").first.is_visible()
     lab.kernels.end_all_but_the_next()
-    page.context.close()
+    browser.close()
     assert beyond <= asked
 
 
