@@ -20,6 +20,7 @@ from chatkit.api.hosts import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
 
 ENGINES = ("xllamacpp", "faster_whisper", "starlette", "python_multipart", "uvicorn")
+NO_ENGINES = "There is no API key, and the engines of the local models are not installed."
 INSTALL = "Install them with: pip install 'notebook-chatkit[local]'."
 SILENCE = 300.0
 """Seconds without a word (ready, progress, error) after which a start is given up."""
@@ -73,7 +74,7 @@ def is_ours(base_url: str) -> bool:
 def _start(model: str | None, tell: Callable[[str], None]) -> LocalServer:
     if not has_engines():
         raise SetupError(
-            "There is no API key, and the engines of the local models are not installed.",
+            NO_ENGINES,
             f"{INSTALL} Or set OPENAI_API_KEY to use the hosted API.",
         )
     key = LOCAL_PREFIX + token_urlsafe(24)

@@ -13,6 +13,7 @@ from chatkit.api.models import HOSTED_DEFAULT
 from chatkit.captions import outcome_caption, priced_as_caption, reply_caption, sentences, session_caption
 from chatkit.chat import Chat
 from chatkit.conversation import Message
+from chatkit.endpoint import connect
 from chatkit.endpoint.listing import Models
 from chatkit.endpoint.reply import Reply
 from chatkit.ledger.estimates import priced_as
@@ -158,7 +159,7 @@ class Stage:
     def _serving(self) -> str:
         endpoint = self._chat.foreseen
         if endpoint is None:
-            return ""
+            return connect.promise()
         # whatever name is asked for, the local server answers with its own model
         asked = endpoint if endpoint.local else replace(endpoint, model=self._chat.model or endpoint.model)
         return asked.sentence
