@@ -32,6 +32,10 @@ from chatkit.ui.turn import RunningTurn
 from chatkit.ui.widget import Act, Buffers, PageMessage, Widget, pair
 
 FALLBACK = "ChatPanel: run this cell to talk to the model here."
+UNTRUSTED = (
+    "If its kernel still runs, the talk is still there: trust the notebook (in the command palette: Trust Notebook)."
+)
+"""Why a front end may not draw what is there: another's outputs in the notebook take its trust away."""
 WATCHED = ("ask", "retry", "rerun", "continue")
 """Requests whose receipt a view waits for, to say so where a running cell holds them up."""
 
@@ -83,7 +87,7 @@ class ChatPanel(Widget):
         self._asked: tuple[object, Run] | None = None
         self._stops: set[str] = set()
         self._draft: Mapping[str, Any] | None = None
-        self._beside = Beside(self.chat, FALLBACK, talk=save_transcript)
+        self._beside = Beside(self.chat, f"{FALLBACK} {UNTRUSTED}", talk=save_transcript)
         self._on_reply: Listeners[[Reply]] = Listeners("A callback of a panel's on_reply failed; the panel goes on.")
         self._unlisten: list[Callable[[], object]] = []
         super().__init__()
