@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any, overload
 from uuid import uuid4
 
-from IPython.display import display
-
 from chatkit.chat import Chat
 from chatkit.endpoint import listing
 from chatkit.endpoint.keys import veiled_all
@@ -29,7 +27,7 @@ from chatkit.ui.feed import Scene
 from chatkit.ui.stage import IDLE, Stage
 from chatkit.ui.trouble import fault_of, offer, trouble_of
 from chatkit.ui.turn import RunningTurn
-from chatkit.ui.widget import Act, Buffers, PageMessage, Widget, pair
+from chatkit.ui.widget import Act, Buffers, PageMessage, Widget
 
 FALLBACK = "ChatPanel: run this cell to talk to the model here."
 UNTRUSTED = (
@@ -126,13 +124,8 @@ class ChatPanel(Widget):
         count = len(self.chat.conversation)
         return f"ChatPanel({count} message{'' if count == 1 else 's'})"
 
-    def _ipython_display_(self) -> None:
-        data, metadata = pair(self._repr_mimebundle_())
-        if data:
-            data["text/plain"] = repr(self)  # the sentence stands beside it
-        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
-        if cells.kernel_id():
-            self._beside.show()
+    def _show_beside(self) -> None:
+        self._beside.show()
 
     def _end(self) -> None:
         """A turn that the panel started is stopped."""
