@@ -20,7 +20,7 @@ from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.listeners import Listeners
 from chatkit.render.static import STYLE
-from chatkit.ui import cells, pages, questions
+from chatkit.ui import pages, questions
 from chatkit.ui.acts import ACTS
 from chatkit.ui.beside import Beside
 from chatkit.ui.feed import Scene
