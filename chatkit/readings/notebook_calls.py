@@ -30,7 +30,7 @@ MOST_RUNS = 2_000
 """Calls of functions that are followed."""
 
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+WrittenFunction = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class _Reader(ast.NodeVisitor):
         self._values: dict[str, Any] = {}
         self._chats: dict[str, list[dict[str, Any]]] = {"%%chat": []}
         self._models: dict[str, Any] = {}
-        self._functions: dict[str, Function] = {}
+        self._functions: dict[str, WrittenFunction] = {}
         self._called: set[str] = set()
         self._running: list[str] = []
         self._runs = 0
