@@ -33,7 +33,8 @@ test: $(VENV)/test.stamp $(if $(shell command -v npm),$(VENV)/typescript-$(TYPES
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=20 $(ARGS)
-	CHATKIT_HISTORY=off $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=120 notebooks
+	$(BIN)/python tests/checked_notebooks.py test-results/notebooks
+	CHATKIT_HISTORY=off $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=120 test-results/notebooks
 
 test-short: SHORT_VERSION := $(call VERSION,$(PYTHON))
 test-short:

@@ -9,9 +9,12 @@ from html import escape
 
 from chatkit.display import displayed, shown
 from chatkit.endpoint.reply import Reply, Wait
+from chatkit.exceptions import mended
 from chatkit.ledger.estimates import Estimate
 from chatkit.ledger.record import Usage
 
+LONGEST = 500
+"""Characters of a caption that a file may hold."""
 OUTCOMES = {
     "length": "cut off at the token limit",
     "filtered": "stopped by the content filter",
@@ -46,6 +49,16 @@ def reply_caption(reply: Reply, *, local: bool = False) -> str:
     tries = f"{len(reply.records)} tries" if len(reply.records) > 1 else ""
     parts = [reply.model or "", tokens_caption(took), cost_caption(took, local=local), f"{reply.latency:.1f} s", tries]
     return " · ".join(part for part in parts if part)
+
+
+def captions_of(kept: object) -> dict[str, str]:
+    """The captions that a conversation's file holds, by a message's id; what is none is let go.
+
+    >>> captions_of({"a": "5 tokens in, 2 out", "b": 7})
+    {'a': '5 tokens in, 2 out'}
+    """
+    found = kept.items() if isinstance(kept, dict) else ()
+    return {name: mended(text) for name, text in found if isinstance(text, str) and len(text) <= LONGEST}
 
 
 def session_caption(usage: Usage, *, local: bool = False) -> str:

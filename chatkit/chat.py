@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from chatkit import context, conversation_file, offered, typed
 from chatkit.api.redact import MARK
 from chatkit.branches import Branch
-from chatkit.captions import reply_caption
+from chatkit.captions import captions_of, reply_caption
 from chatkit.chat_turns import ChatTurns
 from chatkit.context import Trim
 from chatkit.conversation import Conversation
@@ -73,6 +73,7 @@ class Chat(ChatTurns):
         super().__init__(talk, model=model, client=client, api=api, trim=trim, parameters=parameters)
         if system is not None:
             self.system = system
+        self._told: dict[str, str] = {}
         self.keeper = keeper.Keeper(self) if history else None
 
     @property
@@ -96,9 +97,14 @@ class Chat(ChatTurns):
 
     @property
     def captions(self) -> Mapping[str, str]:
-        """What each answer took, in words, by its message's id."""
+        """What each answer took, in words, by its message's id; and what has changed since it was asked for."""
+        outdated = self.outdated
+        return {name: " · ".join([took, *filter(None, [outdated.get(name)])]) for name, took in self._took().items()}
+
+    def _took(self) -> dict[str, str]:
+        """What each answer took: those that were asked for here, and those that a file tells of."""
         local = self.endpoint is not None and self.endpoint.free
-        return {name: reply_caption(reply, local=local) for name, reply in self._replies.items()}
+        return self._told | {name: reply_caption(reply, local=local) for name, reply in self._replies.items()}
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -176,7 +182,8 @@ class Chat(ChatTurns):
 
     def to_json(self) -> str:
         """The conversation with its branches, the model, the parameters and rules as JSON; never a key."""
-        text = self.conversation.to_json(self._settings().kept())
+        took = {"captions": captions} if (captions := self._took()) else {}
+        text = self.conversation.to_json(self._settings().kept() | took)
         for key in self._keys():
             text = text.replace(key, MARK)
         return text
@@ -228,6 +235,7 @@ class Chat(ChatTurns):
             **asked.parameters,
         )
         chat._set_aside = aside
+        chat._told = captions_of(kept.settings.get("captions"))
         return chat
 
     def export(self, path: str | os.PathLike[str], *, branches: bool = False) -> Path:

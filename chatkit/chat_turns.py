@@ -24,7 +24,7 @@ from chatkit.exceptions import ChatkitError, InputError
 from chatkit.ledger.record import NOTHING, Usage
 from chatkit.lines import Messages
 from chatkit.listeners import Listeners
-from chatkit.message import Message
+from chatkit.message import HEADS, Message
 from chatkit.request import Preview, Request
 from chatkit.signs import printable
 
@@ -44,6 +44,7 @@ class ChatTurns(ChatSettings):
         self.usage: Usage = NOTHING
         self.announce: Callable[[str], object] | None = print
         self._replies: dict[str, Reply] = {}
+        self._sent: dict[str, Messages] = {}
         self._answers: tuple[str, ...] = ()
         self._choices: tuple[str, ...] = ()
         self._asked: Request | None = None
@@ -155,6 +156,13 @@ class ChatTurns(ChatSettings):
         return MappingProxyType(self._replies)
 
     @property
+    def outdated(self) -> Mapping[str, str]:
+        """Which answers were given to other messages than stand before them now, by id, and what has changed."""
+        now = {message.id: message for message in self.conversation.messages}
+        found = ((name, _changed(self._sent.get(name, ()), now)) for name in now)
+        return {name: changed for name, changed in found if changed}
+
+    @property
     def basis(self) -> Messages:
         """The messages that the last turn goes on from; while it runs, its answer takes the place of any others."""
         return self._asked.basis if self._asked else ()
@@ -256,6 +264,7 @@ class ChatTurns(ChatSettings):
         self._answers = tuple(message.id for message in messages)
         self._choices = self._answers if len(messages) > 1 else ()
         self._replies |= dict.fromkeys(self._answers, reply)
+        self._sent |= dict.fromkeys(self._answers, self._selection.messages)
         said = (*asked.line[len(asked.basis) :], messages[0])
         try:
             self.conversation.extend(said, on=asked.branch, instead_of=asked.cut, others=messages[1:])
@@ -269,6 +278,17 @@ class ChatTurns(ChatSettings):
 
 def _awaited(run: Run, wait: bool) -> Reply | Run:
     return run.wait() if wait else run
+
+
+def _changed(sent: Messages, now: Mapping[str, Message]) -> str:
+    changed = [one for one in sent if (here := now.get(one.id)) is not one and not _stands(one, here)]
+    if not changed:
+        return ""
+    return "asked under another system prompt" if changed[0].role in HEADS else "asked before a message was changed"
+
+
+def _stands(sent: Message, here: Message | None) -> bool:
+    return here is not None and here.enabled and here.is_same(sent)
 
 
 def _asks(line: Messages) -> bool:

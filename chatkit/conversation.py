@@ -51,19 +51,19 @@ class Conversation(Branched):
         line = self.messages
         return line[lines.index(line, which)]
 
-    def add(self, role: Role, content: Content, **more: Any) -> Message:
-        """Put a message at the end."""
-        message = Message(role, content, **more)
+    def add(self, role: Role, content: Content | None, **more: Any) -> Message:
+        """Put a message at the end; the API's other fields are given by their names (`tool_calls=[…]`)."""
+        message = Message.of(role, content, **more)
         self._change(lambda line: (*line, message))
         return message
 
-    def insert(self, before: int | str, role: Role, content: Content, **more: Any) -> Message:
+    def insert(self, before: int | str, role: Role, content: Content | None, **more: Any) -> Message:
         """Put a message before another one; `before=len(conversation)` is the end."""
-        return self._put_in(before, Message(role, content, **more))
+        return self._put_in(before, Message.of(role, content, **more))
 
-    def insert_after(self, which: int | str, role: Role, content: Content, **more: Any) -> Message:
+    def insert_after(self, which: int | str, role: Role, content: Content | None, **more: Any) -> Message:
         """Put a message after another one."""
-        return self._put_in(which, Message(role, content, **more), after=True)
+        return self._put_in(which, Message.of(role, content, **more), after=True)
 
     def move(self, which: int | str, before: int | str) -> Message:
         """Put a message elsewhere: before another one, or at the end (`before=len(conversation)`)."""

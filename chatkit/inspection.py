@@ -66,7 +66,7 @@ class Inspection:
     @cached_property
     def curl(self) -> str:
         """The request as a command for bash."""
-        return snippets.curl(self.request)
+        return snippets.curl(self.request, local=self.local)
 
     @cached_property
     def json(self) -> str:

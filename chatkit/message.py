@@ -17,6 +17,18 @@ Content = str | tuple[Mapping[str, Any], ...]
 ROLES: tuple[str, ...] = get_args(Role)
 HEADS = ("system", "developer")
 """Roles that instruct the model; such a message is never trimmed."""
+OF_THE_API = (
+    "name",
+    "tool_calls",
+    "tool_call_id",
+    "refusal",
+    "function_call",
+    "audio",
+    "reasoning_content",
+    "reasoning",
+)
+"""The API's other fields of a message, which may be given by their names."""
+OWN = ("id", "enabled", "outcome", "note", "extra")
 DEEPEST = 50
 """Levels that parts and other fields may be nested; JSON writers give up at about 1,000."""
 
@@ -70,6 +82,21 @@ class Message:
             object.__setattr__(self, "note", note or self.note)
         else:
             object.__setattr__(self, "content", _parts(self.content, self.role, self.extra))
+
+    @classmethod
+    def of(cls, role: Role, content: Content | None, **more: Any) -> "Message":
+        """A message of which `more` may name the API's other fields, beside `enabled`, `note` and the like.
+
+        >>> Message.of("tool", "18 °C", tool_call_id="call_1").to_api()
+        {'role': 'tool', 'content': '18 °C', 'tool_call_id': 'call_1'}
+        """
+        if unknown := [name for name in more if name not in (*OWN, *OF_THE_API)]:
+            raise InputError(
+                f"A message has no {', '.join(unknown)}; it may have {', '.join((*OF_THE_API, *OWN))}.",
+                f"For a field that an endpoint of yours knows: extra={{{unknown[0]!r}: …}}.",
+            )
+        named = {name: more.pop(name) for name in OF_THE_API if name in more}
+        return cls(role, content, extra={**more.pop("extra", {}), **named}, **more)
 
     @property
     def text(self) -> str:

@@ -16,6 +16,7 @@ from chatkit.endpoint.reply import Answer, Reply
 from chatkit.endpoint.run import Run
 from chatkit.exceptions import EndpointError, InputError
 from chatkit.message import Message
+from chatkit.ui.stage import Stage
 
 
 def branches(chat):
@@ -30,6 +31,40 @@ def two_answers(*reasons):
 
 def sent(server, number):
     return [m["content"] for m in server.log[number].json["messages"]]
+
+
+# --- what has changed since
+
+
+@pytest.mark.parametrize(
+    ("change", "first", "second"),
+    [
+        (lambda talk: talk.edit(0, "Be long."), "asked under another system prompt", "asked under another system prompt"),
+        (lambda talk: talk.remove(0), "asked under another system prompt", "asked under another system prompt"),
+        (lambda talk: talk.switch(0, False), "asked under another system prompt", "asked under another system prompt"),
+        (lambda talk: talk.edit(1, "Where?"), "asked before a message was changed", "asked before a message was changed"),
+        (lambda talk: talk.change_role(2, "user"), None, "asked before a message was changed"),
+        (lambda talk: talk.switch(3, False), None, "asked before a message was changed"),
+        (lambda talk: talk.edit(4, "Mine."), None, None),
+        (lambda talk: talk.add("user", "More"), None, None),
+        (lambda talk: talk.edit(0, "Be brief."), None, None),
+    ],
+)  # fmt: skip
+def test_an_answer_says_what_was_changed_since_it_was_asked_for(change, first, second):
+    with FaultServer(answer("A."), answer("B."), answer("C.")) as server:
+        chat = open_chat(server, "Be brief.")
+        chat.send("One?")
+        chat.send("Two?")
+        ids = [message.id for message in chat.conversation]
+        assert (dict(chat.outdated), " · asked" in "".join(chat.captions.values())) == ({}, False)
+        change(chat.conversation)
+        assert [chat.outdated.get(ids[place]) for place in (2, 4)] == [first, second]
+        entries = {entry["id"]: entry["caption"] for entry in Stage(chat).scene(None, None, None).entries}
+        for place, said in ((2, first), (4, second)):
+            if said:
+                assert chat.captions[ids[place]].endswith(f" · {said}") and entries[ids[place]].endswith(f" · {said}")
+        newest = chat.send("Three?")
+    assert chat.outdated.get(chat.conversation[-1].id) is None and newest.text == "C."
 
 
 # --- retry

@@ -167,3 +167,29 @@ def test_a_message_that_is_not_there_is_named(talk):
         talk.edit(9, "x")
     with pytest.raises(InputError, match="no message with the id 'zz'"):
         talk.edit("zz", "x")
+
+
+CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}
+
+
+def test_the_apis_other_fields_of_a_message_are_given_by_their_names():
+    talk = Conversation()
+    talk.add("user", "What is the weather in Paris?", name="ada")
+    talk.add("assistant", None, tool_calls=[CALL])
+    talk.insert_after(1, "tool", "18 °C", tool_call_id="call_1")
+    talk.insert(0, "assistant", None, refusal="No.", extra={"own": 1}, enabled=False)
+    assert talk.to_api() == [
+        {"role": "user", "content": "What is the weather in Paris?", "name": "ada"},
+        {"role": "assistant", "content": None, "tool_calls": [CALL]},
+        {"role": "tool", "content": "18 °C", "tool_call_id": "call_1"},
+    ]
+    assert talk[0].to_api() == {"role": "assistant", "content": None, "own": 1, "refusal": "No."}
+
+
+def test_a_field_that_no_message_has_is_refused_by_its_name_with_the_way_out():
+    talk = Conversation()
+    with pytest.raises(InputError, match=r"A message has no enbaled; .*extra=\{'enbaled': …\}"):
+        talk.add("user", "Hello", enbaled=False)
+    with pytest.raises(InputError, match="content is NoneType"):
+        talk.add("user", None)
+    assert len(talk) == 0

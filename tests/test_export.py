@@ -10,7 +10,7 @@ from chatkit.endpoint.address import Endpoint
 from chatkit.exceptions import InputError
 from chatkit.render import export
 from chatkit.render.document import literal, to_markdown
-from chatkit.render.quotation import fenced, quoted
+from chatkit.render.quotation import fenced, quoted, typed
 from chatkit.render.static import page
 from chatkit.render.transcript import transcript
 from chatkit.ui import questions
@@ -34,6 +34,31 @@ def test_markdown_shows_an_answer_laid_out_and_everything_else_as_it_is():
         "## Branch b\\_1\n\n"
         "**system**\n\n```text\nBe <b>brief</b>.\n```\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("Where was it?", "> Where was it?"),
+        ("Dear model,\n\nwho won in 2014 (and where)?\nIt's 5 % of 3/4.", "> Dear model,\n>\n> who won in 2014 (and where)?  \n> It's 5 % of 3/4."),
+        ("¿Dónde está «Río»?", "> ¿Dónde está «Río»?"),
+        ("日本の首都は？", "> 日本の首都は？"),
+    ],
+)  # fmt: skip
+def test_plain_prose_that_a_person_typed_is_a_quotation_that_keeps_its_lines(text, wanted):
+    assert typed(text) == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "\n", "a\n", "a\n\n\nb", "a  b", " a", "a ", "1. a", "12) a", "- a", "* a", "+ a", "# a", "> a", "---", "a\n===", "a | b",
+        "a *b*", "a_b_c", "`a`", "a ~b~", "$5", "\\(x\\)", "[a](b)", "![a](b)", "<b>", "a &amp; b", "me@a.example", "see https://a.example",
+        "see www.a.example", ":smile:", "a\tb", "# a\n\nHello", "Hello\n    code", "a\u202eb", "```",
+    ],
+)  # fmt: skip
+def test_what_is_more_than_plain_prose_is_fenced_as_it_is(text):
+    assert typed(text) == fenced(text)
 
 
 @pytest.mark.parametrize(

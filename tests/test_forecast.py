@@ -131,6 +131,68 @@ while True:
     assert found[0].body == {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 10}
 
 
+FUNCTIONS = """
+def ask(messages, model="m"):
+    return client.chat.completions.create(model=model, messages=messages)
+
+short = lambda text: ask([{"role": "user", "content": text}])
+
+async def twice(text):
+    for _ in range(2):
+        await client.responses.create(model="r", input=text)
+
+def deep(n):
+    return deep(n - 1) or client.responses.create(model="deep", input="Hi")
+
+def talk(with_whom):
+    with_whom.send("Hello")
+
+def nobody_calls():
+    client.responses.create(model="once", input="Hi")
+
+class Asker:
+    def ask(self):
+        return client.responses.create(model="method", input="Hi")
+"""
+
+
+def test_a_call_in_a_function_is_counted_as_often_as_the_function_is_called(tmp_path: Path) -> None:
+    calls = """
+HI = [{"role": "user", "content": "Hi"}]
+ask(HI)
+ask(messages=HI, model="n")
+answers = {manner: ask([{"role": "system", "content": manner}]) for manner in ("a", "b", "c")}
+short("Hello")
+await twice("And?")
+deep(3)
+chat = chatkit.Chat(model="c")
+talk(chat)
+talk(chat)
+while True:
+    ask(unknown)
+"""
+    found = notebook_calls.find(notebook(tmp_path, FUNCTIONS, calls))
+    once = ("a call in a function that is not called by its name is counted once",)
+    assert [(call.body.get("model", "chat"), call.times, call.doubts) for call in found] == [
+        ("m", 1, ()), ("n", 1, ()), ("m", 3, (notebook_calls.PROMPT,)), ("m", 1, ()), ("r", 2, ()), ("deep", 1, ()),
+        ("c", 1, ()), ("c", 1, ()), ("m", 1, (notebook_calls.PROMPT, "a call in a loop is counted once")),
+        ("once", 1, once), ("method", 1, once),
+    ]  # fmt: skip
+    assert [len(call.body["messages"]) for call in found if call.body.get("model") == "c"] == [1, 3]
+
+
+def test_functions_that_call_each_other_without_end_are_read_to_an_end(tmp_path: Path) -> None:
+    code = "".join(f"def f{n}():\n    f{n + 1}()\n    f{n + 1}()\n" for n in range(40))
+    found = notebook_calls.find(notebook(tmp_path, f"{code}def f40():\n    client.responses.create(input='Hi')\nf0()"))
+    assert 100 < len(found) < notebook_calls.MOST_RUNS + 2
+    assert found[-1].doubts == ("calls of functions within functions, too many to follow",)
+
+
+def test_the_shipped_lesson_is_reckoned_with_all_its_calls() -> None:
+    lesson = Path(__file__).parent.parent / "notebooks" / "02-roles-and-context.ipynb"
+    assert "7 calls found in its code" in repr(chatkit.estimate(lesson, model="gpt-6-luna", base_url=HOSTED))
+
+
 def test_a_chats_turns_grow_in_a_notebook(tmp_path: Path) -> None:
     turns = 'chat = chatkit.Chat("Be brief.", model="gpt-4o-mini")\nchat.send("One?")\nchat.send(input())\nchat.stream("Three?")'
     found = notebook_calls.find(notebook(tmp_path, turns, "%%chat\nHello", "%%bash\nclient.send", "def broken(:"))

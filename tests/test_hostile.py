@@ -148,7 +148,8 @@ def test_markdown_keeps_each_message_in_its_place_even_for_a_reader_that_lets_ht
     inner = [child for token in tokens for child in token.children or ()]
     assert {t.type for t in (*tokens, *inner)} & {"html_block", "html_inline", "image"} == set()
     top = [token.type for token in tokens if token.level == 0 and token.nesting >= 0]
-    message, answer = ["paragraph_open", "fence"], ["paragraph_open", ("blockquote_open", "fence"), "paragraph_open"]
+    message = ["paragraph_open", ("blockquote_open", "fence")]
+    answer = [*message, "paragraph_open"]
     once = [*message, *message, *answer, *message]
     wanted = ["heading_open", *once, "heading_open", *once]
     assert len(top) == len(wanted)

@@ -1,5 +1,6 @@
 """The chat history: kept after each turn, found, opened again, deleted for good; a fault in it breaks no chat."""
 
+import json
 import os
 import sqlite3
 import stat
@@ -15,6 +16,7 @@ import pytest
 from faultserver import DONE, FaultServer, refusal, say, stop, stream, usage
 
 import chatkit
+from chatkit import conversation_file
 from chatkit.chat import Chat
 from chatkit.conversation import Conversation
 from chatkit.endpoint import connect
@@ -22,6 +24,7 @@ from chatkit.endpoint.address import Endpoint
 from chatkit.exceptions import ChatkitError, EndpointError, InputError, StoreError
 from chatkit.keeping import archive, keeper, writer
 from chatkit.ledger.place import place as usage_place
+from chatkit.ui.stage import Stage
 
 
 @pytest.fixture
@@ -402,6 +405,35 @@ def test_many_kernels_write_at_the_same_time(file):
     ]
     assert [process.communicate(timeout=60)[1] for process in started] == [b""] * 6
     assert [kept.title for kept in chatkit.history()] == ["title 19"] * 6
+
+
+def test_a_talk_that_is_opened_again_says_what_its_answers_took(file, server, tmp_path):
+    chat = send(server)
+    took = {chat.conversation[-1].id: "answered · 5 tokens in, 2 out · cost unknown"}
+    for opened in (
+        chatkit.history()[0].open(),
+        Chat.load(chat.save(tmp_path / "talk.json"), history=False),
+        Chat.from_kept(conversation_file.parse(chatkit.history()[0].open().to_json()), history=False),
+    ):
+        assert {name: caption.rpartition(" · ")[0] for name, caption in opened.captions.items()} == took
+        entry = Stage(opened).scene(None, None, None).entries[-1]
+        assert entry["caption"] == opened.captions[entry["id"]]
+        assert "5 tokens in, 2 out" in opened._repr_html_() + opened.exported("talk.md").replace("\\", "")
+
+
+@pytest.mark.parametrize("captions", ["x", 5, [1], {"a": 1}, {"a": "x" * 501}, {"a": None}])
+def test_captions_of_a_file_that_are_none_are_let_go(captions):
+    document = json.loads(Chat("Be brief.", history=False).to_json())
+    document["settings"]["captions"] = captions
+    assert Chat.from_kept(conversation_file.parse(json.dumps(document)), history=False).captions == {}
+
+
+def test_a_message_that_is_switched_off_gives_no_title_where_another_is_asked():
+    talk = Conversation([{"role": "user", "content": "By the way"}, {"role": "user", "content": "Where?"}])
+    talk.switch(0, False)
+    assert keeper.title(talk) == "Where?"
+    talk.switch(1, False)
+    assert keeper.title(talk) == "By the way"
 
 
 def test_a_title_is_the_first_question_in_one_short_line():

@@ -80,6 +80,19 @@ def calls_until_refused(call: Callable[[], object], most: int = 50) -> tuple[int
     raise AssertionError("the budget never stopped it")
 
 
+@pytest.mark.parametrize("amount", ["0", "0.000001", "0.00006", "0.0004", "0.00041"])
+def test_the_amount_that_a_refusal_names_lets_the_call_through_at_once(store: UsageStore, amount: str) -> None:
+    endpoint = Endpoint()
+    client = sdk(endpoint)
+    chatkit.budget(amount)
+    _, refused = calls_until_refused(lambda: ask(client))
+    before, named = endpoint.asked, refused.way_out.split('raise_to("')[1].split('"')[0]
+    chatkit.budget().raise_to(named)
+    ask(client)
+    assert endpoint.asked == before + 1
+    assert Decimal(named) >= Decimal(amount) * 2
+
+
 def test_without_a_budget_nothing_stops(store: UsageStore) -> None:
     assert repr(chatkit.budget()) == 'No budget is set. One is: chatkit.budget("0.50", per="day")'
     for _ in range(3):

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -13,7 +14,7 @@ import pytest
 from local_server import DEADLINE, KEY, LocalServer, chat, has_weights, needs_weights
 
 from chatkit.local import __main__ as command
-from chatkit.local import machine, weights
+from chatkit.local import front, machine, options, weights
 
 SMALL = ("--slots", "1", "--window", "512")
 POSIX = os.name == "posix"
@@ -267,6 +268,33 @@ def test_a_person_gets_the_address_the_key_and_a_line_to_paste(monkeypatch):
         else:
             process.terminate()
     assert url.endswith("/v1")
+
+
+@pytest.mark.parametrize("given", ["monday", "sk-proj-abcdefgh", "chatkit-local-", "chatkit-local-ü"])
+def test_a_key_that_nobody_would_know_for_a_local_servers_is_refused_without_being_shown(monkeypatch, given):
+    monkeypatch.setenv("CHATKIT_LOCAL_KEY", given)
+    ran = run(*SMALL)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith(
+        "CHATKIT_LOCAL_KEY is no key of a chatkit local server: those begin with chatkit-local-,"
+    )
+    assert given == "chatkit-local-" or given not in ran.stderr + ran.stdout
+
+
+def test_the_help_says_how_many_may_wait_and_how_a_key_stays_the_same():
+    said = " ".join(run("--help").stdout.split()) + " ".join(options.ABOUT_SERVE.split())
+    assert "answers that may wait; default: 256" in said
+    assert "CHATKIT_LOCAL_KEY in the environment names one that stays the same (chatkit-local-…)" in said
+
+
+@pytest.mark.parametrize("each", [1, 6])
+def test_a_class_of_forty_that_asks_at_the_same_moment_waits_and_is_not_sent_away(each):
+    line = front.WaitingLine(command.SLOTS + options.QUEUE, "answers to write")
+    with ExitStack() as class_room:
+        for _ in range(40):
+            class_room.enter_context(line.place(each))
+        assert line.taken == 40 * each
+    assert line.taken == 0
 
 
 def test_fetch_says_that_the_weights_are_there(capsys):

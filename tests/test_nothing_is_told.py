@@ -18,7 +18,7 @@ from local_server import AUDIO, clip, form, needs_weights
 from chatkit.local import quiet, weights, whisper
 
 posix = pytest.mark.skipif(os.name != "posix", reason="a home is set otherwise there")
-KEY = "chatkit-a-key-of-this-test"
+KEY = "chatkit-local-a-key-of-this-test"
 JOBS = """
 import http.client, json, os, re, subprocess, sys
 import chatkit

@@ -7,6 +7,7 @@ from panel_wire import View, Wire, ask
 
 from chatkit.api.answer import SPOKEN, UNHEARD, Answer
 from chatkit.chat import Chat
+from chatkit.endpoint import launch
 from chatkit.endpoint.asking import BILLED_TWICE
 from chatkit.endpoint.listing import Models
 from chatkit.endpoint.reply import Reply
@@ -14,6 +15,7 @@ from chatkit.exceptions import EndpointError
 from chatkit.ui.chat_panel import ChatPanel
 from chatkit.ui.controls import controls
 from chatkit.ui.outlook import outlook
+from chatkit.ui.stage import Stage
 
 PICTURE = "1 picture came with the answer; chatkit does not show it"
 CALL = {"id": "1", "type": "function", "function": {"name": "lookup", "arguments": "{}"}}
@@ -134,3 +136,38 @@ def test_what_is_wrong_with_the_settings_of_an_empty_talk_is_said():
     assert found["caption"].endswith(
         "· response_format is JSON and no message says the word JSON; OpenAI refuses that."
     )
+
+
+def test_an_empty_panel_says_who_will_answer_and_nothing_of_a_hosted_model():
+    chat = Chat("Be brief.", history=False)
+    for _ in range(2):
+        status = Stage(chat).scene(None, None, None).status
+        assert status["endpoint"] == "A model on this machine will answer: no key, no network, no cost."
+        assert status["outlook"] is None
+        shown = {control["name"]: control for control in status["controls"]}
+        assert (shown["model"]["hint"], shown["max_completion_tokens"]["hint"], shown["temperature"]["hint"]) == (
+            "the local model", "512", "0.1",
+        )  # fmt: skip
+        assert outlook(chat, chat.preview("Hi"))["caption"].endswith("(at most 512) · cost 0 (local)")
+        chat.conversation.add("user", "Hi")
+        chat.undo()
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"OPENAI_API_KEY": "sk-test"}, "gpt-6-luna answers at api.openai.com (key from OPENAI_API_KEY)."),
+        ({"OPENAI_BASE_URL": "http://127.0.0.1:9/v1"}, "gpt-6-luna answers at 127.0.0.1:9 (OPENAI_BASE_URL)."),
+        ({"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": "no address"}, ""),  # every call would be refused
+    ],
+)
+def test_an_empty_panel_says_who_will_answer_by_the_environment(monkeypatch: pytest.MonkeyPatch, named, said: str):
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    assert Stage(Chat(history=False)).scene(None, None, None).status["endpoint"] == said
+
+
+def test_an_empty_panel_promises_no_model_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(launch, "has_engines", lambda: False)
+    said = Stage(Chat(history=False)).scene(None, None, None).status["endpoint"]
+    assert said == "There is no API key, and the engines of the local models are not installed."

@@ -15,6 +15,7 @@ import pytest
 from faultserver import DONE, FaultServer, completion, event, reply, say, stop, stream
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from local_server import needs_weights
 from openai.resources import Completions
 from openai.resources.chat import Completions as ChatCompletions
 from openai.resources.responses import Responses
@@ -23,7 +24,7 @@ import chatkit
 from chatkit.api.hosts import OPENAI
 from chatkit.api.parameters import named
 from chatkit.conversation import Message
-from chatkit.endpoint import snippets
+from chatkit.endpoint import launch, snippets
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.cell import conversation_code
 from chatkit.endpoint.literals import literal
@@ -254,6 +255,34 @@ def test_the_curl_sends_any_request_again(server, talk, more):
     assume(without_keys(request["body"]) == request["body"])
     shell(snippets.curl(request))
     assert server.log[-1].json == request["body"]
+
+
+def test_the_curl_for_chatkits_own_server_takes_the_key_of_this_kernel_and_says_what_a_terminal_needs(
+    server, monkeypatch
+):
+    monkeypatch.setenv(launch.KEY, "chatkit-local-" + "0" * 24)
+    for more in ({}, {"stream": True}, {"user": "x" * 200_000}):
+        request = chat(server.url, **more)
+        command = snippets.curl(request, local=True)
+        assert "chatkit-local-" not in command and "OPENAI_API_KEY" not in command
+        assert command.partition("\n")[0].endswith("export CHATKIT_KERNEL_KEY=… (chatkit.connect(local=True).api_key)")
+        shell(command)
+        assert server.log[-1].headers["authorization"] == "Bearer chatkit-local-" + "0" * 24
+
+
+def test_the_curl_of_an_answer_runs_as_it_is_where_the_local_model_gave_it():
+    needs_weights()
+    talk = chatkit.Chat("Be brief.", client=chatkit.connect(local=True, quiet=True), history=False)
+    talk.parameters = {"max_completion_tokens": 5}
+    talk.send("Hello")
+    for api in ("chat", "responses"):
+        talk.api = api
+        talk.rerun(-1)
+        found = talk.inspect()
+        assert "chatkit-local-" not in found.curl
+        came = shell(found.curl)
+        assert "data: " in came and '"code"' not in came
+        assert launch.KEY in found._repr_html_()
 
 
 def test_a_body_too_long_for_an_argument_is_a_here_document(server):

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 NO_KEY = "none"
 """What is sent as the key to a server on this machine that asks for none."""
 
+LOCAL_PROMISE = "A model on this machine will answer: no key, no network, no cost."
+
 _endpoints: "WeakKeyDictionary[Any, Endpoint]" = WeakKeyDictionary()
 
 
@@ -160,6 +162,19 @@ def foreseen(model: str | None = None) -> Endpoint | None:
         return named(model)
     except ChatkitError:
         return None  # a turn will say what is wrong with it
+
+
+def promise(model: str | None = None) -> str:
+    """Who will answer where nothing names an endpoint, in one sentence; empty where calls would be refused.
+
+    Nothing is started for it.
+    """
+    try:
+        if named(model) is not None:
+            return ""
+    except ChatkitError:
+        return ""
+    return LOCAL_PROMISE if launch.has_engines() else launch.NO_ENGINES
 
 
 def refresh(endpoint: Endpoint, tell: Callable[[str], None] | None = None) -> Endpoint:

@@ -13,6 +13,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from secrets import token_urlsafe
 from typing import IO, Any
 
@@ -20,7 +21,10 @@ from chatkit.api.hosts import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
 
 ENGINES = ("xllamacpp", "faster_whisper", "starlette", "python_multipart", "uvicorn")
+NO_ENGINES = "There is no API key, and the engines of the local models are not installed."
 INSTALL = "Install them with: pip install 'notebook-chatkit[local]'."
+KEY = "CHATKIT_KERNEL_KEY"
+"""Where commands that a notebook runs (`!curl …`) find the key of this process's local servers; it is of no use after it."""
 SILENCE = 300.0
 """Seconds without a word (ready, progress, error) after which a start is given up."""
 
@@ -73,10 +77,10 @@ def is_ours(base_url: str) -> bool:
 def _start(model: str | None, tell: Callable[[str], None]) -> LocalServer:
     if not has_engines():
         raise SetupError(
-            "There is no API key, and the engines of the local models are not installed.",
+            NO_ENGINES,
             f"{INSTALL} Or set OPENAI_API_KEY to use the hosted API.",
         )
-    key = LOCAL_PREFIX + token_urlsafe(24)
+    key = os.environ[KEY] = _key(os.getpid())
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             _command(model), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8",
@@ -90,13 +94,18 @@ def _start(model: str | None, tell: Callable[[str], None]) -> LocalServer:
     return LocalServer(ready["base_url"], ready["model"], ready["window"], key, process)
 
 
+@cache
+def _key(process: int) -> str:  # noqa: ARG001  # a fork has a key of its own
+    return LOCAL_PREFIX + token_urlsafe(24)
+
+
 def _command(model: str | None) -> list[str]:
     return [sys.executable, "-m", "chatkit.local", "--with-parent", *(["--model", model] if model else [])]
 
 
 def _environment() -> dict[str, str]:
-    # the child needs no key of the user's, so it is given none
-    return {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "AZURE_OPENAI_"))}
+    # the child needs no key from there, so it is given none
+    return {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "AZURE_OPENAI_")) and k != KEY}
 
 
 def _wait_until_ready(process: "subprocess.Popen[str]", key: str, tell: Callable[[str], None]) -> dict[str, Any]:

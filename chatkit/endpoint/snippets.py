@@ -26,6 +26,9 @@ _VERBS = {
     "/responses": "responses.create",
     "/completions": "completions.create",
 }
+LOCAL_HEAD = (
+    f"# as it is in a cell: !…; in a terminal first: export {launch.KEY}=… (chatkit.connect(local=True).api_key)\n"
+)
 _PRINTED = {
     "/chat/completions": (
         "{}.choices[0].message.content",
@@ -56,8 +59,10 @@ def python(request: Mapping[str, Any], *, local: bool | None = None) -> str:
     return f"{imports}\n\nclient = {client}\n{_sending(path, body)}"
 
 
-def curl(request: Mapping[str, Any]) -> str:
+def curl(request: Mapping[str, Any], *, local: bool | None = None) -> str:
     """The request as a command for bash, its body quoted whatever is in it; a long one is a here-document.
+
+    `local` as for `python`; such a command runs in this kernel as it is, and says what another terminal needs.
 
     >>> print(curl({"url": "https://api.openai.com/v1/responses", "body": {"model": "gpt-6-luna", "input": "It's"}}))
     curl https://api.openai.com/v1/responses \\
@@ -69,11 +74,15 @@ def curl(request: Mapping[str, Any]) -> str:
     }'
     """
     url, body = _printable(without_keys(str(request["url"]))), request.get("body") or {}
-    key = f"api-key: ${AZURE_KEY}" if _is_azure(url) else f"Authorization: Bearer ${KEY}"
+    own = launch.is_ours(_place(url)[0]) if local is None else local
+    key = f"api-key: ${AZURE_KEY}" if _is_azure(url) else f"Authorization: Bearer ${launch.KEY if own else KEY}"
     flags = "-N " * bool(body.get("stream")) + "-g " * bool(re.search(r"[\[\]{}]", url))
     method = str(request.get("method") or "POST").upper()
     flags += f"-X {_quoted(method)} " if method != "POST" else ""
-    start = f'curl {flags}{_quoted(url)} \\\n  -H "{key}" \\\n  -H "Content-Type: application/json" \\\n  '
+    start = (
+        LOCAL_HEAD * own
+        + f'curl {flags}{_quoted(url)} \\\n  -H "{key}" \\\n  -H "Content-Type: application/json" \\\n  '
+    )
     text = json(request)
     if len(text.encode()) <= ARGUMENT:
         return f"{start}-d {_quoted(text)}"

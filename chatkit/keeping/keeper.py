@@ -82,12 +82,13 @@ class Keeper:
 
 
 def title(conversation: Conversation) -> str:
-    """The first words of the first question.
+    """The first words of the first question that is sent.
 
     >>> title(Conversation([{"role": "user", "content": "Where was\\nthe World Cup?"}]))
     'Where was the World Cup?'
     """
-    first = next((m for m in conversation if m.role == "user"), None) or next(iter(conversation), None)
+    asked = sorted((m for m in conversation if m.role == "user"), key=lambda m: not m.enabled)
+    first = next(iter(asked or conversation), None)
     words = line(first.text if first else "")
     if len(words) <= TITLE:
         return words or "(no words)"

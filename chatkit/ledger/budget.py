@@ -165,8 +165,15 @@ def _spent(limit: Limit, gone: Spending, cost: Decimal) -> BudgetError:
     return BudgetError(
         f"The budget of {_usd(limit.amount)} {SPANS[limit.per]} has {_usd(left)} left: {_usd(gone.total, ROUND_UP)} has gone"
         f"{flight}. This call would likely cost {_usd(cost, ROUND_UP)}; it {sent}.",
-        f'Raise it: chatkit.budget().raise_to("{limit.amount * 2:f}"). End it: chatkit.budget().off().',
+        f'Raise it: chatkit.budget().raise_to("{_enough(limit, gone, cost)}"). End it: chatkit.budget().off().',
     )
+
+
+def _enough(limit: Limit, gone: Spending, cost: Decimal) -> str:
+    """An amount with which this call is sent: twice what there is, or all that it takes, in two digits that say something."""
+    needed = gone.total + cost
+    rounded = needed.quantize(Decimal(1).scaleb(needed.adjusted() - 1), rounding=ROUND_UP) if needed else needed
+    return f"{max(limit.amount * 2, rounded).normalize():f}"
 
 
 def _unpriced(limit: Limit, asked: MeteredRequest) -> BudgetError:

@@ -18,7 +18,7 @@ from typing import IO, Any
 from chatkit.api.hosts import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
 from chatkit.local import gguf, index, machine, parent, shipped, weights, whisper
-from chatkit.local.options import PORT, add_serve
+from chatkit.local.options import KEY, PORT, add_serve
 
 SLOTS, SLOTS_BESIDE_A_KERNEL = 4, 2
 """A window of SmolLM2 takes 190 MB, used or not; one kernel rarely asks for more than two answers at once."""
@@ -53,10 +53,10 @@ def serve(options: argparse.Namespace) -> int:
     out = _private_output(options.with_parent, options.verbose)
     say: Callable[[dict[str, Any]], None] = (lambda line: _line(out, line)) if options.with_parent else _say
     stopper = _Stopper()
-    key = _key(options.with_parent)
-    if options.with_parent:
-        parent.watch(stopper)
     try:
+        key = _key(options.with_parent)
+        if options.with_parent:
+            parent.watch(stopper)
         _run(options, key, say, stopper)
     except SetupError as error:
         say({"error": {"cause": error.cause, "way_out": error.way_out}})
@@ -149,7 +149,13 @@ def _key(with_parent: bool) -> str:
     if with_parent:
         return parent.first_line() or LOCAL_PREFIX + token_urlsafe(24)
     # taken out of the environment, so that no child gets it
-    return os.environ.pop("CHATKIT_LOCAL_KEY", "").strip() or LOCAL_PREFIX + token_urlsafe(24)
+    given = os.environ.pop(KEY, "").strip()
+    if given and not (given.startswith(LOCAL_PREFIX) and given != LOCAL_PREFIX and given.isascii()):
+        raise SetupError(
+            f"{KEY} is no key of a chatkit local server: those begin with {LOCAL_PREFIX}, so that nobody takes them for others.",
+            f"Put {LOCAL_PREFIX} before it, or leave it out for a new key at each start.",
+        )
+    return given or LOCAL_PREFIX + token_urlsafe(24)
 
 
 def _created(path: Path) -> int:

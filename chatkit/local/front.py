@@ -29,6 +29,8 @@ from chatkit.local.stream import ClientGoneError, EventStream, while_connected
 
 LARGEST_BODY = 1_048_576
 """Bytes; a full window of text is some forty thousand."""
+MOST_FILES = 64
+"""Recordings that may wait, each of up to 25 MB on the disk."""
 BODY_SECONDS = 15.0
 """Within which a body must have come."""
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
@@ -62,7 +64,8 @@ class WaitingLine:
 
 def app(language: Language, speech: Speech, key: str, hosts: Hosts, *, queue: int, created: int) -> ASGIApp:
     """The whole front, gate included; `queue` requests may wait beside those that run."""
-    line, hearing = WaitingLine(language.slots + queue, "answers to write"), WaitingLine(1 + queue, "files to hear")
+    line = WaitingLine(language.slots + queue, "answers to write")
+    hearing = WaitingLine(1 + min(queue, MOST_FILES), "files to hear")
 
     def listed() -> list[dict[str, Any]]:
         common = {"object": "model", "created": created, "owned_by": "chatkit-local"}

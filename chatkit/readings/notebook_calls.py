@@ -1,8 +1,8 @@
 """Readings: the calls that a notebook's code would make, found by reading it; nothing is run.
 
 In: a notebook's file. Out: `Found` calls, each as the body of its request where that is written out, with what
-had to be assumed. Names are followed to their last plain value (`MODEL = "gpt-6-luna"`), loops over written-out
-lists and ranges are counted, other loops once.
+had to be assumed. Names are followed to their last plain value (`MODEL = "gpt-6-luna"`), functions are read where they
+are called, loops over written-out lists and ranges are counted, other loops once.
 """
 
 import ast
@@ -26,6 +26,11 @@ SOUND = ("audio.transcriptions.create", "audio.translations.create", "transcribe
 GROWING = ("append", "extend", "insert", "pop", "clear", "remove")
 TURNS = ("send", "stream")
 PROMPT = "a prompt that is not written out"
+MOST_RUNS = 2_000
+"""Calls of functions that are followed."""
+
+
+WrittenFunction = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ def find(path: Path) -> list[Found]:
             reader.take_turn("%%chat", source.partition("\n")[2].strip(), {})
         elif not source.lstrip().startswith("%%"):
             reader.read(source)
+    reader.read_rest()
     return reader.found
 
 
@@ -67,6 +73,10 @@ class _Reader(ast.NodeVisitor):
         self._values: dict[str, Any] = {}
         self._chats: dict[str, list[dict[str, Any]]] = {"%%chat": []}
         self._models: dict[str, Any] = {}
+        self._functions: dict[str, WrittenFunction] = {}
+        self._called: set[str] = set()
+        self._running: list[str] = []
+        self._runs = 0
         self._times = 1
         self._doubts: list[str] = []
 
@@ -78,7 +88,19 @@ class _Reader(ast.NodeVisitor):
         except (SyntaxError, ValueError, RecursionError):
             self.found.append(Found({}, 0, doubts=("a cell that is not Python is not read",)))
 
+    def read_rest(self) -> None:
+        """Read the functions that no code here calls by their names, once each: who calls them is not known."""
+        self._doubts.append("a call in a function that is not called by its name is counted once")
+        while rest := [name for name in self._functions if name not in self._called]:
+            self._called |= set(rest)
+            for name in rest:
+                self._run(name, {})
+        self._doubts.pop()
+
     def visit_Assign(self, node: ast.Assign) -> None:
+        if isinstance(node.value, ast.Lambda) and isinstance(node.targets[0], ast.Name):
+            self._functions[node.targets[0].id] = node.value
+            return
         self.generic_visit(node)
         for target in node.targets:
             if isinstance(target, ast.Name):
@@ -108,23 +130,49 @@ class _Reader(ast.NodeVisitor):
     def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
         self._comprehend(node)
 
-    def _comprehend(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> None:
-        self._repeat(node.generators[0].iter if len(node.generators) == 1 else None, [node.elt])
+    def visit_DictComp(self, node: ast.DictComp) -> None:
+        self._comprehend(node)
+
+    def _comprehend(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
+        made = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+        self._repeat(node.generators[0].iter if len(node.generators) == 1 else None, made)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        self._define(node)
+        self._functions[node.name] = node
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> None:
-        self._define(node)
+        self._functions[node.name] = node
 
-    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
-        self._doubts.append("a call in a function is counted once")
-        self.generic_visit(node)
-        self._doubts.pop()
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        for inner in node.body:
+            if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef):
+                self._functions[f"{node.name}.{inner.name}"] = inner
+            else:
+                self.visit(inner)
+
+    def _run(self, name: str, given: Mapping[str, ast.expr]) -> None:
+        """Read a function's body where it is called, with the plain values that it is given; not within itself."""
+        self._runs += 1
+        if self._runs == MOST_RUNS:
+            self.found.append(Found({}, 0, doubts=("calls of functions within functions, too many to follow",)))
+        function = self._functions[name]
+        values, chats, models = dict(self._values), dict(self._chats), dict(self._models)
+        for parameter, value in given.items():
+            self._name(parameter, value)
+        self._running.append(name)
+        for statement in [function.body] if isinstance(function, ast.Lambda) else function.body:
+            self.visit(statement)
+        self._running.pop()
+        self._values, self._chats, self._models = values, chats, models
 
     def visit_Call(self, node: ast.Call) -> None:
         self.generic_visit(node)
         name = _dotted(node.func)
+        if name in self._functions:
+            self._called.add(name)
+            if name not in self._running and self._runs < MOST_RUNS:
+                self._run(name, _bound(self._functions[name].args, node))
+            return
         given = {word.arg: self._value(word.value) for word in node.keywords if word.arg}
         sdk = next((call for call in CALLS if f".{name}".endswith(f".{call}")), None)
         if sdk:
@@ -169,13 +217,19 @@ class _Reader(ast.NodeVisitor):
         self.found.append(replace(call, times=self._times, doubts=(*call.doubts, *self._doubts)))
 
     def _name(self, name: str, value: ast.expr) -> None:
+        plain, chat, model = self._value(value), None, None
+        if isinstance(value, ast.Name):  # another name for the same chat
+            chat, model = self._chats.get(value.id), self._models.get(value.id)
         self._values.pop(name, None)
         self._chats.pop(name, None)
+        if chat is not None:
+            self._chats[name], self._models[name] = chat, model
+            return
         if isinstance(value, ast.Call) and _dotted(value.func).rpartition(".")[2] == "Chat":
             system = self._value(value.args[0]) if value.args else None
             self._chats[name] = [{"role": "system", "content": system}] if isinstance(system, str) else []
             self._models[name] = next((self._value(k.value) for k in value.keywords if k.arg == "model"), None)
-        elif (plain := self._value(value)) is not None:
+        elif plain is not None:
             self._values[name] = plain
 
     def _repeat(self, over: ast.expr | None, body: list[Any]) -> None:
@@ -209,6 +263,16 @@ class _Reader(ast.NodeVisitor):
             return ast.literal_eval(ast.fix_missing_locations(_Filled(self._values).visit(_copy(node))))
         except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             return None
+
+
+def _bound(parameters: ast.arguments, call: ast.Call) -> dict[str, ast.expr]:
+    """What a call gives to which parameter, defaults included, as far as it is written out."""
+    names = [one.arg for one in (*parameters.posonlyargs, *parameters.args)]
+    found = dict(zip(reversed(names), reversed(parameters.defaults), strict=False))
+    found |= {one.arg: value for one, value in zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True) if value}
+    if not any(isinstance(one, ast.Starred) for one in call.args):
+        found |= dict(zip(names, call.args, strict=False))
+    return found | {word.arg: word.value for word in call.keywords if word.arg}
 
 
 class _Filled(ast.NodeTransformer):

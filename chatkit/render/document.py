@@ -1,8 +1,8 @@
 """Rendering, a conversation as Markdown: what each message says stays within its own quotation.
 
 In: messages, and for some a caption by their id. Out: Markdown for GitHub, a notebook or an editor. An answer is
-Markdown already and is quoted line by line, its HTML as text and its images as links; all other text is fenced, so
-that it shows as it is.
+Markdown already and is quoted line by line, its HTML as text and its images as links; all other text shows as it is:
+plain prose is quoted too, the rest is fenced.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from chatkit.conversation import Message
 from chatkit.parts import heading, parts
 from chatkit.render.plain_text import line
-from chatkit.render.quotation import fenced, quoted
+from chatkit.render.quotation import quoted, typed
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~$&:@])")
 
@@ -30,9 +30,7 @@ def to_markdown(
     <BLANKLINE>
     **user**
     <BLANKLINE>
-    ```text
-    Where?
-    ```
+    > Where?
     <BLANKLINE>
     **assistant**
     <BLANKLINE>
@@ -71,6 +69,6 @@ def _blocks(message: Message, caption: str) -> Iterator[str]:
     yield f"**{head.role}**" + (f" · {literal(head.aside)}" if head.aside else "")
     for part in parts(message):
         is_answer = part.kind == "text" and message.role == "assistant"
-        yield (quoted if is_answer else fenced)(part.words)
+        yield (quoted if is_answer else typed)(part.words)
     if caption:
         yield f"*{literal(caption)}*"

@@ -26,6 +26,11 @@ _LINK = re.compile(
     r"\((?P<address>(?:[^\s()]|\([^\s()]*\))*)(?=[\s)])[^()\n]*\)"
 )
 _DEFINITION = re.compile(r"^([ >]*)\[(?=[^\]\n]{1,1000}\]:)", re.M)
+# No mark of Markdown's, no item of a list, no two spaces; no address, and no name of a picture between colons.
+_PROSE = re.compile(
+    r"(?!\d+[.)](?:\s|$))[\w(„“«¿¡'\"‘「](?:(?! {2})[\w ,.;:!?()'\"„“”«»‘’¿¡%/°€£–—…·×、。，！？：；「」-])*(?<! )"
+)
+_TOKEN = re.compile(r"_|www\.|//|:[\w+-]+:", re.I)
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9@][A-Za-z0-9.@-]*")
 # What a panel takes for a formula: no space inside of single dollars, no digit beside them, in one line or in lines of its own.
 _FORMULA = re.compile(
@@ -61,6 +66,28 @@ def quoted(text: str) -> str:
     lamed = _lamed(tamed)
     rows = "\n".join(f"> {row}".rstrip() for row in lamed.split("\n"))
     return fenced(text) if not is_quick(lamed) or acts(rows) else rows
+
+
+def typed(text: str) -> str:
+    """What a person typed, line for line: as a quotation where it is plain prose, else behind a fence.
+
+    >>> print(typed("Where was it?"))
+    > Where was it?
+    >>> print(typed("1 < 2"))
+    ```text
+    1 < 2
+    ```
+    """
+    rows = tame(text).split("\n")
+    if "" in (rows[0], rows[-1]) or "\n\n\n" in text or not all(map(_is_prose, rows)):
+        return fenced(text)
+    ends = ["  " if row and after else "" for row, after in pairwise([*rows, ""])]
+    return "\n".join(f"> {row}".rstrip() + end for row, end in zip(rows, ends, strict=True))
+
+
+def _is_prose(row: str) -> bool:
+    """Whether a line means nothing but its words, to whatever reader of Markdown."""
+    return not row or (_PROSE.fullmatch(row) is not None and _TOKEN.search(row) is None)
 
 
 def fenced(text: str) -> str:

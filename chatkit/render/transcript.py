@@ -19,10 +19,10 @@ from chatkit.render.static import message_html
 
 CLASS = "ck-saved"
 SWAP = f"""
-.jp-OutputArea:has(.ck-panel:not(.ck-silent)) .jp-OutputArea-child:has(.{CLASS}) {{ display: none; }}
+.jp-OutputArea:has(.ck-panel:not(.ck-silent), .ck-uploader, .ck-meter) .jp-OutputArea-child:has(.{CLASS}) {{ display: none; }}
 .jp-OutputArea:has(.{CLASS}) > .jp-OutputArea-child > .lm-Panel:not(:has(*)) {{ display: none; }}
 """
-"""In JupyterLab and Notebook: no transcript beside a panel that has heard of its kernel, no line of a widget that is gone."""
+"""In JupyterLab and Notebook: no transcript beside a panel that has heard of its kernel, no sentence beside another widget, no line of a widget that is gone."""
 
 
 def saved(sentence: str) -> dict[str, str]:

@@ -12,8 +12,6 @@ from functools import partial
 from typing import Any, overload
 from uuid import uuid4
 
-from IPython.display import display
-
 from chatkit.chat import Chat
 from chatkit.endpoint import listing
 from chatkit.endpoint.keys import veiled_all
@@ -22,16 +20,20 @@ from chatkit.endpoint.run import Run
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.listeners import Listeners
 from chatkit.render.static import STYLE
-from chatkit.ui import cells, pages, questions
+from chatkit.ui import pages, questions
 from chatkit.ui.acts import ACTS
 from chatkit.ui.beside import Beside
 from chatkit.ui.feed import Scene
 from chatkit.ui.stage import IDLE, Stage
 from chatkit.ui.trouble import fault_of, offer, trouble_of
 from chatkit.ui.turn import RunningTurn
-from chatkit.ui.widget import Act, Buffers, PageMessage, Widget, pair
+from chatkit.ui.widget import Act, Buffers, PageMessage, Widget
 
 FALLBACK = "ChatPanel: run this cell to talk to the model here."
+UNTRUSTED = (
+    "If its kernel still runs, the talk is still there: trust the notebook (in the command palette: Trust Notebook)."
+)
+"""Why a front end may not draw what is there: another's outputs in the notebook take its trust away."""
 WATCHED = ("ask", "retry", "rerun", "continue")
 """Requests whose receipt a view waits for, to say so where a running cell holds them up."""
 
@@ -83,7 +85,7 @@ class ChatPanel(Widget):
         self._asked: tuple[object, Run] | None = None
         self._stops: set[str] = set()
         self._draft: Mapping[str, Any] | None = None
-        self._beside = Beside(self.chat, FALLBACK, talk=save_transcript)
+        self._beside = Beside(self.chat, f"{FALLBACK} {UNTRUSTED}", talk=save_transcript)
         self._on_reply: Listeners[[Reply]] = Listeners("A callback of a panel's on_reply failed; the panel goes on.")
         self._unlisten: list[Callable[[], object]] = []
         super().__init__()
@@ -122,13 +124,8 @@ class ChatPanel(Widget):
         count = len(self.chat.conversation)
         return f"ChatPanel({count} message{'' if count == 1 else 's'})"
 
-    def _ipython_display_(self) -> None:
-        data, metadata = pair(self._repr_mimebundle_())
-        if data:
-            data["text/plain"] = repr(self)  # the sentence stands beside it
-        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
-        if cells.kernel_id():
-            self._beside.show()
+    def _show_beside(self) -> None:
+        self._beside.show()
 
     def _end(self) -> None:
         """A turn that the panel started is stopped."""

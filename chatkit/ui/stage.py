@@ -13,6 +13,7 @@ from chatkit.api.models import HOSTED_DEFAULT
 from chatkit.captions import outcome_caption, priced_as_caption, reply_caption, sentences, session_caption
 from chatkit.chat import Chat
 from chatkit.conversation import Message
+from chatkit.endpoint import connect
 from chatkit.endpoint.listing import Models
 from chatkit.endpoint.reply import Reply
 from chatkit.ledger.estimates import priced_as
@@ -43,6 +44,7 @@ class Stage:
         self._version = 0
         self._shown: tuple[object, tuple[Mapping[str, Any], ...]] = (None, ())
         self._settled: tuple[int, Mapping[str, Any]] = (-1, {})
+        self._outdated: Mapping[str, str] = {}
         self.laid_out: Mapping[str, str] = {}
         self.models = Models(())
         self.priced_as = priced_as
@@ -69,6 +71,7 @@ class Stage:
         messages = self._chat.conversation.messages
         shown = [m for m in messages if turn is None or m.id in turn.kept]
         left_out = self._chat.preview().left_out
+        self._outdated = self._chat.outdated
         variants = self._chat.conversation.forks
         last = messages[-1].id if messages and turn is None else None
         entries = [self._entry(m, left_out.get(m.id), variants.get(at), m.id == last) for at, m in enumerate(shown)]
@@ -84,7 +87,7 @@ class Stage:
             "html": self._html_of(message),
             "state": " · ".join(state),
             "off": bool(why_not),
-            "caption": self._caption(reply) if reply and message.outcome else "",
+            "caption": self._caption_of(message, reply) if message.outcome else "",
             "answered": reply is not None,
         }
         if notes := sentences(dict.fromkeys([message.note or "", *(reply.notes if reply and message.outcome else ())])):
@@ -105,6 +108,11 @@ class Stage:
                 for number, answer in enumerate(answers_of(reply))
             ]
         return entry
+
+    def _caption_of(self, message: Message, reply: Reply | None) -> str:
+        if reply is None:
+            return self._chat.captions.get(message.id, "")
+        return " · ".join(filter(None, [self._caption(reply), self._outdated.get(message.id)]))
 
     def _caption(self, reply: Reply) -> str:
         return self._also_priced(reply_caption(reply, local=self.is_local), reply.usage)
@@ -158,7 +166,7 @@ class Stage:
     def _serving(self) -> str:
         endpoint = self._chat.foreseen
         if endpoint is None:
-            return ""
+            return connect.promise()
         # whatever name is asked for, the local server answers with its own model
         asked = endpoint if endpoint.local else replace(endpoint, model=self._chat.model or endpoint.model)
         return asked.sentence

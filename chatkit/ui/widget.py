@@ -11,9 +11,11 @@ from typing import Any, ClassVar
 from uuid import uuid4
 
 import anywidget
+from IPython.display import display
 from traitlets import Unicode
 
 from chatkit.exceptions import ChatkitError
+from chatkit.render.transcript import saved
 from chatkit.ui import cells, control, flush
 from chatkit.ui.feed import Feed, Scene
 from chatkit.ui.requests import Requests, checked
@@ -79,7 +81,20 @@ class Widget(anywidget.AnyWidget):
             data["text/plain"] = self.FALLBACK
         return bundle
 
+    def _ipython_display_(self) -> None:
+        data, metadata = pair(self._repr_mimebundle_())
+        in_kernel = bool(cells.kernel_id())
+        if data:
+            data["text/plain"] = "" if in_kernel else repr(self)  # there the sentence stands beside it, once
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
+        if in_kernel:
+            self._show_beside()
+
     # --- what a subclass says
+
+    def _show_beside(self) -> None:
+        """Put an output beside the widget's own, for a notebook in which it cannot be drawn any more."""
+        display(saved(self.FALLBACK), raw=True)  # type: ignore[no-untyped-call]  # IPython's
 
     def _scene(self) -> Scene:
         """All that is to be seen now."""

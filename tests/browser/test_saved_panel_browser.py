@@ -1,6 +1,7 @@
 """A notebook with a panel in it is opened again, and no kernel knows the panel: there is text, and no error."""
 
 import json
+from pathlib import Path
 
 import pytest
 from lab import Lab, Notebook
@@ -13,7 +14,10 @@ said = [{"role": "user", "content": "Where?"}, {"role": "assistant", "content": 
 panel = ChatPanel(conversation=said, save_transcript=SAVES)
 panel
 """
-SENTENCE = "ChatPanel: run this cell to talk to the model here."
+SENTENCE = (
+    "ChatPanel: run this cell to talk to the model here. If its kernel still runs, the talk is still there: "
+    "trust the notebook (in the command palette: Trust Notebook)."
+)
 TALK = ["Where?", "user", "Where?", "assistant", "In Brazil, x^2."]
 VISIBLE = """() => [...document.querySelectorAll('.jp-OutputArea')].map((area) =>
     [...area.querySelectorAll('.jp-OutputArea-output')].filter((node) => node.offsetHeight > 0).map((node) => node.innerText))"""
@@ -100,3 +104,25 @@ def test_the_front_end_makes_no_links_of_dollars_in_what_is_shown_as_it_is(noteb
     assert notebook.page.locator("mjx-container").count() == 1
     assert notebook.page.locator(".jp-OutputArea a").count() == 0
     assert "\\href{https://evil.example}" in notebook.page.locator(".ck-role-user .ck-plain").inner_text()
+
+
+SHIPPED = Path(__file__).parents[2] / "notebooks" / "03-chat-panel.ipynb"
+
+
+@pytest.mark.own_page
+def test_a_panel_of_a_shipped_notebook_is_there_again_after_a_reload(notebook: Notebook, endpoint: ScriptedEndpoint):
+    content = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    first = next(cell for cell in content["cells"] if cell["cell_type"] == "code")
+    first["source"] = setup(endpoint)
+    notebook.path.write_text(json.dumps(content), encoding="utf-8")
+    notebook.show()
+    notebook.run(content["cells"].index(first))
+    panel = Panel(notebook)
+    panel.ask("still there?")
+    panel.wait_answer("You said: still there?")
+    notebook.command("docmanager:save")
+    notebook.page.reload()
+    notebook.wait_for_kernel()
+    panel.wait_texts("still there?", "You said: still there?")
+    panel.ask("and alive?")
+    panel.wait_answer("You said: and alive?")
