@@ -150,6 +150,11 @@ class ChatTurns(ChatSettings):
         return self._choices
 
     @property
+    def answers(self) -> tuple[str, ...]:
+        """The ids of the last reply's answers, kept or not."""
+        return self._answers
+
+    @property
     def replies(self) -> Mapping[str, Reply]:
         """What each answer of this chat took, by its message's id; the answers of one reply have it in common."""
         return MappingProxyType(self._replies)

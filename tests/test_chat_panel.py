@@ -116,7 +116,11 @@ def test_a_stop_that_overtakes_its_question_stops_it(panel: ChatPanel, chat: Scr
     assert chat.run.reply.outcome == "cancelled"
     assert len(chat.conversation) == 0
     assert view.status["draft"]["text"] == "first"
-    assert view.status["error"] == {"text": "Stopped before anything came.", "acts": [["retry", "Retry"]]}
+    assert view.status["error"] == {
+        "text": "Stopped before anything came.",
+        "acts": [["retry", "Retry"]],
+        "kind": "stopped",
+    }
 
 
 def test_stop_keeps_what_has_come_and_marks_it(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):

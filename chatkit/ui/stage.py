@@ -34,6 +34,7 @@ class Stage:
     """Turns one chat into scenes.
 
     `laid_out` has the HTML of the answers that streamed last, by their text; `models` are those of the endpoint;
+    `beside` has the ids of answers that stand side by side though one of them was kept;
     `priced_as` is the model that a run is also priced as (None: the hosted default, for what cost nothing).
     """
 
@@ -46,6 +47,7 @@ class Stage:
         self.laid_out: Mapping[str, str] = {}
         self.models = Models(())
         self.priced_as = priced_as
+        self.beside: tuple[str, ...] = ()
 
     def changed(self) -> None:
         """Look at the whole chat again: something other than the running answer has changed."""
@@ -95,16 +97,24 @@ class Stage:
             entry["variants"] = [variants.shown + 1, len(variants)]
         if last and message.role == "assistant" and message.outcome in UNFINISHED:
             entry["unfinished"] = True
-        if last and reply is not None and message.id in self._chat.choices:
-            entry["choices"] = [
-                [
-                    number,
-                    self._laid_out(answer),
-                    " · ".join(filter(None, [outcome_caption(answer.outcome), answer.note])),
-                ]
-                for number, answer in enumerate(answers_of(reply))
-            ]
+        if last and reply is not None and message.id in self._chat.answers:
+            entry |= self._beside(message, reply)
         return entry
+
+    def _beside(self, message: Message, reply: Reply) -> Mapping[str, Any]:
+        """The answers of a turn that gave several: while none is kept, or if a person wants to see them again."""
+        chat, said = self._chat, answers_of(reply)
+        if len(chat.answers) < 2:
+            return {}
+        if not chat.choices and self.beside != chat.answers:
+            return {"several": True}
+        choices = [
+            [number, self._laid_out(answer), " · ".join(filter(None, [outcome_caption(answer.outcome), answer.note]))]
+            for number, answer in enumerate(said)
+        ]
+        cut = [number for number, answer in enumerate(said) if answer.outcome in UNFINISHED]
+        kept = {} if chat.choices else {"kept": chat.answers.index(message.id)}
+        return {"choices": choices, **({"cut": cut} if cut else {}), **kept}
 
     def _caption(self, reply: Reply) -> str:
         return self._also_priced(reply_caption(reply, local=self.is_local), reply.usage)
@@ -146,9 +156,15 @@ class Stage:
             "endpoint": self._serving(),
             "session": self._also_priced(session_caption(chat.usage, local=self.is_local), chat.usage),
             "outlook": outlook.outlook(chat, preview),
+            "changed": self._changed(),
             "left": outlook.left_out_caption(preview),
             "chat": f"{id(chat)}-{len(chat.conversation)}",
         }
+
+    def _changed(self) -> dict[str, Any]:
+        """The last change by hand and the last that was taken back, while they are what was done last."""
+        made, taken_back = self._chat.conversation.changed_last
+        return {"made": made, "taken_back": taken_back, "more": self._chat.conversation.can_undo}
 
     @property
     def is_local(self) -> bool:

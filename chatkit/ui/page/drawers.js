@@ -3,7 +3,7 @@
  * Below the box: settings, branches, history, code and export. One drawer is open at a time.
  *
  * @typedef {{name: string, label: string, kind: "text" | "number" | "select" | "area" | "list" | "output", value: string, options?: [string, string][],
- *   hint?: string, reason?: string, note?: string, wide?: boolean}} Control
+ *   hint?: string, reason?: string, note?: string, help?: string, code?: boolean, resets?: boolean, wide?: boolean}} Control
  */
 
 const SEARCH_AFTER = 250;
@@ -14,7 +14,7 @@ const section = (title, ...children) => make("div", { className: "ck-section" },
 /** Settings: drawn from what the kernel says about each. @param {Desk} desk */
 function settingsDrawer(desk) {
   const node = make("div", { className: "ck-fields" });
-  /** @type {Map<string, {shape: string, field: any, why: HTMLElement, label: HTMLElement}>} */
+  /** @type {Map<string, {shape: string, field: any, why: HTMLElement, label: HTMLElement, reset: any, value: string}>} */
   const drawn = new Map();
 
   /** @param {Control} control */
@@ -24,23 +24,32 @@ function settingsDrawer(desk) {
     let field;
     let extra = [];
     if (control.kind === "select") field = make("select", { className: props.className }, ...options);
-    else if (control.kind === "area") field = make("textarea", { ...props, rows: 2, dir: "auto" });
+    else if (control.kind === "area") field = make("textarea", { ...props, rows: control.code ? 10 : 2, dir: control.code ? "ltr" : "auto" });
     else if (control.kind === "output") field = make("output", { className: props.className });
     else if (control.kind === "list") {
       const list = make("datalist", { id: `ck-list-${newId()}` }, ...options);
       field = make("input", { type: "text", ...props, list: list.id });
       extra = [list];
     } else field = make("input", { type: "text", inputMode: control.kind === "number" ? "decimal" : "text", ...props });
+    if (control.code) field.classList.add("ck-codefield");
     const why = make("span", { className: "ck-why", id: `ck-why-${newId()}` });
-    field.setAttribute("aria-describedby", why.id);
-    field.addEventListener("change", () => desk.act({ type: "set", field: control.name, value: field.value }).catch(desk.fail));
+    const fault = make("span", { className: "ck-fault ck-error-text", id: `ck-fault-${newId()}`, role: "alert" });
+    field.setAttribute("aria-describedby", `${why.id} ${fault.id}`);
+    const refused = (/** @type {unknown} */ error) => {
+      fault.textContent = error ? /** @type {Error} */ (error).message : "";
+      error ? field.setAttribute("aria-invalid", "true") : field.removeAttribute("aria-invalid");
+    };
+    const set = (/** @type {string} */ value) => desk.act({ type: "set", field: control.name, value }).then(() => refused(null), refused);
+    field.addEventListener("change", () => set(field.value));
     field.id = `ck-field-${newId()}`;
-    const name = make("label", { className: "ck-name", htmlFor: field.id }, control.label);
-    const label = make("div", { className: `ck-label${control.wide ? " ck-wide" : ""}` }, name, field, ...extra, why);
-    return { shape: shapeOf(control), field, why, label };
+    const name = make("label", { className: "ck-name", htmlFor: field.id, title: control.help ?? "" }, control.label);
+    const reset = button("Reset", () => set((field.value = "")), { className: "ck-reset", title: `Back to the default${control.hint ? ` (${control.hint})` : ""}`, "aria-label": `Reset ${control.label}` });
+    const head = make("div", { className: "ck-fieldhead" }, name, reset);
+    const label = make("div", { className: `ck-label${control.wide ? " ck-wide" : ""}` }, head, field, ...extra, why, fault);
+    return { shape: shapeOf(control), field, why, label, reset, value: control.value };
   }
 
-  const shapeOf = (/** @type {Control} */ control) => JSON.stringify([control.kind, control.options, control.wide, control.hint]);
+  const shapeOf = (/** @type {Control} */ control) => JSON.stringify([control.kind, control.options, control.wide, control.hint, control.help]);
 
   return {
     node,
@@ -52,13 +61,15 @@ function settingsDrawer(desk) {
         if (!known || known.shape !== shapeOf(control)) {
           const made = draw(control);
           known?.label.replaceWith(made.label);
-          if (!known) node.append(made.label);
           drawn.set(control.name, (known = made));
         }
-        const { field, why, label } = known;
-        if (document.activeElement !== field || control.kind === "select") field.value = control.value;
+        const { field, why, label, reset } = known;
+        const wrong = field.getAttribute("aria-invalid") === "true" && known.value === control.value;
+        known.value = control.value;
+        if (!wrong && (document.activeElement !== field || control.kind === "select")) field.value = control.value;
         field.disabled = Boolean(control.reason) && !control.value;
-        why.textContent = control.reason ?? control.note ?? "";
+        why.textContent = control.reason ?? control.note ?? control.help ?? "";
+        reset.hidden = !control.value || !control.resets;
         label.classList.toggle("ck-refused", Boolean(control.reason));
       }
       const names = new Set(controls.map((control) => control.name));
@@ -67,6 +78,11 @@ function settingsDrawer(desk) {
         label.remove();
         drawn.delete(name);
       }
+      // each at its place: one that comes later, such as a schema, stands at what it belongs to
+      controls.forEach(({ name }, at) => {
+        const { label } = /** @type {any} */ (drawn.get(name));
+        if (node.children[at] !== label) node.insertBefore(label, node.children[at] ?? null);
+      });
     },
   };
 }
@@ -87,7 +103,8 @@ function branchesDrawer(desk) {
   });
   const compared = make("div", { className: "ck-row" }, first, make("span", {}, "with"), second, compare);
   const undo = button("Undo the last turn", () => change({ type: "undo" }), { className: "ck-button ck-changes", title: "Take the last question and its answer out; they stay on a branch" });
-  const node = make("div", {}, section("Branches", list, make("div", { className: "ck-row" }, name, add, undo)), section("Compare word by word", compared, result));
+  const changeBack = button("Undo the last change", () => change({ type: "undo_change" }), { className: "ck-button ck-changes", title: "Take back the last edit, removal, move or change of role; what came since stays on a branch" });
+  const node = make("div", {}, section("Branches", list, make("div", { className: "ck-row" }, name, add, undo, changeBack)), section("Compare word by word", compared, result));
 
   /** @param {{name: string, count: number, current: boolean}} branch */
   function item(branch) {
@@ -116,8 +133,9 @@ function branchesDrawer(desk) {
 
   return {
     node,
-    /** @param {{name: string, count: number, current: boolean}[]} branches */
-    take(branches) {
+    /** @param {{name: string, count: number, current: boolean}[]} branches @param {boolean} canUndo */
+    take(branches, canUndo) {
+      changeBack.hidden = !canUndo;
       list.replaceChildren(...branches.map(item));
       const shown = branches.find((branch) => branch.current)?.name ?? "";
       const other = branches.filter((branch) => !branch.current).at(-1)?.name ?? shown;
@@ -191,7 +209,7 @@ function codeDrawer(desk) {
       const file = await desk.link.query({ type: "export", format }).catch(desk.fail);
       if (file) download(file.name, file.mime, file.text);
     });
-  const node = make("div", {}, section("Python that recreates this talk", sheet), section("Export", files));
+  const node = make("div", {}, section("Export", files), section("Python that recreates this talk", sheet));
   return {
     node,
     take() {},
@@ -263,8 +281,8 @@ function drawersOf(desk) {
     /** @param {Record<string, any>} changes @param {Record<string, any>} status */
     take(changes, status) {
       if ("controls" in changes) settings.take(status.controls);
-      if ("branches" in changes) {
-        branches.take(status.branches);
+      if ("branches" in changes || "changed" in changes) {
+        branches.take(status.branches, Boolean(status.changed?.more));
         bar.children[1].textContent = status.branches.length > 1 ? `Branches (${status.branches.length})` : "Branches";
       }
       if ("chat" in changes && !(/** @type {any} */ (body.children[2]).hidden)) history.opened();
