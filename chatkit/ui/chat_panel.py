@@ -68,6 +68,7 @@ class ChatPanel(Widget):
             "talk_keys",
             "inspector",
             "talk",
+            "settings_form",
             "drawers",
             "panel_parts",
         ),

@@ -102,8 +102,12 @@ class Widget(anywidget.AnyWidget):
 
     # --- what views ask for
 
-    def receive(self, content: PageMessage, buffers: Buffers = ()) -> None:
-        """Take a view's message, on any thread, once for each request id; submit and return."""
+    def receive(self, content: PageMessage, buffers: Sequence[bytes | memoryview] = ()) -> None:
+        """Take a view's message, on any thread, once for each request id; submit and return.
+
+        A front end hands over its buffers as memoryviews (Jupyter) or as bytes (marimo).
+        """
+        buffers = [memoryview(buffer).cast("B") for buffer in buffers]
         asked: PageMessage = {}
         try:
             asked = checked(content)
