@@ -476,3 +476,59 @@ def test_send_takes_a_text_for_the_model_and_a_mapping_for_the_views(chat: Scrip
     assert panel.send("Hi").text == "Hello."
     assert panel.send({"type": "tail", "seq": 0}) is None
     panel.close()
+
+
+@pytest.mark.parametrize(
+    ("act", "what"),
+    [
+        ({"type": "remove"}, "Message removed."),
+        ({"type": "edit", "text": "When?"}, "Message edited."),
+        ({"type": "role", "role": "system"}, "Role changed."),
+        ({"type": "move", "by": 1}, "Message moved."),
+    ],
+)
+def test_a_change_from_a_view_is_said_with_its_way_back(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire, act: dict, what: str
+):
+    chat.conversation.add("user", "Where?")
+    chat.conversation.add("assistant", "Here.")
+    before = [(m.role, m.text) for m in chat.conversation]
+    panel.simulate({"id": "c", "message": chat.conversation[0].id, **act})
+    wire.until(lambda: view.status["changed"] == {"made": what, "taken_back": "", "more": True})
+    assert [(m.role, m.text) for m in chat.conversation] != before
+    panel.simulate({"type": "undo_change", "id": "u"})
+    wire.until(lambda: view.status["changed"] == {"made": "", "taken_back": what, "more": False})
+    assert [(m.role, m.text) for m in chat.conversation] == before
+    panel.simulate({"type": "redo_change", "id": "r"})
+    wire.until(lambda: view.status["changed"]["made"] == what)
+    panel.simulate({"type": "undo_change", "id": "u2"})
+    panel.simulate({"type": "undo_change", "id": "u3"})
+    wire.until(lambda: "no change to take back" in (view.status["error"] or {}).get("text", ""))
+
+
+def test_answers_of_which_one_is_kept_stand_side_by_side_again_if_asked(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire
+):
+    ask(panel, "Two, please")
+    chat.say(Reply((Answer(0, "one", finish_reason="length"), Answer(1, "two", finish_reason="stop")), "complete"))
+    wire.until(lambda: view.entries and "choices" in view.entries[-1])
+    assert (view.entries[-1]["cut"], "kept" in view.entries[-1]) == ([0], False)
+    chat.keep(1)
+    wire.until(lambda: view.entries[-1].get("several") is True and "choices" not in view.entries[-1])
+    panel.simulate({"type": "beside", "id": "b", "message": chat.conversation[-1].id})
+    wire.until(lambda: view.entries[-1].get("kept") == 1 and len(view.entries[-1]["choices"]) == 2)
+    panel.simulate({"type": "keep", "id": "k", "message": chat.conversation[-1].id, "index": 0})
+    wire.until(lambda: "one" in view.entries[-1]["html"] and "choices" not in view.entries[-1])
+
+
+def test_continue_of_one_of_several_answers_goes_on_with_that_one(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire
+):
+    ask(panel, "Two, please")
+    chat.say(Reply((Answer(0, "one", finish_reason="length"), Answer(1, "two", finish_reason="length")), "length"))
+    wire.until(lambda: view.entries and "choices" in view.entries[-1])
+    panel.simulate({"type": "continue", "id": "go", "message": chat.conversation[-1].id, "index": 1})
+    wire.until(lambda: chat.run is not None and not chat.run.done)
+    assert chat.basis[-1].text == "two"
+    chat.say(complete("and on"))
+    wire.until(lambda: chat.run.done)

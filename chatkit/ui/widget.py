@@ -107,7 +107,7 @@ class Widget(anywidget.AnyWidget):
 
         A front end hands over its buffers as memoryviews (Jupyter) or as bytes (marimo).
         """
-        buffers = [memoryview(buffer).cast("B") for buffer in buffers]
+        slices = [memoryview(buffer).cast("B") for buffer in buffers]
         asked: PageMessage = {}
         try:
             asked = checked(content)
@@ -115,7 +115,7 @@ class Widget(anywidget.AnyWidget):
             act = self._own_acts.get(kind) or self._act(kind)
             if act is None or self._closed or not self._requests.is_new(asked.get("id")):
                 return
-            value = act(asked, buffers)
+            value = act(asked, slices)
         except ChatkitError as error:
             self._refuse(asked, error)
         else:
