@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 from panel_wire import PATIENCE, ScriptedChat, View, Wire, ask, complete
 
+from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
 from chatkit.exceptions import BudgetError, EndpointError, InputError
 from chatkit.ui import cells, control, flush
@@ -532,3 +533,21 @@ def test_continue_of_one_of_several_answers_goes_on_with_that_one(
     assert chat.basis[-1].text == "two"
     chat.say(complete("and on"))
     wire.until(lambda: chat.run.done)
+
+
+def test_an_answer_that_goes_on_keeps_what_was_there_in_sight(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire
+):
+    chat.endpoint = Endpoint("http://127.0.0.1:9/v1", "chatkit-local-x", "any", "test")
+    ask(panel, "Where?")
+    chat.say(Reply((Answer(text="In Bra", finish_reason="length"),), "length"))
+    wire.until(lambda: view.entries and view.entries[-1].get("goes_on") is True)
+    panel.simulate({"type": "continue", "id": "go", "message": chat.conversation[-1].id})
+    wire.until(lambda: view.live == ["<p>In Bra</p>\n"])
+    assert (view.status["phase"], len(view.entries)) == ("waiting", 1)
+    chat.say(Delta("zil."))
+    wire.until(lambda: view.live == ["<p>In Brazil.</p>\n"])
+    chat.say(complete("zil."))
+    wire.until(lambda: view.status["phase"] == "idle" and len(view.entries) == 2)
+    assert view.entries[-1]["html"] == "<p>In Brazil.</p>\n"
+    assert view.entries[-1]["variants"] == [2, 2]

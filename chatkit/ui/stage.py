@@ -96,7 +96,7 @@ class Stage:
         if variants is not None:
             entry["variants"] = [variants.shown + 1, len(variants)]
         if last and message.role == "assistant" and message.outcome in UNFINISHED:
-            entry["unfinished"] = True
+            entry |= {"unfinished": True, "goes_on": self._chat.goes_on(message)}
         if last and reply is not None and message.id in self._chat.answers:
             entry |= self._beside(message, reply)
         return entry

@@ -3,7 +3,7 @@
  * The talk: messages, the answer that streams, and what can be done to each message.
  *
  * @typedef {{id: string, role: string, html?: string, streamed?: boolean, state: string, off: boolean, caption: string, of?: string,
- *   variants?: [number, number] | null, answered?: boolean, notes?: string, unfinished?: boolean, choices?: [number, string, string][], kept?: number, cut?: number[], several?: boolean}} Entry
+ *   variants?: [number, number] | null, answered?: boolean, notes?: string, unfinished?: boolean, choices?: [number, string, string][], kept?: number, cut?: number[], several?: boolean, goes_on?: boolean}} Entry
  * @typedef {{run: string, blocks: [number, number, number, string][], question?: string, start?: boolean}} LivePatch
  * @typedef {{html: string[], nodes: HTMLElement[], body: HTMLElement}} LiveAnswer
  * @typedef {{model: Model, el: HTMLElement, link: ReturnType<typeof openLink>, busy: () => boolean, gone: () => boolean,
@@ -174,7 +174,7 @@ function talkOf(desk) {
       shown.append(make("div", { className: "ck-row" }, button("Side by side", () => change({ type: "beside", message: entry.id }), { className: "ck-button ck-changes", title: "All answers of this turn" })));
     }
     if (entry.unfinished && !entry.choices) {
-      shown.append(make("div", { className: "ck-row" }, button("Continue", () => desk.start({ type: "continue", message: entry.id }), { className: "ck-button ck-changes" })));
+      shown.append(make("div", { className: "ck-row" }, button("Continue", () => desk.start({ type: "continue", message: entry.id }), { className: "ck-button ck-changes", title: entry.goes_on ? "It goes on in this answer" : "Asks “Continue.”, and gets a new answer" })));
     }
     if (entry.notes) shown.append(make("div", { className: "ck-caption ck-notes" }, entry.notes));
     if (entry.caption) shown.append(make("div", { className: "ck-caption" }, entry.caption));
