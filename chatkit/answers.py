@@ -15,6 +15,8 @@ from chatkit.display import displayed, shown
 from chatkit.endpoint.reply import Reply
 from chatkit.message import Message
 
+WENT_ON = "It went on from an answer that was cut off; what is counted here is the second part."
+
 
 def messages(reply: Reply) -> list[Message]:
     """The answers as messages, the first one first; a reply that came back empty is one empty message.
@@ -25,6 +27,16 @@ def messages(reply: Reply) -> list[Message]:
     """
     said = [answer for answer in reply.answers if answer.came]
     return [_message(answer, reply) for answer in said or reply.answers[:1] or (Answer(),)]
+
+
+def joined(begun: Message, more: Message) -> Message:
+    """An answer that was cut off and its end, as one message.
+
+    >>> joined(Message("assistant", "In Bra", outcome="length"), Message("assistant", "zil.", outcome="complete")).text
+    'In Brazil.'
+    """
+    note = " ".join(filter(None, [more.note, WENT_ON]))
+    return replace(more, content=f"{begun.text}{more.text}", note=note, enabled=begun.enabled)
 
 
 @shown.register

@@ -10,6 +10,7 @@ from typing import Any
 
 from chatkit import lines
 from chatkit.branches import FIRST, Branch, Branches, Variants
+from chatkit.changes import Change, Changes
 from chatkit.exceptions import InputError
 from chatkit.lines import Messages
 from chatkit.listeners import Listeners
@@ -22,6 +23,7 @@ class Branched:
     def __init__(self, messages: Iterable[Message | Mapping[str, Any]] = ()) -> None:
         self._lock = threading.RLock()
         self._branches = Branches({FIRST: lines.checked(messages)}, FIRST)
+        self._changes = Changes()
         self._listeners: Listeners[[]] = Listeners(
             "A listener of a conversation failed; the conversation has changed all the same."
         )
@@ -86,11 +88,40 @@ class Branched:
         """Give a branch another name; its place among the others stays."""
         with self._changing():
             self._branches.rename(old, new)
+            self._changes.renamed(old, new.strip())
 
     def remove_branch(self, name: str) -> Branch:
-        """Drop a branch and what only it holds; not the current one."""
+        """Drop a branch and what only it holds; not the current one. `undo` brings it back."""
         with self._changing():
-            return self._branches.remove(name)
+            dropped = self._branches.remove(name)
+            self._changes.note(Change(f"Branch {name!r} removed.", name, dropped.messages, None))
+            return dropped
+
+    def undo(self) -> str:
+        """Take the last change back that was made by hand; gives back what it was, in words, empty if there is none.
+
+        Messages edited, moved, removed, replaced or given another role, and branches removed, come back one after the
+        other. If the talk has gone on since, what it is now is kept as a branch.
+        """
+        with self._changing():
+            return self._changes.undo(self._branches)
+
+    def redo(self) -> str:
+        """Make the change again that `undo` took back last; gives back what it was, empty if there is none."""
+        with self._changing():
+            return self._changes.redo(self._branches)
+
+    @property
+    def changed_last(self) -> tuple[str, str]:
+        """What was changed by hand last, and what was taken back last; empty where the talk has gone on since."""
+        with self._lock:
+            return self._changes.in_sight(self._branches)
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a change for `undo` to take back."""
+        with self._lock:
+            return bool(self._changes.made)
 
     def go_on_with(self, messages: Iterable[Message | Mapping[str, Any]]) -> Branch:
         """Go on with these messages instead of the current line; that one is kept as a branch if it would be lost.
@@ -157,9 +188,13 @@ class Branched:
 
     # --- how a change is made
 
-    def _change(self, make: Callable[[Messages], Messages]) -> None:
+    def _change(self, make: Callable[[Messages], Messages], what: str = "") -> None:
+        """Change the current line; `what` says what is lost by it, and can be taken back."""
         with self._changing():
-            self._branches.line = lines.unique(make(self._branches.line))
+            before = self._branches.line
+            self._branches.line = after = lines.unique(make(before))
+            if what and after != before:
+                self._changes.note(Change(what, self._branches.current, before, after))
 
     @contextmanager
     def _changing(self) -> Iterator[None]:

@@ -14,6 +14,7 @@ from chatkit.context import Trim
 from chatkit.endpoint import connect
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.engine import Api
+from chatkit.message import Message
 from chatkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ class ChatSettings:
         None where it names none: the local server will be started, and answer.
         """
         return self.endpoint or connect.foreseen()
+
+    def goes_on(self, message: Message) -> bool:
+        """Whether who answers lets an answer go on in its own text; elsewhere `resume` asks for the rest."""
+        local = self.endpoint is not None and self.endpoint.rules == "local"
+        return local and isinstance(message.content, str) and bool(message.text) and message.enabled
 
     @property
     def set_aside(self) -> Mapping[str, Any]:

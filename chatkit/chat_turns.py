@@ -89,7 +89,7 @@ class ChatTurns(ChatSettings):
     def _ask_again(self) -> Run:
         messages = self.conversation.messages
         if self._failed is not None:
-            return self._start(self._failed.question, self._failed.cut)
+            return self._start(self._failed.question, self._failed.cut, self._failed.begun)
         end = len(messages)
         while end and messages[end - 1].role == "assistant":
             end -= 1
@@ -134,13 +134,16 @@ class ChatTurns(ChatSettings):
     @overload
     def resume(self, *, wait: bool) -> Reply | Run: ...
     def resume(self, *, wait: bool = True) -> Reply | Run:
-        """Let an answer that was cut off (by its limit, or broken, or stopped) go on: asks "Continue.".
+        """Let an answer that was cut off (by its limit, or broken, or stopped) go on.
 
-        `wait` as for `send`.
+        On a local server it goes on in its own text; what was before stays as a variant of it. Elsewhere it is asked
+        for: "Continue.", as a question. `wait` as for `send`.
         """
         last = next(reversed(self.conversation.messages), None)
         if last is None or last.role != "assistant" or last.outcome not in CUT_OFF:
             raise InputError("The last message is not an answer that was cut off.", "Send a message instead.")
+        if self.goes_on(last):
+            return _awaited(self._start(None, last.id, last), wait)
         return self.send(CONTINUE, wait=wait)
 
     # --- what there is
@@ -149,6 +152,11 @@ class ChatTurns(ChatSettings):
     def choices(self) -> tuple[str, ...]:
         """The ids of the last reply's answers while there are several and none was kept."""
         return self._choices
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """The ids of the last reply's answers, kept or not."""
+        return self._answers
 
     @property
     def replies(self) -> Mapping[str, Reply]:
@@ -166,6 +174,11 @@ class ChatTurns(ChatSettings):
     def basis(self) -> Messages:
         """The messages that the last turn goes on from; while it runs, its answer takes the place of any others."""
         return self._asked.basis if self._asked else ()
+
+    @property
+    def begun(self) -> str:
+        """The text from which the last turn goes on, where it lets an answer go on; else empty."""
+        return self._asked.begun.text if self._asked and self._asked.begun else ""
 
     @property
     def left_out(self) -> Mapping[str, str]:
@@ -202,16 +215,16 @@ class ChatTurns(ChatSettings):
         if self.run is not None and not self.run.done:
             raise InputError("An answer is still coming.", "Wait for it, or stop it: chat.run.cancel().")
 
-    def _request(self, question: Message | None, cut: str | None) -> Request:
+    def _request(self, question: Message | None, cut: str | None, begun: Message | None = None) -> Request:
         here = self.conversation.current_branch
         basis = tuple(takewhile(lambda message: message.id != cut, here.messages))
         cut = cut if len(basis) < len(here.messages) else None
-        return Request(basis, here.name, question, cut, self._settings())
+        return Request(basis, here.name, question, cut, self._settings(), begun)
 
-    def _start(self, question: Message | None, cut: str | None = None) -> Run:
+    def _start(self, question: Message | None, cut: str | None = None, begun: Message | None = None) -> Run:
         with self._lock:
             self._check_idle()
-            asked = self._request(question, cut)
+            asked = self._request(question, cut, begun)
             asked.check()
             self._announce()
             self._asked = self._failed = asked
@@ -261,11 +274,15 @@ class ChatTurns(ChatSettings):
             return
         self._failed = self.pending = None
         messages = answers.messages(reply)
+        if asked.begun:
+            messages = [answers.joined(asked.begun, message) for message in messages]
         self._answers = tuple(message.id for message in messages)
         self._choices = self._answers if len(messages) > 1 else ()
         self._replies |= dict.fromkeys(self._answers, reply)
-        self._sent |= dict.fromkeys(self._answers, self._selection.messages)
-        said = (*asked.line[len(asked.basis) :], messages[0])
+        begun = asked.begun.id if asked.begun else None
+        sent = tuple(message for message in self._selection.messages if message.id != begun)
+        self._sent |= dict.fromkeys(self._answers, sent)
+        said = (*([asked.question] if asked.question else []), messages[0])
         try:
             self.conversation.extend(said, on=asked.branch, instead_of=asked.cut, others=messages[1:])
         except InputError:  # the branch, or the message that is answered anew, was removed while the answer came

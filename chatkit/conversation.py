@@ -68,20 +68,20 @@ class Conversation(Branched):
     def move(self, which: int | str, before: int | str) -> Message:
         """Put a message elsewhere: before another one, or at the end (`before=len(conversation)`)."""
         message = self[which]
-        self._change(lambda line: lines.moved(line, message.id, before))
+        self._change(lambda line: lines.moved(line, message.id, before), "Message moved.")
         return message
 
     def edit(self, which: int | str, content: Content) -> Message:
-        """Change what a message says; its id stays."""
-        return self._put(which, content=content, outcome=None, note=None)
+        """Change what a message says; its id stays. `undo` takes it back, as it does each change that loses something."""
+        return self._put(which, "Message edited.", content=content, outcome=None, note=None)
 
     def change_role(self, which: int | str, role: Role) -> Message:
         """Change who speaks."""
-        return self._put(which, role=role)
+        return self._put(which, "Role changed.", role=role)
 
     def switch(self, which: int | str, enabled: bool) -> Message:
         """Switch a message off (kept, not sent) or on again."""
-        return self._put(which, enabled=enabled)
+        return self._put(which, "", enabled=enabled)
 
     def switch_all(self, ids: Iterable[str], enabled: bool) -> Messages:
         """Switch all messages of these ids off or on, as one change; ids of other branches are let go."""
@@ -98,13 +98,13 @@ class Conversation(Branched):
             taken.append(line[index])
             return line[:index] + line[index + 1 :]
 
-        self._change(without)
+        self._change(without, "Message removed.")
         return taken[0]
 
     def replace_all(self, messages: Iterable[Message | Mapping[str, Any]]) -> None:
         """Put other messages in the place of all of them, as one change."""
         line = lines.checked(messages)
-        self._change(lambda _: line)
+        self._change(lambda _: line, "Messages replaced.")
 
     def diff(self, a: "str | Conversation", b: "str | Conversation") -> Diff:
         """Two branches, by name, or two conversations, side by side; what differs word by word."""
@@ -159,7 +159,7 @@ class Conversation(Branched):
         with self._lock:
             return self._branches.find(given), given
 
-    def _put(self, which: int | str, **changes: Any) -> Message:
+    def _put(self, which: int | str, what: str, **changes: Any) -> Message:
         made: list[Message] = []
 
         def changed(line: Messages) -> Messages:
@@ -167,7 +167,7 @@ class Conversation(Branched):
             made.append(replace(line[index], **changes))
             return (*line[:index], made[0], *line[index + 1 :])
 
-        self._change(changed)
+        self._change(changed, what)
         return made[0]
 
     def _put_in(self, which: int | str, message: Message, *, after: bool = False) -> Message:

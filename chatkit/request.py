@@ -62,7 +62,7 @@ class Preview:
 class Request:
     """A turn to take: the messages it goes on from, on which branch, its question if it is new, and what it asks with.
 
-    `cut` is the id of the first message that its answer replaces.
+    `cut` is the id of the first message that its answer replaces. `begun` is an answer that was cut off and goes on.
     """
 
     basis: Messages
@@ -70,11 +70,12 @@ class Request:
     question: Message | None
     cut: str | None
     settings: Settings
+    begun: Message | None = None
 
     @property
     def line(self) -> Messages:
         """The messages that the answer follows."""
-        return self.basis if self.question is None else (*self.basis, self.question)
+        return (*self.basis, *(message for message in (self.question, self.begun) if message))
 
     def check(self) -> None:
         """Raise an InputError for what cannot be sent to any endpoint."""

@@ -677,3 +677,23 @@ def test_audio_of_a_kernel_that_was_killed_is_swept_away_by_the_next(
     left = list(tmp_path.glob("chatkit-uploads-*"))
     assert sorted(left) == sorted([view.uploader.audio.path.parent, other._inbox._folder])
     other.close()
+
+
+@pytest.mark.parametrize("given", [bytes, bytearray, memoryview], ids=["marimo", "a copy", "Jupyter"])
+def test_slices_may_come_as_any_kind_of_bytes(view: View, given: Callable[[bytes], Any]):
+    data = wav(byte=5)
+    view.begin(data)
+    told = {"type": "slice", "upload": "u1", "round": 0}
+    for offset in range(0, len(data), 1000):
+        view.uploader.receive(told | {"offset": offset}, [given(data[offset : offset + 1000])])
+    view.uploader.simulate({"type": "end", "upload": "u1"})
+    view.until(lambda: view.status["phase"] == "ready")
+    assert view.uploader.audio.bytes == data
+
+
+def test_a_page_is_told_that_a_person_has_corrected_the_transcript(view: View, script: list[ScriptedJob]):
+    view.ready()
+    transcribe(view, script)
+    assert view.status["transcript"]["edited"] is False
+    view.ask({"type": "edit", "id": "q", "transcript": view.status["transcript"]["id"], "line": "0", "text": "One."})
+    view.until(lambda: view.status["transcript"]["edited"] is True)

@@ -11,6 +11,7 @@ from test_chat import answer, open_chat, told
 
 from chatkit.chat import Chat
 from chatkit.conversation import Conversation
+from chatkit.endpoint import connect
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.reply import Answer, Reply
 from chatkit.endpoint.run import Run
@@ -288,6 +289,36 @@ def test_resume_asks_an_answer_that_was_cut_off_to_go_on(script):
         assert sent(server, 1) == ["Where?", "In Bra", "Continue."]
         with pytest.raises(InputError, match="not an answer that was cut off"):
             chat.resume()
+
+
+@pytest.mark.parametrize("script", [answer("In Bra", reason="length"), plain_stream(say("In Bra"))])
+def test_on_a_local_server_an_answer_goes_on_in_its_own_text_and_what_was_stays_a_variant(script):
+    with FaultServer(script, answer("zil, in", reason="length"), answer(" June.")) as server:
+        endpoint = Endpoint(server.url, "chatkit-local-x", "asked", "test")
+        chat = Chat(client=connect.client_for(endpoint, asynchronous=True))
+        chat.send("Where?")
+        assert chat.resume().text == "zil, in"
+        assert chat.conversation[-1].outcome == "length"
+        chat.resume()
+        assert sent(server, 1) == ["Where?", "In Bra"]
+        assert sent(server, 2) == ["Where?", "In Brazil, in"]
+        assert told(chat) == [("user", "Where?"), ("assistant", "In Brazil, in June.")]
+        texts = [message.text for message in chat.conversation.variants(1).messages]
+        assert texts == ["In Bra", "In Brazil, in", "In Brazil, in June."]
+        assert "second part" in (chat.conversation[-1].note or "")
+
+
+def test_an_answer_that_could_not_go_on_stays_and_is_tried_again_from_where_it_was():
+    with FaultServer(answer("In Bra", reason="length"), refusal(400), answer("zil.")) as server:
+        chat = Chat(
+            client=connect.client_for(Endpoint(server.url, "chatkit-local-x", "asked", "test"), asynchronous=True)
+        )
+        chat.send("Where?")
+        with pytest.raises(EndpointError):
+            chat.resume()
+        assert told(chat) == [("user", "Where?"), ("assistant", "In Bra")]
+        chat.retry()
+        assert told(chat)[-1] == ("assistant", "In Brazil.")
 
 
 def test_resume_of_an_empty_chat_is_refused():

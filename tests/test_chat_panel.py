@@ -11,6 +11,7 @@ import comm
 import pytest
 from panel_wire import PATIENCE, ScriptedChat, View, Wire, ask, complete
 
+from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
 from chatkit.exceptions import BudgetError, EndpointError, InputError
 from chatkit.ui import cells, control, flush
@@ -118,7 +119,11 @@ def test_a_stop_that_overtakes_its_question_stops_it(panel: ChatPanel, chat: Scr
     assert chat.run.reply.outcome == "cancelled"
     assert len(chat.conversation) == 0
     assert view.status["draft"]["text"] == "first"
-    assert view.status["error"] == {"text": "Stopped before anything came.", "acts": [["retry", "Retry"]]}
+    assert view.status["error"] == {
+        "text": "Stopped before anything came.",
+        "acts": [["retry", "Retry"]],
+        "kind": "stopped",
+    }
 
 
 def test_stop_keeps_what_has_come_and_marks_it(panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire):
@@ -509,3 +514,77 @@ def test_send_takes_a_text_for_the_model_and_a_mapping_for_the_views(chat: Scrip
     assert panel.send("Hi").text == "Hello."
     assert panel.send({"type": "tail", "seq": 0}) is None
     panel.close()
+
+
+@pytest.mark.parametrize(
+    ("act", "what"),
+    [
+        ({"type": "remove"}, "Message removed."),
+        ({"type": "edit", "text": "When?"}, "Message edited."),
+        ({"type": "role", "role": "system"}, "Role changed."),
+        ({"type": "move", "by": 1}, "Message moved."),
+    ],
+)
+def test_a_change_from_a_view_is_said_with_its_way_back(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire, act: dict, what: str
+):
+    chat.conversation.add("user", "Where?")
+    chat.conversation.add("assistant", "Here.")
+    before = [(m.role, m.text) for m in chat.conversation]
+    panel.simulate({"id": "c", "message": chat.conversation[0].id, **act})
+    wire.until(lambda: view.status["changed"] == {"made": what, "taken_back": "", "more": True})
+    assert [(m.role, m.text) for m in chat.conversation] != before
+    panel.simulate({"type": "undo_change", "id": "u"})
+    wire.until(lambda: view.status["changed"] == {"made": "", "taken_back": what, "more": False})
+    assert [(m.role, m.text) for m in chat.conversation] == before
+    panel.simulate({"type": "redo_change", "id": "r"})
+    wire.until(lambda: view.status["changed"]["made"] == what)
+    panel.simulate({"type": "undo_change", "id": "u2"})
+    panel.simulate({"type": "undo_change", "id": "u3"})
+    wire.until(lambda: "no change to take back" in (view.status["error"] or {}).get("text", ""))
+
+
+def test_answers_of_which_one_is_kept_stand_side_by_side_again_if_asked(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire
+):
+    ask(panel, "Two, please")
+    chat.say(Reply((Answer(0, "one", finish_reason="length"), Answer(1, "two", finish_reason="stop")), "complete"))
+    wire.until(lambda: view.entries and "choices" in view.entries[-1])
+    assert (view.entries[-1]["cut"], "kept" in view.entries[-1]) == ([0], False)
+    chat.keep(1)
+    wire.until(lambda: view.entries[-1].get("several") is True and "choices" not in view.entries[-1])
+    panel.simulate({"type": "beside", "id": "b", "message": chat.conversation[-1].id})
+    wire.until(lambda: view.entries[-1].get("kept") == 1 and len(view.entries[-1]["choices"]) == 2)
+    panel.simulate({"type": "keep", "id": "k", "message": chat.conversation[-1].id, "index": 0})
+    wire.until(lambda: "one" in view.entries[-1]["html"] and "choices" not in view.entries[-1])
+
+
+def test_continue_of_one_of_several_answers_goes_on_with_that_one(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire
+):
+    ask(panel, "Two, please")
+    chat.say(Reply((Answer(0, "one", finish_reason="length"), Answer(1, "two", finish_reason="length")), "length"))
+    wire.until(lambda: view.entries and "choices" in view.entries[-1])
+    panel.simulate({"type": "continue", "id": "go", "message": chat.conversation[-1].id, "index": 1})
+    wire.until(lambda: chat.run is not None and not chat.run.done)
+    assert chat.basis[-1].text == "two"
+    chat.say(complete("and on"))
+    wire.until(lambda: chat.run.done)
+
+
+def test_an_answer_that_goes_on_keeps_what_was_there_in_sight(
+    panel: ChatPanel, chat: ScriptedChat, view: View, wire: Wire
+):
+    chat.endpoint = Endpoint("http://127.0.0.1:9/v1", "chatkit-local-x", "any", "test")
+    ask(panel, "Where?")
+    chat.say(Reply((Answer(text="In Bra", finish_reason="length"),), "length"))
+    wire.until(lambda: view.entries and view.entries[-1].get("goes_on") is True)
+    panel.simulate({"type": "continue", "id": "go", "message": chat.conversation[-1].id})
+    wire.until(lambda: view.live == ["<p>In Bra</p>\n"])
+    assert (view.status["phase"], len(view.entries)) == ("waiting", 1)
+    chat.say(Delta("zil."))
+    wire.until(lambda: view.live == ["<p>In Brazil.</p>\n"])
+    chat.say(complete("zil."))
+    wire.until(lambda: view.status["phase"] == "idle" and len(view.entries) == 2)
+    assert view.entries[-1]["html"] == "<p>In Brazil.</p>\n"
+    assert view.entries[-1]["variants"] == [2, 2]

@@ -18,7 +18,7 @@ import chatkit
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "chatkit"
 FLOORS = {
-    "conversation": 0, "conversation_file": 0, "display": 0, "parts": 0, "branches": 0, "branched": 0, "lines": 0, "worddiff": 0, "message": 0, "listeners": 0,
+    "conversation": 0, "conversation_file": 0, "display": 0, "parts": 0, "branches": 0, "branched": 0, "changes": 0, "lines": 0, "worddiff": 0, "message": 0, "listeners": 0,
     "exceptions": 0, "signs": 0, "typed": 0, "patience": 0, "sqlite_file": 0,
     "api": 1, "audio": 1, "private_folder": 1,
     "ledger": 2, "endpoint": 2, "render": 2,

@@ -343,3 +343,27 @@ def test_a_full_window_ends_an_answer_as_length(server):
     chunks = server.ask("/v1/chat/completions", body).chunks
     assert chunks[-2]["choices"][0]["finish_reason"] == "length"
     assert chunks[-1]["usage"]["total_tokens"] in range(1020, 1026)
+
+
+BEGUN = [
+    {"role": "user", "content": "Count from one to nine in words, with commas."},
+    {"role": "assistant", "content": "One, two, three,"},
+]
+
+
+def test_an_answer_goes_on_where_a_last_message_of_the_assistants_leaves_off(client):
+    asked = {"model": "any", "temperature": 0}
+    whole = client.chat.completions.create(messages=BEGUN, max_completion_tokens=6, **asked).choices[0].message.content
+    assert whole.startswith(" four, five")
+    chunks = client.chat.completions.create(messages=BEGUN, max_completion_tokens=6, stream=True, **asked)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == whole
+    assert client.responses.create(input=BEGUN, max_output_tokens=6, **asked).output_text == whole
+
+
+@pytest.mark.parametrize(
+    "more", [[BEGUN[1]], [{"role": "assistant", "content": ""}], [{"role": "user", "content": "Go on."}]]
+)
+def test_only_one_last_message_with_text_is_gone_on_with(server, more):
+    said = server.ask("/v1/chat/completions", chat(messages=[*BEGUN, *more], max_tokens=4, temperature=0))
+    assert said.status == 200
+    assert not said.json["choices"][0]["message"]["content"].startswith(" four")

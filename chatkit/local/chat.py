@@ -7,7 +7,7 @@ from chatkit.api.parameters import named
 from chatkit.local.ask import IGNORED, Generation, answers, limit, sampling, streaming
 from chatkit.local.checks import Fields
 from chatkit.local.formats import chat_format
-from chatkit.local.messages import read_messages
+from chatkit.local.messages import going_on, read_messages
 from chatkit.local.piece import GeneratedPiece, Tokens, Whole
 from chatkit.local.usage import chat_usage, logprobs, total
 
@@ -25,6 +25,7 @@ def read(body: dict[str, Any]) -> Generation:
     top = _top_logprobs(fields)
     asked = sampling(fields) | limit(fields, "max_completion_tokens", "max_tokens") | chat_format(fields)
     asked["messages"] = read_messages(fields)
+    asked |= going_on(asked["messages"])
     if top is not None:
         asked |= {"logprobs": True, "top_logprobs": max(1, top)}
     bodies = answers(fields, asked)

@@ -55,6 +55,17 @@ def read_input(fields: Fields) -> list[TemplateMessage]:
     return first + read_messages(fields, "input")
 
 
+def going_on(messages: list[TemplateMessage]) -> dict[str, Any]:
+    """The engine's words for an answer that goes on where a last message of the assistant's leaves off; else none.
+
+    Hosted models begin a new answer after such a message; those who serve open models mostly let it go on.
+    """
+    roles = [message["role"] for message in messages[-2:]]
+    if roles[-1:] != ["assistant"] or roles == ["assistant"] * 2 or not messages[-1]["content"]:
+        return {}
+    return {"continue_final_message": True, "add_generation_prompt": False}
+
+
 def _is_skipped(item: Any) -> bool:
     return isinstance(item, dict) and isinstance(item.get("type"), str) and item["type"] in SKIPPED
 

@@ -9,7 +9,7 @@ from chatkit.local.ask import IGNORED, Generation, limit, sampling, streaming
 from chatkit.local.chat import refuse_tools
 from chatkit.local.checks import Fields, shown
 from chatkit.local.formats import text_format
-from chatkit.local.messages import read_input
+from chatkit.local.messages import going_on, read_input
 from chatkit.local.piece import GeneratedPiece, Whole
 from chatkit.local.usage import logprobs, response_usage
 
@@ -29,6 +29,7 @@ def read(body: dict[str, Any]) -> Generation:
         fields.unsupported("truncation", "nothing is left out of a prompt unasked")
     asked = sampling(fields) | limit(fields, "max_output_tokens") | text_format(fields)
     asked["messages"] = read_input(fields)
+    asked |= going_on(asked["messages"])
     top = _top_logprobs(fields)
     if top is not None:
         asked |= {"logprobs": True, "top_logprobs": max(1, top)}

@@ -56,12 +56,27 @@ def _rerun(desk: Desk, content: PageMessage) -> None:
 
 
 def _go_on(desk: Desk, content: PageMessage) -> None:
+    if isinstance(index := content.get("index"), int):
+        _idle(desk.chat)
+        desk.chat.keep(index)
     desk.begin(content, lambda: desk.chat.resume(wait=False))
 
 
 def _undo(desk: Desk, _: PageMessage) -> None:
     if not desk.chat.undo():
         raise InputError("There is no turn to take back.", "Ask something first.")
+
+
+def _undo_change(desk: Desk, _: PageMessage) -> None:
+    _idle(desk.chat)
+    if not desk.chat.conversation.undo():
+        raise InputError("There is no change to take back.", "Change something first.")
+
+
+def _redo_change(desk: Desk, _: PageMessage) -> None:
+    _idle(desk.chat)
+    if not desk.chat.conversation.redo():
+        raise InputError("There is no change to make again.", "Take one back first.")
 
 
 def _edit(desk: Desk, content: PageMessage) -> None:
@@ -117,6 +132,11 @@ def _keep(desk: Desk, content: PageMessage) -> None:
     _idle(desk.chat)
     index = content.get("index")
     desk.chat.keep(index if isinstance(index, int) else 0)
+    desk.stage.beside = ()
+
+
+def _beside(desk: Desk, _: PageMessage) -> None:
+    desk.stage.beside = desk.chat.answers
 
 
 def _branch(desk: Desk, content: PageMessage) -> None:
@@ -188,6 +208,8 @@ ACTS: Mapping[str, Callable[[Desk, PageMessage], None]] = {
     "rerun": _rerun,
     "continue": _go_on,
     "undo": _undo,
+    "undo_change": _undo_change,
+    "redo_change": _redo_change,
     "edit": _edit,
     "insert": _insert,
     "role": _role,
@@ -196,6 +218,7 @@ ACTS: Mapping[str, Callable[[Desk, PageMessage], None]] = {
     "remove": _remove,
     "choose": _choose,
     "keep": _keep,
+    "beside": _beside,
     "branch": _branch,
     "checkout": _checkout,
     "rename": _rename,

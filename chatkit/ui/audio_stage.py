@@ -122,6 +122,7 @@ class AudioStage:
             "id": self.number,
             "caption": transcript_caption(said, edited=self.edited, local=self._is_local()),
             "notes": transcript_notes(said),
+            "edited": self.edited,
             "forms": forms(said),
             "empty": not said.text,
         }

@@ -13,26 +13,27 @@ function mountUploader({ model, el }, desk) {
   let started = "";
   let cancelling = "";
   let said = "";
+  let corrected = -1;
   let frame = 0;
   const timers = openTimers();
   const { later } = timers;
 
   const ui = uploaderParts(model.get("name"), {
     choose: () => ui.file.click(),
-    record: () => void desk.record(),
+    record: () => sure(() => void desk.record()),
     stop: () => desk.recording?.stop(),
     pause: () => (desk.recording?.paused() ? desk.recording.resume() : desk.recording?.pause()),
     discard: () => desk.cancelUpload(),
     useRest: () => link.post({ type: "end", upload: state.status.incoming?.id }),
     dropRest: () => link.post({ type: "drop", upload: state.status.incoming?.id }),
     listen: () => void desk.listen(),
-    go,
+    go: () => sure(go),
     cancelJob,
     save: () => void save(),
     copy: async () => (await fetchText("txt")).text,
     toChat: () => void toChat(),
   });
-  const lines = openLines(ui.lines, (seconds) => player.play(seconds), (line, text) => act({ type: "edit", transcript: state.status.transcript?.id, line, text }));
+  const lines = openLines(ui.lines, (seconds) => player.play(seconds), edit);
 
   const player = openPlayer(ui, desk, lines.follow);
 
@@ -45,6 +46,25 @@ function mountUploader({ model, el }, desk) {
     } catch (error) {
       desk.refuse(/** @type {Error} */ (error).message);
     }
+  }
+
+  /** @param {string} line @param {string} text */
+  function edit(line, text) {
+    corrected = state.status.transcript?.id;
+    return act({ type: "edit", transcript: corrected, line, text });
+  }
+
+  /** What would replace a transcript that a person has corrected is done only if that is meant. @param {() => void} work */
+  function sure(work) {
+    void lines.settled();
+    const transcript = state.status.transcript;
+    ui.ask.hidden = !transcript || !(transcript.edited || transcript.id === corrected);
+    if (ui.ask.hidden) return work();
+    ui.askReplace.onclick = () => {
+      ui.ask.hidden = true;
+      work();
+    };
+    ui.askReplace.focus();
   }
 
   function go() {
@@ -230,10 +250,10 @@ function mountUploader({ model, el }, desk) {
 
   ui.file.addEventListener("change", () => {
     const [file] = ui.file.files ?? [];
-    if (file) void desk.take(file);
+    if (file) sure(() => void desk.take(file));
     ui.file.value = "";
   });
-  takeDrops(ui.root, (file) => void desk.take(file), desk.refuse);
+  takeDrops(ui.root, (file) => sure(() => void desk.take(file)), desk.refuse);
   for (const [value, { input }] of Object.entries(ui.verbs)) {
     input.addEventListener("change", () => link.post({ type: "set", field: "verb", value }));
   }

@@ -19,7 +19,9 @@ function mountPanel({ model, el }, link) {
   let kernelId = "";
   let asked = "";
   let askedAt = 0;
+  let askedText = "";
   let stopping = "";
+  let untaken = "";
   let outlookFor = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let outlookTimer;
@@ -28,7 +30,7 @@ function mountPanel({ model, el }, link) {
   /** @type {Map<string, number>} */
   const unheard = new Map();
 
-  const feed = followFeed(model, link, { restore, follow, isWhole: (end) => talk.isWhole(end), hear, back: () => unheard.clear(), changed: showState }, PANEL_SILENT);
+  const feed = followFeed(model, link, { restore, follow, isWhole: (end) => talk.isWhole(end), hear, back: () => unheard.clear(), changed }, PANEL_SILENT);
   const { state, view } = feed;
   const busy = () => Boolean(asked) || (state.status.phase ?? "idle") !== "idle";
 
@@ -60,6 +62,7 @@ function mountPanel({ model, el }, link) {
   /** A request whose receipt is watched for. @param {Record<string, any>} content */
   function request(content) {
     const id = link.post({ view, ...content });
+    untaken = "";
     unheard.set(id, Date.now());
     later(showState, UNHEARD_AFTER);
     return id;
@@ -70,6 +73,7 @@ function mountPanel({ model, el }, link) {
     if (busy() || state.gone || !text.trim()) return;
     asked = request({ type: "ask", text });
     askedAt = Date.now();
+    askedText = text;
     ui.box.value = "";
     fitBox();
     showState();
@@ -92,12 +96,29 @@ function mountPanel({ model, el }, link) {
     showState();
     later(() => {
       stopping = "";
+      takeBack("The kernel has not taken the question; it is in the box again.");
       showState();
     }, STOP_AGAIN);
     // Only where both messages wait behind the cell: the run still streams and the cell still waits for it.
     later(() => {
       if (run && talk.running() === run && state.status.blocking && !state.gone) link.interrupt(kernelId);
     }, INTERRUPT_AFTER);
+  }
+
+  /** A question that the kernel never took goes back into the box. @param {string} words */
+  function takeBack(words) {
+    if (!asked || !unheard.has(asked)) return;
+    unheard.delete(asked);
+    asked = "";
+    untaken = words;
+    if (!ui.box.value) ui.box.value = askedText;
+    fitBox();
+  }
+
+  /** The kernel is gone, or is there again. */
+  function changed() {
+    if (state.gone === GONE) takeBack("");
+    showState();
   }
 
   /** What the next request would take, once the hand rests. */
@@ -182,10 +203,11 @@ function mountPanel({ model, el }, link) {
     const running = busy();
     const late = running && !talk.running() && [...unheard.values()].some((sent) => Date.now() - sent >= UNHEARD_AFTER);
     const words = { waiting: "Waiting for the answer…", thinking: "Thinking…" }[/** @type {string} */ (status.phase)] ?? "";
-    ui.notice.textContent = gone || silent || (stopping ? "Stopping…" : status.notice || words || (late ? "Waiting for the running cell…" : ""));
+    ui.notice.textContent = gone || silent || (stopping ? "Stopping…" : status.notice || words || untaken || (late ? "Waiting for the running cell…" : ""));
     ui.error.hidden = Boolean(gone) || !status.error || running;
     ui.errorText.textContent = status.error?.text ?? "";
     ui.error.dataset.kind = status.error?.kind ?? "";
+    ui.error.setAttribute("role", status.error?.kind === "stopped" ? "status" : "alert");
     showRemedies(status.error?.acts ?? []);
     ui.root.classList.toggle("ck-running", running && !gone);
     ui.root.classList.toggle("ck-gone", Boolean(gone));
@@ -194,10 +216,14 @@ function mountPanel({ model, el }, link) {
     ui.send.title = running ? "Stop (Escape)" : "Send (Enter)";
     ui.send.setAttribute("aria-label", running ? "Stop" : "Send");
     ui.send.disabled = Boolean(gone) || Boolean(stopping) || (!running && !ui.box.value.trim());
-    ui.box.disabled = Boolean(gone);
+    ui.box.disabled = Boolean(gone) && !ui.box.value; // what is in it can be read and copied
+    ui.box.readOnly = Boolean(gone);
     ui.left.hidden = !status.left;
     ui.left.textContent = status.left ?? "";
-    ui.endpoint.textContent = status.endpoint ?? "";
+    ui.endpoint.textContent = ui.who.textContent = status.endpoint ?? "";
+    drawChange(ui, status.changed, running || Boolean(gone));
+    ui.hello.hidden = Boolean(gone) || running || !state.answered || talk.begun();
+    ui.endpoint.hidden = !ui.hello.hidden;
     ui.session.textContent = status.session ?? "";
     drawers.bar.hidden = Boolean(gone);
     drawers.body.hidden = Boolean(gone);
@@ -240,6 +266,8 @@ function mountPanel({ model, el }, link) {
     if (!busy()) ask();
     else if (event.detail < 2 || Date.now() - askedAt > DOUBLE_CLICK) stop();
   });
+  ui.undo.addEventListener("click", () => desk.act({ type: "undo_change" }).catch(desk.fail));
+  ui.redo.addEventListener("click", () => desk.act({ type: "redo_change" }).catch(desk.fail));
   // to the message that is left out first
   ui.left.addEventListener("click", () => /** @type {HTMLElement | null} */ (talk.node.querySelector(".ck-off"))?.focus());
 

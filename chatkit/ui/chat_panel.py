@@ -66,6 +66,7 @@ class ChatPanel(Widget):
             "talk_keys",
             "inspector",
             "talk",
+            "settings_form",
             "drawers",
             "panel_parts",
         ),
@@ -235,7 +236,7 @@ class ChatPanel(Widget):
                 self._turn.close()
                 self._own_runs.discard(self._turn.run.id)
             self._error = self._draft = None
-            self._turn = RunningTurn(run, self.chat.pending, self._kept(), self._touch)
+            self._turn = RunningTurn(run, self.chat.pending, self._kept(), self._touch, self.chat.begun)
         self._change()
 
     def _kept(self) -> frozenset[str]:

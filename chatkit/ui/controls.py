@@ -29,6 +29,21 @@ TRIMS: ControlOptions = (
     ("oldest", "leave out the oldest turns"),
     ("budget", "keep to a token budget"),
 )
+HELP: Mapping[str, str] = {
+    "temperature": "Low: the likeliest words. High: more surprising ones.",
+    "top_p": "Choose among the likeliest words that have this share together.",
+    "max_completion_tokens": "The answer is cut off after so many.",
+    "stop": "The answer ends before the first of these.",
+    "seed": "The same seed asks for the same answer.",
+    "n": "So many answers to each question; all are paid.",
+    "presence_penalty": "Above 0: words that occurred are avoided.",
+    "frequency_penalty": "Above 0: the more often a word occurred, the more it is avoided.",
+    "reasoning_effort": "How long the model thinks before it answers.",
+    "priced_as": "What the same tokens would cost there is said beside each answer.",
+}
+"""What a setting does, for a person who sees it for the first time."""
+RESETS = ("system", "model", "priced_as")
+"""What can be set back to nothing, beside the parameters."""
 EMPTY_SCHEMA = {"type": "object", "properties": {}, "required": [], "additionalProperties": False}
 
 
@@ -98,7 +113,8 @@ def set_control(chat: Chat, name: str, text: str) -> None:
 
 
 def _control(name: str, label: str, kind: str, value: str, **more: Any) -> dict[str, Any]:
-    return {"name": name, "label": label, "kind": kind, "value": value, **more}
+    own = {"help": HELP.get(name), "resets": name in RESETS or name in _BY_NAME}
+    return {"name": name, "label": label, "kind": kind, "value": value, **own, **more}
 
 
 def _life(model: Model) -> str | None:
@@ -188,7 +204,9 @@ def _format_controls(chat: Chat, reason: str | None) -> list[dict[str, Any]]:
     found = [_control("response_format", "Response format", "select", _option(form), options=options, reason=reason)]
     if schema is not None:
         found.append(
-            _control("schema", "JSON schema", "area", json.dumps(schema, indent=1, ensure_ascii=False), wide=True)
+            _control(
+                "schema", "JSON schema", "area", json.dumps(schema, indent=1, ensure_ascii=False), wide=True, code=True
+            )
         )
     return found
 

@@ -57,7 +57,7 @@ class Intake:
             return
         if buffers[0].nbytes > SLICE or offset < 0:
             raise InputError("A slice came that is longer than 1 MiB.", "Run the cell again and reload the page.")
-        whole = incoming.put(offset, memoryview(buffers[0]).cast("B"))
+        whole = incoming.put(offset, buffers[0])
         if incoming.recorded and isinstance(content.get("seconds"), int | float):
             incoming.seconds = max(incoming.seconds, float(content["seconds"]))
         self._tell_have(content, gap=not whole)

@@ -35,6 +35,7 @@ class Stage:
     """Turns one chat into scenes.
 
     `laid_out` has the HTML of the answers that streamed last, by their text; `models` are those of the endpoint;
+    `beside` has the ids of answers that stand side by side though one of them was kept;
     `priced_as` is the model that a run is also priced as (None: the hosted default, for what cost nothing).
     """
 
@@ -48,6 +49,7 @@ class Stage:
         self.laid_out: Mapping[str, str] = {}
         self.models = Models(())
         self.priced_as = priced_as
+        self.beside: tuple[str, ...] = ()
 
     def changed(self) -> None:
         """Look at the whole chat again: something other than the running answer has changed."""
@@ -97,22 +99,30 @@ class Stage:
         if variants is not None:
             entry["variants"] = [variants.shown + 1, len(variants)]
         if last and message.role == "assistant" and message.outcome in UNFINISHED:
-            entry["unfinished"] = True
-        if last and reply is not None and message.id in self._chat.choices:
-            entry["choices"] = [
-                [
-                    number,
-                    self._laid_out(answer),
-                    " · ".join(filter(None, [outcome_caption(answer.outcome), answer.note])),
-                ]
-                for number, answer in enumerate(answers_of(reply))
-            ]
+            entry |= {"unfinished": True, "goes_on": self._chat.goes_on(message)}
+        if last and reply is not None and message.id in self._chat.answers:
+            entry |= self._beside(message, reply)
         return entry
 
     def _caption_of(self, message: Message, reply: Reply | None) -> str:
         if reply is None:
             return self._chat.captions.get(message.id, "")
         return " · ".join(filter(None, [self._caption(reply), self._outdated.get(message.id)]))
+
+    def _beside(self, message: Message, reply: Reply) -> Mapping[str, Any]:
+        """The answers of a turn that gave several: while none is kept, or if a person wants to see them again."""
+        chat, said = self._chat, answers_of(reply)
+        if len(chat.answers) < 2:
+            return {}
+        if not chat.choices and self.beside != chat.answers:
+            return {"several": True}
+        choices = [
+            [number, self._laid_out(answer), " · ".join(filter(None, [outcome_caption(answer.outcome), answer.note]))]
+            for number, answer in enumerate(said)
+        ]
+        cut = [number for number, answer in enumerate(said) if answer.outcome in UNFINISHED]
+        kept = {} if chat.choices else {"kept": chat.answers.index(message.id)}
+        return {"choices": choices, **({"cut": cut} if cut else {}), **kept}
 
     def _caption(self, reply: Reply) -> str:
         return self._also_priced(reply_caption(reply, local=self.is_local), reply.usage)
@@ -154,9 +164,15 @@ class Stage:
             "endpoint": self._serving(),
             "session": self._also_priced(session_caption(chat.usage, local=self.is_local), chat.usage),
             "outlook": outlook.outlook(chat, preview),
+            "changed": self._changed(),
             "left": outlook.left_out_caption(preview),
             "chat": f"{id(chat)}-{len(chat.conversation)}",
         }
+
+    def _changed(self) -> dict[str, Any]:
+        """The last change by hand and the last that was taken back, while they are what was done last."""
+        made, taken_back = self._chat.conversation.changed_last
+        return {"made": made, "taken_back": taken_back, "more": self._chat.conversation.can_undo}
 
     @property
     def is_local(self) -> bool:

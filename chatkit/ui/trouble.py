@@ -41,7 +41,9 @@ def offer(chat: Chat) -> Mapping[str, Any] | None:
 def trouble_of(reply: Reply) -> Mapping[str, Any] | None:
     """What went wrong in a turn; None if nothing did."""
     if reply.outcome == "cancelled":
-        return None if reply.came_back else {"text": "Stopped before anything came.", "acts": [list(RETRY)]}
+        if reply.came_back:
+            return None
+        return {"text": "Stopped before anything came.", "acts": [list(RETRY)], "kind": "stopped"}
     if reply.error is not None:
         kind = reply.error.kind if isinstance(reply.error, EndpointError | BudgetError) else ""
         said = trouble(reply.error, *REMEDIES.get(kind, (RETRY,)))

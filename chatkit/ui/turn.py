@@ -24,9 +24,16 @@ SHARE = 0.1
 
 
 class RunningTurn:
-    """A run, its question, and the answer as far as it has come."""
+    """A run, its question, and the answer as far as it has come; `begun` is the text from which it goes on."""
 
-    def __init__(self, run: Run, question: str | None, kept: frozenset[str], changed: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        question: str | None,
+        kept: frozenset[str],
+        changed: Callable[[bool], None],
+        begun: str = "",
+    ) -> None:
         self.run = run
         self.question = question
         self.kept = kept
@@ -35,7 +42,8 @@ class RunningTurn:
         self.ended = False
         self.thinking = False
         self._answers: list[GrowingText] = []
-        self._came: deque[tuple[int, str]] = deque()
+        self._came: deque[tuple[int, str]] = deque([(0, begun)] if begun else ())
+        self._heard = False
         self._rest_until = 0.0
         self._changed = changed
         self._question_html = plain(question) if question else ""
@@ -75,7 +83,11 @@ class RunningTurn:
     def status(self) -> Mapping[str, Any]:
         """The state of the controls while it runs."""
         phase = (
-            "streaming" if any(answer.html for answer in self._answers) else "thinking" if self.thinking else "waiting"
+            "streaming"
+            if self._heard and any(answer.html for answer in self._answers)
+            else "thinking"
+            if self.thinking
+            else "waiting"
         )
         return {"phase": phase, "notice": self.notice, "blocking": self.run.blocking}
 
@@ -96,6 +108,7 @@ class RunningTurn:
     def _hear_delta(self, delta: Delta) -> None:
         if delta.kind in ("text", "refusal"):
             self._came.append((delta.index, delta.text))
+            self._heard = True
         self.thinking = delta.kind == "reasoning"
         self.notice = ""
         self._changed(False)

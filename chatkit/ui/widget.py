@@ -117,8 +117,12 @@ class Widget(anywidget.AnyWidget):
 
     # --- what views ask for
 
-    def receive(self, content: PageMessage, buffers: Buffers = ()) -> None:
-        """Take a view's message, on any thread, once for each request id; submit and return."""
+    def receive(self, content: PageMessage, buffers: Sequence[bytes | memoryview] = ()) -> None:
+        """Take a view's message, on any thread, once for each request id; submit and return.
+
+        A front end hands over its buffers as memoryviews (Jupyter) or as bytes (marimo).
+        """
+        slices = [memoryview(buffer).cast("B") for buffer in buffers]
         asked: PageMessage = {}
         try:
             asked = checked(content)
@@ -126,7 +130,7 @@ class Widget(anywidget.AnyWidget):
             act = self._own_acts.get(kind) or self._act(kind)
             if act is None or self._closed or not self._requests.is_new(asked.get("id")):
                 return
-            value = act(asked, buffers)
+            value = act(asked, slices)
         except ChatkitError as error:
             self._refuse(asked, error)
         else:

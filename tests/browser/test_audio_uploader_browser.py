@@ -418,6 +418,36 @@ def test_a_file_is_transcribed_once_edited_heard_saved_and_put_into_the_chats_bo
     assert "AudioUploader: run this cell to turn speech into text here." in saved
 
 
+@pytest.mark.parametrize("by", ["choosing", "dropping", "recording", "listening again"])
+def test_a_corrected_transcript_is_replaced_only_if_that_is_meant(
+    uploader: Uploader, speech: ScriptedSpeech, tmp_path: Path, by: str
+):
+    replaces = {
+        "choosing": lambda: uploader.choose(AUDIO / "library.flac"),
+        "dropping": lambda: uploader.drop("other.flac", "no audio"),
+        "recording": lambda: uploader.root.locator(".ck-audio").get_by_role("button", name="Record").click(),
+        "listening again": lambda: uploader.button("Transcribe").click(),
+    }
+    uploader.choose_and_wait(AUDIO / "english.flac")
+    uploader.button("Transcribe").click()
+    uploader.wait_phase("ready")
+    uploader.lines.nth(3).wait_for()
+    ask = uploader.root.locator(".ck-ask")
+    assert ask.is_hidden()
+    uploader.lines.nth(0).fill("Good evening, everyone.")
+    replaces[by]()
+    ask.wait_for()
+    assert len(speech.requests) == 1
+    uploader.button("Keep it").click()
+    ask.wait_for(state="hidden")
+    uploader.until("uploader.transcript.segments[0].text == 'Good evening, everyone.'")
+    if by == "listening again":
+        replaces[by]()
+        uploader.button("Replace it").click()
+        uploader.until("uploader.transcript.segments[0].text != 'Good evening, everyone.'")
+        assert len(speech.requests) == 2
+
+
 def test_recognition_starts_and_is_cancelled_beside_a_running_cell(
     uploader: Uploader, speech: ScriptedSpeech, tmp_path: Path
 ):

@@ -124,3 +124,63 @@ def test_no_other_module_of_a_page_asks_where_it_runs():
         name for name, text in scripts.items() if re.search(r"\blocation\.|jupyter-config-data|sharedModel", text)
     }
     assert asking == {"front_end.js"}
+
+
+THEMES = {
+    "Jupyter, light": ('<body data-jp-theme-light="true">', "light"),
+    "Jupyter, dark": ('<body data-jp-theme-light="false">', "dark"),
+    "VS Code, dark": ('<body class="vscode-dark" data-vscode-theme-kind="vscode-dark">', "dark"),
+    "VS Code, light": ('<body class="vscode-light">', "light"),
+    "VS Code, high contrast": ('<body class="vscode-high-contrast">', "dark"),
+    "VS Code, high contrast light": ('<body class="vscode-high-contrast-light">', "light"),
+    "Colab, dark": ('<html theme="dark"><body>', "dark"),
+    "Colab, light": ('<html theme="light"><body>', "light"),
+    "Voilà, dark": ('<body class="jp-Notebook theme-dark">', "dark"),
+    "marimo, light": ('<html class="light" data-theme="light"><body>', "light"),
+    "marimo, dark": ('<html><body class="dark dark-theme">', "dark"),
+    "a page that says nothing": ("<body>", "light"),
+    "a page that is seen to be dark": ('<body style="background: #101418; color: #eee">', "dark"),
+    "a frame with light text on what is behind it": ('<body style="color: rgb(230, 230, 230)">', "dark"),
+    "a light card on a dark page": (
+        '<body style="background: #000"><div style="background: rgb(250 250 250)">',
+        "light",
+    ),
+    "a page whose name for itself is automatic": ('<html data-theme="auto"><body style="background: #fff">', "light"),
+}
+
+
+@pytest.mark.parametrize("system", ["light", "dark"])
+@pytest.mark.parametrize("shown", THEMES)
+def test_a_widget_has_the_theme_of_the_page_around_it_and_not_of_the_system(browser: Any, shown: str, system: str):
+    page = browser.new_page(color_scheme=system)
+    html, theme = THEMES[shown]
+    page.set_content(f"<!doctype html>{html}<div id=here></div>")
+    style = pages.style("chat_panel")
+    parts = "\n".join((pages.HERE / "page" / f"{name}.js").read_text(encoding="utf-8") for name in ("front_end",))
+    seen = page.evaluate(
+        """async ([parts, style]) => {
+            const el = document.getElementById('here');
+            el.innerHTML = `<style>${style}</style><section class="ck-widget">text</section>`;
+            const stop = Function(`${parts}; return followTheme`)()(el);
+            const scheme = getComputedStyle(el.querySelector('.ck-widget')).colorScheme;
+            stop();
+            return [el.dataset.ckTheme, scheme];
+        }""",
+        [parts, style],
+    )
+    page.close()
+    assert seen == [theme, theme]
+
+
+def test_a_widget_follows_when_the_page_changes_its_theme(browser: Any):
+    page = browser.new_page()
+    page.set_content('<!doctype html><body class="vscode-light"><div id=here></div>')
+    source = (pages.HERE / "page" / "front_end.js").read_text(encoding="utf-8")
+    page.evaluate(
+        "(source) => Function(`${source}; return followTheme`)()(document.getElementById('here'))",
+        source,
+    )
+    for kind, theme in (("vscode-dark", "dark"), ("vscode-light", "light"), ("vscode-high-contrast", "dark")):
+        page.evaluate("(kind) => { document.body.className = kind }", kind)
+        page.wait_for_function("(theme) => document.getElementById('here').dataset.ckTheme === theme", arg=theme)
+    page.close()

@@ -1,75 +1,10 @@
 // @ts-check
-/**
- * Below the box: settings, branches, history, code and export. One drawer is open at a time.
- *
- * @typedef {{name: string, label: string, kind: "text" | "number" | "select" | "area" | "list" | "output", value: string, options?: [string, string][],
- *   hint?: string, reason?: string, note?: string, wide?: boolean}} Control
- */
+// Below the box: branches, history, code and export, beside the settings. One drawer is open at a time.
 
 const SEARCH_AFTER = 250;
 
 /** @param {string} title @param {(HTMLElement | string)[]} children */
 const section = (title, ...children) => make("div", { className: "ck-section" }, make("h4", { className: "ck-title" }, title), ...children);
-
-/** Settings: drawn from what the kernel says about each. @param {Desk} desk */
-function settingsDrawer(desk) {
-  const node = make("div", { className: "ck-fields" });
-  /** @type {Map<string, {shape: string, field: any, why: HTMLElement, label: HTMLElement}>} */
-  const drawn = new Map();
-
-  /** @param {Control} control */
-  function draw(control) {
-    const props = { className: `ck-field ck-set-${control.name}`, spellcheck: false, autocomplete: "off", placeholder: control.hint ?? "" };
-    const options = (control.options ?? []).map(([value, words]) => make("option", { value }, words));
-    let field;
-    let extra = [];
-    if (control.kind === "select") field = make("select", { className: props.className }, ...options);
-    else if (control.kind === "area") field = make("textarea", { ...props, rows: 2, dir: "auto" });
-    else if (control.kind === "output") field = make("output", { className: props.className });
-    else if (control.kind === "list") {
-      const list = make("datalist", { id: `ck-list-${newId()}` }, ...options);
-      field = make("input", { type: "text", ...props, list: list.id });
-      extra = [list];
-    } else field = make("input", { type: "text", inputMode: control.kind === "number" ? "decimal" : "text", ...props });
-    const why = make("span", { className: "ck-why", id: `ck-why-${newId()}` });
-    field.setAttribute("aria-describedby", why.id);
-    field.addEventListener("change", () => desk.act({ type: "set", field: control.name, value: field.value }).catch(desk.fail));
-    field.id = `ck-field-${newId()}`;
-    const name = make("label", { className: "ck-name", htmlFor: field.id }, control.label);
-    const label = make("div", { className: `ck-label${control.wide ? " ck-wide" : ""}` }, name, field, ...extra, why);
-    return { shape: shapeOf(control), field, why, label };
-  }
-
-  const shapeOf = (/** @type {Control} */ control) => JSON.stringify([control.kind, control.options, control.wide, control.hint]);
-
-  return {
-    node,
-    opened: () => void desk.act({ type: "models" }).catch(desk.fail),
-    /** @param {Control[]} controls */
-    take(controls) {
-      for (const control of controls) {
-        let known = drawn.get(control.name);
-        if (!known || known.shape !== shapeOf(control)) {
-          const made = draw(control);
-          known?.label.replaceWith(made.label);
-          if (!known) node.append(made.label);
-          drawn.set(control.name, (known = made));
-        }
-        const { field, why, label } = known;
-        if (document.activeElement !== field || control.kind === "select") field.value = control.value;
-        field.disabled = Boolean(control.reason) && !control.value;
-        why.textContent = control.reason ?? control.note ?? "";
-        label.classList.toggle("ck-refused", Boolean(control.reason));
-      }
-      const names = new Set(controls.map((control) => control.name));
-      for (const [name, { label }] of drawn) {
-        if (names.has(name)) continue;
-        label.remove();
-        drawn.delete(name);
-      }
-    },
-  };
-}
 
 /** Branches: go on on one, name it, take it away, lay two side by side. @param {Desk} desk */
 function branchesDrawer(desk) {
@@ -87,7 +22,8 @@ function branchesDrawer(desk) {
   });
   const compared = make("div", { className: "ck-row" }, first, make("span", {}, "with"), second, compare);
   const undo = button("Undo the last turn", () => change({ type: "undo" }), { className: "ck-button ck-changes", title: "Take the last question and its answer out; they stay on a branch" });
-  const node = make("div", {}, section("Branches", list, make("div", { className: "ck-row" }, name, add, undo)), section("Compare word by word", compared, result));
+  const changeBack = button("Undo the last change", () => change({ type: "undo_change" }), { className: "ck-button ck-changes", title: "Take back the last edit, removal, move or change of role; what came since stays on a branch" });
+  const node = make("div", {}, section("Branches", list, make("div", { className: "ck-row" }, name, add, undo, changeBack)), section("Compare word by word", compared, result));
 
   /** @param {{name: string, count: number, current: boolean}} branch */
   function item(branch) {
@@ -116,8 +52,9 @@ function branchesDrawer(desk) {
 
   return {
     node,
-    /** @param {{name: string, count: number, current: boolean}[]} branches */
-    take(branches) {
+    /** @param {{name: string, count: number, current: boolean}[]} branches @param {boolean} canUndo */
+    take(branches, canUndo) {
+      changeBack.hidden = !canUndo;
       list.replaceChildren(...branches.map(item));
       const shown = branches.find((branch) => branch.current)?.name ?? "";
       const other = branches.filter((branch) => !branch.current).at(-1)?.name ?? shown;
@@ -191,7 +128,7 @@ function codeDrawer(desk) {
       const file = await desk.link.query({ type: "export", format }).catch(desk.fail);
       if (file) download(file.name, file.mime, file.text);
     });
-  const node = make("div", {}, section("Python that recreates this talk", sheet), section("Export", files));
+  const node = make("div", {}, section("Export", files), section("Python that recreates this talk", sheet));
   return {
     node,
     take() {},
@@ -263,8 +200,8 @@ function drawersOf(desk) {
     /** @param {Record<string, any>} changes @param {Record<string, any>} status */
     take(changes, status) {
       if ("controls" in changes) settings.take(status.controls);
-      if ("branches" in changes) {
-        branches.take(status.branches);
+      if ("branches" in changes || "changed" in changes) {
+        branches.take(status.branches, Boolean(status.changed?.more));
         bar.children[1].textContent = status.branches.length > 1 ? `Branches (${status.branches.length})` : "Branches";
       }
       if ("chat" in changes && !(/** @type {any} */ (body.children[2]).hidden)) history.opened();

@@ -100,6 +100,15 @@ function followFeed(model, link, follower, silence) {
     askSnapshot();
   };
   const onDead = () => setGone(GONE);
+  /** Another page may have started the kernel anew, which nobody else tells: what it sends then is of another session. */
+  let session = "";
+  const onMessage = (/** @type {any} */ _, /** @type {any} */ message) => {
+    const { header, content } = message;
+    if (header.msg_type === "status" && !/^(busy|idle)$/.test(content.execution_state)) return; // the server's own word
+    if (session && session !== header.session) setGone(GONE);
+    session = header.session;
+  };
+  link.kernel?.iopubMessage?.connect(onMessage);
   link.kernel?.statusChanged?.connect(onStatus);
   link.kernel?.connectionStatusChanged?.connect(onConnection);
   link.kernel?.disposed?.connect(onDead);
@@ -120,6 +129,7 @@ function followFeed(model, link, follower, silence) {
       stopAsking();
       model.off("msg:custom", hear);
       model.off("comm_live_update", onDead);
+      link.kernel?.iopubMessage?.disconnect(onMessage);
       link.kernel?.statusChanged?.disconnect(onStatus);
       link.kernel?.connectionStatusChanged?.disconnect(onConnection);
       link.kernel?.disposed?.disconnect(onDead);
@@ -144,7 +154,14 @@ function widgetOf(open, mount) {
         return () => opened.close();
       },
       /** @param {{model: Model, el: HTMLElement}} context */
-      render: (context) => mount(context, /** @type {Shared} */ (shared)),
+      render(context) {
+        const end = mount(context, /** @type {Shared} */ (shared));
+        const unfollow = followTheme(context.el);
+        return () => {
+          unfollow();
+          end();
+        };
+      },
     };
   };
 }

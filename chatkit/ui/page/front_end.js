@@ -25,6 +25,62 @@ function frontEnd() {
   return /** @type {FrontEnd} */ (FRONT_ENDS.find((one) => one.is()));
 }
 
+/** Where front ends say on the page, or on its body, which theme they show; what they say beside that is measured. */
+const THEME_ATTRIBUTES = ["data-jp-theme-light", "data-vscode-theme-kind", "theme", "data-theme", "data-color-mode", "data-color-scheme", "data-bs-theme"];
+const THEME_WORD = /(?:^|[-_\s])(dark|light)(?:[-_](?:theme|mode))?$/i;
+
+/** What an element says of its theme; null if it says nothing. @param {Element} node @returns {boolean | null} */
+function saysDark(node) {
+  const light = node.getAttribute("data-jp-theme-light");
+  if (light === "true" || light === "false") return light === "false";
+  for (const words of [...THEME_ATTRIBUTES.map((name) => node.getAttribute(name) ?? ""), ...node.classList]) {
+    const found = THEME_WORD.exec(words);
+    if (found) return found[1].toLowerCase() === "dark";
+    if (words === "vscode-high-contrast") return true;
+  }
+  return null;
+}
+
+/** How light a colour is, from 0 to 1; null where it lets through what is behind it. @param {string} colour */
+function lightness(colour) {
+  const [red, green, blue, alpha = 1] = (colour.match(/[\d.]+/g) ?? []).map(Number);
+  if (blue === undefined || alpha < 0.5) return null;
+  const most = colour.startsWith("color(") ? 1 : 255;
+  return (0.299 * red + 0.587 * green + 0.114 * blue) / most;
+}
+
+/** Whether the page around an element is dark: by what it says, by what is seen behind the element, by the colour of its text. @param {HTMLElement} el */
+function isDark(el) {
+  for (const node of [document.body, document.documentElement]) {
+    const said = saysDark(node);
+    if (said !== null) return said;
+  }
+  for (let node = /** @type {any} */ (el); node; node = node.assignedSlot ?? node.parentNode ?? node.host) {
+    const behind = node instanceof Element ? lightness(getComputedStyle(node).backgroundColor) : null;
+    if (behind !== null) return behind < 0.5;
+  }
+  return (lightness(getComputedStyle(el).color) ?? 0) > 0.5;
+}
+
+/** Keep an element told of the theme of the page around it, not of the system's; gives back the way to stop. @param {HTMLElement} el */
+function followTheme(el) {
+  const look = () => {
+    if (el.isConnected) el.dataset.ckTheme = isDark(el) ? "dark" : "light";
+  };
+  const changes = new MutationObserver(look);
+  for (const node of [document.documentElement, document.body]) changes.observe(node, { attributes: true });
+  const sizes = new ResizeObserver(look); // it is laid out only after it was drawn
+  sizes.observe(el);
+  const system = matchMedia("(prefers-color-scheme: dark)"); // a page may follow it
+  system.addEventListener("change", look);
+  look();
+  return () => {
+    changes.disconnect();
+    sizes.disconnect();
+    system.removeEventListener("change", look);
+  };
+}
+
 /** Where the Jupyter server takes requests; null where none answers at this page's address. @returns {string | null} */
 function serverUrl() {
   if (!frontEnd().server) return null;

@@ -3,7 +3,7 @@
  * The talk: messages, the answer that streams, and what can be done to each message.
  *
  * @typedef {{id: string, role: string, html?: string, streamed?: boolean, state: string, off: boolean, caption: string, of?: string,
- *   variants?: [number, number] | null, answered?: boolean, notes?: string, unfinished?: boolean, choices?: [number, string, string][]}} Entry
+ *   variants?: [number, number] | null, answered?: boolean, notes?: string, unfinished?: boolean, choices?: [number, string, string][], kept?: number, cut?: number[], several?: boolean, goes_on?: boolean}} Entry
  * @typedef {{run: string, blocks: [number, number, number, string][], question?: string, start?: boolean}} LivePatch
  * @typedef {{html: string[], nodes: HTMLElement[], body: HTMLElement}} LiveAnswer
  * @typedef {{model: Model, el: HTMLElement, link: ReturnType<typeof openLink>, busy: () => boolean, gone: () => boolean,
@@ -100,10 +100,17 @@ function talkOf(desk) {
   /** @param {Entry} entry */
   function toggleMore(entry) {
     if (open.get(entry.id)?.more) return keep(entry.id, "more", null);
+    const row = moreRow(entry);
+    keep(entry.id, "more", row);
+    return row.querySelector("select")?.focus();
+  }
+
+  /** What else can be done to a message, as it is now. @param {Entry} entry */
+  function moreRow(entry) {
     const roles = roleSelect(entry.role);
     roles.addEventListener("change", () => change({ type: "role", message: entry.id, role: roles.value }));
     const to = (/** @type {Record<string, any>} */ content) => () => change({ message: entry.id, ...content });
-    const row = make(
+    return make(
       "div",
       { className: "ck-row ck-morerow", role: "group", "aria-label": "More for this message" },
       make("span", { className: "ck-name" }, "Role"),
@@ -115,8 +122,15 @@ function talkOf(desk) {
       button(entry.off && /switched off/.test(entry.state) ? "Switch on" : "Switch off", to({ type: "switch" }), { title: "Kept, but not sent" }),
       button("Remove", to({ type: "remove" }), { className: "ck-button ck-danger" }),
     );
-    keep(entry.id, "more", row);
-    return row.querySelector("select")?.focus();
+  }
+
+  /** An open row follows its message; what had the focus in it has it still, once it is on the page. @param {Entry} entry @param {Element | undefined} row */
+  function renewMore(entry, row) {
+    if (!row) return;
+    const at = [...row.children].indexOf(/** @type {any} */ (document.activeElement));
+    const renewed = moreRow(entry);
+    /** @type {Record<string, HTMLElement>} */ (open.get(entry.id)).more = renewed;
+    if (at >= 0) queueMicrotask(() => /** @type {HTMLElement} */ (renewed.children[at])?.focus());
   }
 
   /** @param {Entry} entry */
@@ -144,7 +158,7 @@ function talkOf(desk) {
   function draw(entry, body) {
     const role = ROLE_NAMES[entry.role] ?? entry.role;
     let text = body ?? make("div", { className: "ck-text ck-body", dir: "auto" });
-    if (entry.choices) text = choicesOf(entry, change);
+    if (entry.choices) text = choicesOf(entry, change, desk.start);
     else if (!body) putText(text, entry.html ?? "");
     const head = make("div", { className: "ck-head" }, make("span", { className: "ck-role" }, role));
     if (entry.of) head.append(make("span", { className: "ck-of" }, entry.of));
@@ -156,11 +170,15 @@ function talkOf(desk) {
       head,
       text,
     );
-    if (entry.unfinished) {
-      shown.append(make("div", { className: "ck-row" }, button("Continue", () => desk.start({ type: "continue", message: entry.id }), { className: "ck-button ck-changes" })));
+    if (entry.several) {
+      shown.append(make("div", { className: "ck-row" }, button("Side by side", () => change({ type: "beside", message: entry.id }), { className: "ck-button ck-changes", title: "All answers of this turn" })));
+    }
+    if (entry.unfinished && !entry.choices) {
+      shown.append(make("div", { className: "ck-row" }, button("Continue", () => desk.start({ type: "continue", message: entry.id }), { className: "ck-button ck-changes", title: entry.goes_on ? "It goes on in this answer" : "Asks “Continue.”, and gets a new answer" })));
     }
     if (entry.notes) shown.append(make("div", { className: "ck-caption ck-notes" }, entry.notes));
     if (entry.caption) shown.append(make("div", { className: "ck-caption" }, entry.caption));
+    renewMore(entry, open.get(entry.id)?.more);
     place(shown, entry.id);
     return shown;
   }
@@ -264,6 +282,8 @@ function talkOf(desk) {
     isWhole,
     lock,
     running: () => live?.run ?? "",
+    /** Whether anything was asked or answered here. */
+    begun: () => Boolean(node.querySelector(".ck-role-user, .ck-role-assistant, .ck-role-tool")),
     editLast() {
       const mine = messages().filter((shown) => shown.matches(".ck-role-user")).at(-1);
       /** @type {HTMLElement | null | undefined} */ (mine?.querySelector('.ck-tools [aria-label="Edit"]'))?.click();

@@ -84,6 +84,10 @@ function uploaderParts(name, on) {
   const toChat = button("Send to chat", on.toChat, { title: "Puts the text into the chat's box; you send it" });
   const result = make("section", { className: "ck-result", "aria-label": "Result" }, make("div", { className: "ck-row ck-between" }, make("span", { className: "ck-heading" }, "Transcript"), caption), lines, notes, make("div", { className: "ck-row" }, format, save, copy, toChat));
 
+  const askReplace = button("Replace it", () => {}, { className: "ck-button ck-danger" });
+  const askKeep = button("Keep it", () => (ask.hidden = true));
+  const ask = make("div", { className: "ck-strip ck-ask", role: "group", "aria-label": "The corrected transcript", hidden: true }, make("div", { className: "ck-grow" }, "The transcript was corrected by hand, and this would replace it."), make("div", { className: "ck-row" }, askKeep, askReplace));
+
   const models = make("datalist", { id: `ck-models-${uid}` });
   const languages = make("datalist", { id: `ck-languages-${uid}` });
   const language = make("input", { type: "text", className: "ck-field", list: languages.id, autocomplete: "off", spellcheck: false, placeholder: "found out" });
@@ -96,13 +100,13 @@ function uploaderParts(name, on) {
   const root = make(
     "section",
     { className: "ck-widget ck-uploader mathjax_ignore tex2jax_ignore", "aria-label": "Audio", "data-lm-suppress-shortcuts": "true", "data-ck-name": name },
-    file, drop, head, player, listen, fetching, strip, up, rest, task, job, notice, error, result,
+    file, drop, head, player, listen, fetching, strip, up, rest, task, job, ask, notice, error, result,
     make("div", { className: "ck-foot" }, settings, make("div", { className: "ck-info" }, endpoint, session)),
     spoken,
   );
   return {
     root, file, invitation, most, choose, record, drop, audioName, audioFacts, chooseAgain, recordAgain, head, player, listen, fetching, dot, timer, level, stop, pause, discard, strip,
     upName, upFacts, upBar, up, rest, restWords, restUse, restChoose, verbs, price, go, task, jobWords, jobBar, jobCancel, job, notice, error, errorText,
-    caption, lines, notes, format, save, copy, toChat, result, models, languages, language, model: modelName, prompt, settings, endpoint, session, spoken,
+    caption, lines, notes, format, save, copy, toChat, result, ask, askReplace, models, languages, language, model: modelName, prompt, settings, endpoint, session, spoken,
   };
 }

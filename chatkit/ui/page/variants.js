@@ -21,13 +21,17 @@ function variantsOf(entry, change) {
   ];
 }
 
-/** Answers side by side, of which one can be kept. @param {Entry} entry @param {Change} change */
-function choicesOf(entry, change) {
+/** Answers side by side, of which one can be kept. @param {Entry} entry @param {Change} change @param {(content: Record<string, any>) => void} start */
+function choicesOf(entry, change, start) {
   const columns = (entry.choices ?? []).map(([index, html, state]) => {
     const text = make("div", { className: "ck-text", dir: "auto" });
     putText(text, html);
-    const pick = button("Keep this one", () => change({ type: "keep", message: entry.id, index }), { className: "ck-button ck-changes" });
-    return make("div", { className: "ck-choice" }, make("div", { className: "ck-role" }, `Answer ${index + 1}${state ? ` · ${state}` : ""}`), text, pick);
+    const kept = entry.kept === index;
+    const pick = button(kept ? "Kept" : "Keep this one", () => change({ type: "keep", message: entry.id, index }), { className: "ck-button ck-changes", title: kept ? "Show this one alone" : "Go on with this answer" });
+    const acts = make("div", { className: "ck-row" }, pick);
+    if (entry.cut?.includes(index)) acts.append(button("Continue", () => start({ type: "continue", message: entry.id, index }), { className: "ck-button ck-changes", title: "Keep this answer, and let it go on" }));
+    const head = make("div", { className: "ck-role" }, `Answer ${index + 1}${kept ? " · kept" : ""}${state ? ` · ${state}` : ""}`);
+    return make("div", { className: `ck-choice${kept ? " ck-kept" : ""}` }, head, acts, text);
   });
   return make("div", { className: "ck-body ck-choices" }, ...columns);
 }
