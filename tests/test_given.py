@@ -104,7 +104,11 @@ def test_what_was_given_to_one_client_goes_along_with_no_others(endpoint: Any) -
 
 def test_a_copy_of_a_client_leads_where_the_client_does_unless_it_says_otherwise(endpoint: Any) -> None:
     client = connect.connect(base_url=endpoint.url, api_key=KEY, model="mine", quiet=True)
-    copy, away = client.with_options(timeout=9.0), client.with_options(base_url="http://127.0.0.1:9/v1")
+    copy, away = (
+        client.with_options(timeout=9.0).with_options(max_retries=0),
+        client.with_options(base_url="http://127.0.0.1:9/v1"),
+    )
+    del client
     assert (connect.endpoint_of(copy).model, connect.endpoint_of(copy).source) == ("mine", "arguments")
     assert (connect.endpoint_of(away).base_url, connect.endpoint_of(away).source) == ("http://127.0.0.1:9/v1", "client")
 
@@ -157,6 +161,14 @@ def came(deaf: socket.socket) -> int:
 def test_a_transport_of_ones_own_is_refused_in_words() -> None:
     with pytest.raises(InputError, match="takes no http_client"):
         connected("http://127.0.0.1:9/v1", http_client=httpx2.Client())
+
+
+def test_what_a_client_has_anyway_was_not_given_and_is_made_anew_with_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer other\nX-Ambient: 1")
+    for client in (connected("http://127.0.0.1:9/v1?version=1"), connected("http://127.0.0.1:9/v1").with_options()):
+        assert connect.endpoint_of(client).given == NOTHING
+    found = connect.endpoint_of(connected("http://127.0.0.1:9/v1?version=1", **SAID)).given
+    assert (dict(found.headers), dict(found.query)) == (SAID["default_headers"], SAID["default_query"])
 
 
 def test_nothing_that_was_given_is_shown(endpoint: Any) -> None:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 NO_KEY = "none"
 """What is sent as the key to a server on this machine that asks for none."""
 
-_endpoints: "WeakKeyDictionary[Any, Endpoint]" = WeakKeyDictionary()
+_endpoints: "WeakKeyDictionary[Any, tuple[Endpoint, Any, str]]" = WeakKeyDictionary()
+"""By the HTTP client, which the copies of a client have in common: the endpoint, and the address and key that lead there."""
 
 
 @overload
@@ -91,22 +92,24 @@ def client_for(endpoint: Endpoint, asynchronous: bool, **options: Any) -> "opena
     from chatkit.endpoint import clients
 
     client = clients.build(endpoint, asynchronous, **options)
-    _endpoints[client] = endpoint
+    _endpoints[client._client] = endpoint, client.base_url, client.api_key
     return client
 
 
 def endpoint_of(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint:
     """The endpoint of a client, with what was given to it; of one that chatkit did not build, by its base URL and key."""
-    return replace(_known(client) or _own(client), given=given_to(client))
+    from chatkit.endpoint import clients
+
+    known, given = _known(client), given_to(client)
+    if known is None:
+        return replace(_own(client), given=given)
+    return replace(known, given=given.beside(clients.own_headers(known), dict(known.query)))
 
 
 def _known(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint | None:
     """The endpoint of a client that chatkit built, or of a copy of one (`with_options`) that leads to the same place."""
-    if known := _endpoints.get(client):
-        return known
-    place = client.base_url, client.api_key
-    alike = (one for one in list(_endpoints) if one._client is client._client and (one.base_url, one.api_key) == place)
-    return next((_endpoints[one] for one in alike), None)
+    endpoint, *place = _endpoints.get(client._client, (None, None, None))
+    return endpoint if place == [client.base_url, client.api_key] else None
 
 
 def _own(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chatkit.api.request_body import Api as Api
 from chatkit.endpoint.attachment import Attachment
 from chatkit.endpoint.deadlines import Deadlines
-from chatkit.endpoint.given import given_to
+from chatkit.endpoint.given import timeout_of
 from chatkit.endpoint.reply import Delta, Reply, Wait
 
 if TYPE_CHECKING:
@@ -54,10 +54,9 @@ class Engine:
         """
         from chatkit.endpoint.asking import Asking  # brings openai, which must not slow the first import
 
-        said = given_to(client)
         clock = deadlines or Deadlines()
-        if said.timeout is not None:
-            clock = clock.within(*said.timeout[:2])
+        if (limits := timeout_of(client)) is not None:
+            clock = clock.within(*limits[:2])
         if attempts is None:
             attempts = 1 + client.max_retries
         asking = Asking(client, body, api, clock, attempts, self._sleep, self._chance, attachment)

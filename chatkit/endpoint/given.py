@@ -4,7 +4,7 @@ In: an openai client, of `connect` or of one's own. Out: options for the client 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from chatkit.endpoint.keys import veiled
@@ -44,6 +44,11 @@ class Given:
             options["max_retries"] = self.retries
         return {name: value for name, value in options.items() if value != {}}
 
+    def beside(self, headers: Mapping[str, Any], query: Mapping[str, Any]) -> "Given":
+        """The same without the headers and the query that the client has anyway: they are made anew with its key."""
+        own = (pair for pair in self.headers if pair not in headers.items())
+        return replace(self, headers=tuple(own), query=tuple(pair for pair in self.query if pair not in query.items()))
+
 
 NOTHING = Given()
 
@@ -53,7 +58,7 @@ def given_to(client: "openai.OpenAI | openai.AsyncOpenAI") -> Given:
     return Given(
         headers=_pairs(client._custom_headers),
         query=_pairs(client._custom_query),
-        timeout=_timeout(client.timeout),
+        timeout=timeout_of(client),
         retries=_retries(client.max_retries),
     )
 
@@ -75,11 +80,12 @@ def _kept(value: Any) -> Any:
     return veiled(value) if isinstance(value, str) else value
 
 
-def _timeout(said: Any) -> tuple[float | None, ...] | None:
+def timeout_of(client: "openai.OpenAI | openai.AsyncOpenAI") -> tuple[float | None, ...] | None:
+    """Its connect, read, write and pool in seconds; None where nobody has said any."""
     import httpx2
     import openai
 
-    if said == openai.DEFAULT_TIMEOUT:
+    if client.timeout == openai.DEFAULT_TIMEOUT:
         return None
-    limits = httpx2.Timeout(said)  # of a number, of nothing, or of another
+    limits = httpx2.Timeout(client.timeout)  # of a number, of nothing, or of another
     return limits.connect, limits.read, limits.write, limits.pool
