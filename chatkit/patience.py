@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-Given = TypeVar("Given")
+T = TypeVar("T")
 
 
-def in_turn(do: Callable[[], Given], patience: float, passes: Callable[[Exception], bool], pause: float) -> Given:
+def in_turn(do: Callable[[], T], patience: float, passes: Callable[[Exception], bool], pause: float) -> T:
     """What `do` gives, tried for so many seconds while `passes` says of what it raises that it will pass.
 
     By chance those that have waited long are as soon as newcomers; `pause` is how long one sleeps at most.

@@ -6,19 +6,18 @@ In: the archive's entries. Out: a `History` of `Kept` conversations, and `Chat`s
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from pathlib import Path
 from typing import Any, overload
 
 from chatkit import conversation_file
 from chatkit.chat import Chat
 from chatkit.conversation import Conversation, Message
-from chatkit.display import displayed
 from chatkit.exceptions import InputError
 from chatkit.keeping import archive, writer
 from chatkit.keeping.archive import Archive, Broken, Entry
 from chatkit.keeping.keeper import Keeper
-from chatkit.render.plain_text import line, marked
+from chatkit.readings.table import Table
+from chatkit.render.plain_text import line
 from chatkit.signs import fit_to_print
 
 COLUMNS = ("when", "title", "messages", "model", "branches")
@@ -137,11 +136,8 @@ class History(Sequence[Kept]):
         printer.text(self._sentence() if cycle else repr(self))
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{name}</th>' for name in ("", *COLUMNS))
-        rows = "".join(_table_row(number, kept) for number, kept in enumerate(self._entries))
-        table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
-        marks = "".join(f"<p>{marked(escape(mark))}</p>" for mark in self._marks())
-        return displayed(f"<p>{escape(self._sentence())}</p>{table}{marks}")
+        rows = [_table_row(number, kept) for number, kept in enumerate(self._entries)]
+        return Table(self._sentence(), ("", *COLUMNS), rows, (), self._marks(), words=(0, 1, 2, 4)).html()
 
     def _marks(self) -> list[str]:
         """A line for each row of the file that could not be read."""
@@ -179,9 +175,8 @@ def _row(kept: Kept) -> tuple[str, ...]:
     return when, *named, _counted(kept.branches, "branch")
 
 
-def _table_row(number: int, kept: Kept) -> str:
-    values = (str(number), *_row(kept)[:2], str(len(kept)), line(kept.model or ""), str(kept.branches))
-    return f"<tr>{''.join(f'<td>{marked(escape(value))}</td>' for value in values)}</tr>"
+def _table_row(number: int, kept: Kept) -> tuple[str, ...]:
+    return str(number), *_row(kept)[:2], str(len(kept)), line(kept.model or ""), str(kept.branches)
 
 
 def _counted(count: int, noun: str) -> str:

@@ -38,6 +38,7 @@ SAME_FLOOR = {
     "speech": {"captions"},
     "offered": {"settings"},
     "readings": {"plots"},
+    "recall": {"readings"},
     "magics": {"ui"},
 }
 ANNEXE = {"commands": {"local"}}

@@ -216,12 +216,13 @@ def test_what_the_history_looks_like(file, server, monkeypatch):
         f"1 conversation with 'where' in the history.\n  0  {when}  <b>Where?</b>  2 messages  answered  1 branch"
     )
     assert repr(history[0]) == "Kept('<b>Where?</b>', 2 messages)"
-    assert history._repr_html_() == (
-        '<div class="mathjax_ignore tex2jax_ignore"><p>1 conversation with &#x27;where&#x27; in the history.</p><table><thead><tr>'
-        '<th scope="col"></th><th scope="col">when</th><th scope="col">title</th><th scope="col">messages</th>'
-        '<th scope="col">model</th><th scope="col">branches</th></tr></thead><tbody>'
-        f"<tr><td>0</td><td>{when}</td><td>&lt;b&gt;Where?&lt;/b&gt;"
-        "</td><td>2</td><td>answered</td><td>1</td></tr></tbody></table></div>"
+    words = ' class="ck-words" dir="auto"'
+    assert history._repr_html_().partition("</style>")[2] == (
+        '<div class="ck-usage mathjax_ignore tex2jax_ignore"><table><caption>1 conversation with &#x27;where&#x27; in the history.'
+        f'</caption><thead><tr><th scope="col"{words}></th><th scope="col"{words}>when</th><th scope="col"{words}>title</th>'
+        f'<th scope="col">messages</th><th scope="col"{words}>model</th><th scope="col">branches</th></tr></thead><tbody>'
+        f'<tr><th scope="row"{words}>0</th><td{words}>{when}</td><td{words}>&lt;b&gt;Where?&lt;/b&gt;</td><td>2</td>'
+        f"<td{words}>answered</td><td>1</td></tr></tbody></table></div>"
     )
 
 

@@ -18,6 +18,7 @@ from postgres import Cluster
 from chatkit import __main__ as command
 from chatkit.exceptions import StoreError
 from chatkit.ledger import class_roles, rollup, rulebook, safeguards
+from chatkit.ledger.database import LIMITS
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rules import Limit
 from chatkit.ledger.store import UsageStore
@@ -446,6 +447,46 @@ def test_no_other_student_can_hold_up_a_budget(server: Cluster, database: str) -
             run("SET LOCAL lock_timeout = '1s'")
             run("{alone}")
         assert ada.spending(limit, "s").unbounded == 1
+
+
+STRONG = (
+    "ROW SHARE",
+    "ROW EXCLUSIVE",
+    "SHARE UPDATE EXCLUSIVE",
+    "SHARE",
+    "SHARE ROW EXCLUSIVE",
+    "EXCLUSIVE",
+    "ACCESS EXCLUSIVE",
+)
+
+
+@pytest.mark.parametrize("table", ["calls", "rollup", "prices", "schema", "repricings"])
+def test_no_student_can_lock_a_table_that_all_write_to(server: Cluster, database: str, table: str) -> None:
+    where = {"host": "127.0.0.1", "port": server.port, "user": "bob", "dbname": database}
+    for mode in STRONG:
+        with psycopg.connect(**where) as bob, suppress(psycopg.errors.InsufficientPrivilege):
+            bob.execute(f"LOCK TABLE chatkit_{table} IN {mode} MODE")
+            assert mode == "ROW SHARE", "which keeps nobody from writing"
+
+
+@pytest.mark.parametrize("table", ["budgets", "holds", "tags"])
+def test_who_waits_for_a_table_that_a_student_has_locked_gives_up_and_loses_nothing(
+    server: Cluster, database: str, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    short = LIMITS["options"].replace("lock_timeout=10000", "lock_timeout=200")
+    monkeypatch.setitem(LIMITS, "options", short)
+    store = UsageStore(server.url("ada", database))
+    store.open()
+    where = {"host": "127.0.0.1", "port": server.port, "user": "bob", "dbname": database}
+    with psycopg.connect(**where) as bob:
+        bob.execute(f"LOCK TABLE chatkit_{table} IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(StoreError, match="lock timeout"):
+            store.select(f"SELECT 1 FROM chatkit_{table}")
+        store.add(
+            UsageRecord("n", datetime.now(UTC), "s", "/p", "h", "m", None, False, "complete", 200, None, 1, 0.5, None, Usage())
+        )  # fmt: skip
+        assert len(store.records()) == 2, "the one that was there, and this"
+    assert store.select(f"SELECT 1 FROM chatkit_{table}") == []
 
 
 def test_who_does_not_own_the_tables_asks_once(server: Cluster, database: str) -> None:

@@ -81,6 +81,45 @@ def test_this_machine_is_never_asked_through_a_proxy(told, host, proxy, here, mo
     assert [path for method, path, _ in here.seen if method == "GET"] == ["/health"] * 2
 
 
+EXCEPTED = {
+    "10.0.0.0/8": ["10.1.2.3", "10.255.255.255", "[::ffff:10.1.2.3]"],
+    "192.168.7.9/24": ["192.168.7.1"],
+    "172.16.0.0/12": ["172.31.255.255"],
+    "corp.example, 10.0.0.0/8 ,192.168.0.0/16": ["10.0.0.1", "192.168.44.1", "llm.corp.example"],
+    "10.0.0.0/8 192.168.0.0/16": ["10.0.0.1", "192.168.44.1"],
+    "fd00::/8": ["[fd12::1]"],
+    "[fd00::5]": ["[fd00:0:0::5]"],
+    "FD00::5": ["[fd00::5]"],
+    "10.0.0.5": ["10.0.0.5"],
+    "0.0.0.0/0": ["8.8.8.8"],
+    "*": ["8.8.8.8", "[fd12::1]", "llm.example"],
+}
+NOT_EXCEPTED = {
+    "10.0.0.0/8": ["11.0.0.1", "[fd12::1]", "10.0.0.1.example", "llm.example"],
+    "172.16.0.0/12": ["172.32.0.0"],
+    "192.168.7.9/32": ["192.168.7.8"],
+    "10.0.0.0/33,10/8,10.0.0/8,/8,10.0.0.0/": ["10.0.0.1"],
+    "fd00::/8": ["[fe80::1]", "10.0.0.1"],
+    "0.0.0.0/0": ["llm.example", "[fd12::1]"],
+    "": ["10.0.0.1"],
+}
+
+
+def pairs(table):
+    return [(said, host) for said, hosts in table.items() for host in hosts]
+
+
+@pytest.mark.parametrize("name", ["NO_PROXY", "no_proxy"])
+@pytest.mark.parametrize("port", ["", ":8000"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_no_proxy_takes_names_numbers_and_ranges(name, port, scheme, monkeypatch):
+    by_variables("http://proxy.corp:3128", monkeypatch)
+    for table, excepted in ((EXCEPTED, True), (NOT_EXCEPTED, False)):
+        for said, host in pairs(table):
+            monkeypatch.setenv(name, said)
+            assert (route.proxy(f"{scheme}://{host}{port}/v1") is None) == excepted, (said, host)
+
+
 @pytest.mark.parametrize("no_proxy", [None, "localhost,.corp", "10.0.0.0/8"])
 def test_the_local_model_is_not_asked_through_a_proxy(no_proxy, proxy, here, monkeypatch):
     here.called = "chatkit-local"

@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
 
 from chatkit.api.hosts import HostRules, rules_at
 from chatkit.api.redact import clean_url, scrub
+from chatkit.endpoint.given import NOTHING, Given
 from chatkit.endpoint.keys import Key
 from chatkit.exceptions import InputError
 
@@ -26,7 +27,8 @@ class Endpoint:
 
     `query` goes along with every call. `organization` and `project` are of the source that the key is of; `ambient`
     says that this is the environment, so that its OPENAI_CUSTOM_HEADERS and its admin key may go along too. `file` is
-    the `.env` that names this endpoint.
+    the `.env` that names this endpoint; `given` is what else a person gave the client that leads there.
+
     >>> Endpoint("https://api.openai.com/v1", "sk-…", "gpt-6-luna", "key from OPENAI_API_KEY").sentence
     'gpt-6-luna answers at api.openai.com (key from OPENAI_API_KEY).'
     """
@@ -43,6 +45,7 @@ class Endpoint:
     project: str | None = field(default=None, repr=False)
     ambient: bool = False
     file: str | None = None
+    given: Given = NOTHING
 
     @property
     def rules(self) -> HostRules:
@@ -161,14 +164,21 @@ def is_loopback(url: str) -> bool:
     host = (urlsplit(url).hostname or "").rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
-    address = _address(host.partition("%")[0])
-    if address is None:
-        return False
-    address = getattr(address, "ipv4_mapped", None) or address
-    return address.is_loopback or address.is_unspecified
+    address = ip_address(host)
+    return address is not None and (address.is_loopback or address.is_unspecified)
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The number of a host that is named by one, an IPv4 in an IPv6 as what it is; None for a name.
+
+    >>> str(ip_address("::ffff:10.0.0.5")), str(ip_address("10.5")), ip_address("example.org")
+    ('10.0.0.5', '10.0.0.5', None)
+    """
+    found = _numbered(host.partition("%")[0])
+    return getattr(found, "ipv4_mapped", None) or found
+
+
+def _numbered(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:

@@ -40,6 +40,11 @@ def build(
     return client
 
 
+def own_headers(endpoint: Endpoint) -> dict[str, Any]:
+    """The headers of a client to which nobody has given any."""
+    return dict(_of_one_source(endpoint, {})["default_headers"])
+
+
 def _of_openai(endpoint: Endpoint, asynchronous: bool, options: dict[str, Any]) -> openai.OpenAI | openai.AsyncOpenAI:
     if endpoint.azure:
         azure = openai.AsyncAzureOpenAI if asynchronous else openai.AzureOpenAI

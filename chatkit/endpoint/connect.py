@@ -17,6 +17,7 @@ from chatkit.api.models import HOSTED_DEFAULT
 from chatkit.api.redact import clean_url
 from chatkit.endpoint import launch, sources
 from chatkit.endpoint.address import Endpoint, checked_url, is_loopback, without_query
+from chatkit.endpoint.given import given_to
 from chatkit.endpoint.keys import clean_key, veiled, veiled_all
 from chatkit.endpoint.redact import AZURE_KEY
 from chatkit.endpoint.sources import AZURE, Pair
@@ -31,7 +32,8 @@ NO_KEY = "none"
 
 LOCAL_PROMISE = "A model on this machine will answer: no key, no network, no cost."
 
-_endpoints: "WeakKeyDictionary[Any, Endpoint]" = WeakKeyDictionary()
+_endpoints: "WeakKeyDictionary[Any, tuple[Endpoint, Any, str]]" = WeakKeyDictionary()
+"""By the HTTP client, which the copies of a client have in common: the endpoint, and the address and key that lead there."""
 
 
 @overload
@@ -56,7 +58,8 @@ def connect(
     the environment or a `.env` file; else the local server, started once per kernel (`local=True` asks
     for it; `model` may then be the path or hub name of a GGUF file). `asynchronous=True` gives an
     `openai.AsyncOpenAI`. Arguments that start with `azure_` or an `api_version` give the Azure client.
-    All other options go to openai's client. Prints one sentence on what serves, unless `quiet`.
+    All other options go to openai's client, and what they say (headers, query, timeout, retries) counts for the chats that
+    are given it too. Prints one sentence on what serves, unless `quiet`.
 
     A key goes only to the address that its own source names, OpenAI's where it names none; docs/endpoints.md has
     the table. Raises InputError for a key or URL that cannot be right, SetupError where address and key are of two
@@ -67,6 +70,11 @@ def connect(
     some-model answers at 127.0.0.1:9 (arguments).
     """
     base_url, api_key, options = veiled(base_url), veiled(api_key), veiled_all(options)
+    if options.pop("http_client", None) is not None:
+        raise InputError(
+            "connect() takes no http_client: the calls go through one of its own, which puts them on the books.",
+            "Give timeout=, default_headers= or default_query=; a proxy and certificates are named in the environment.",
+        )
     endpoint = resolve(
         base_url=base_url, api_key=api_key, model=model, local=local, tell=None if quiet else print, **options
     )
@@ -86,14 +94,27 @@ def client_for(endpoint: Endpoint, asynchronous: bool, **options: Any) -> "opena
     from chatkit.endpoint import clients
 
     client = clients.build(endpoint, asynchronous, **options)
-    _endpoints[client] = endpoint
+    _endpoints[client._client] = endpoint, client.base_url, client.api_key
     return client
 
 
 def endpoint_of(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint:
-    """The endpoint of a client; of one that chatkit did not build, by its base URL and key."""
-    if known := _endpoints.get(client):
-        return known
+    """The endpoint of a client, with what was given to it; of one that chatkit did not build, by its base URL and key."""
+    from chatkit.endpoint import clients
+
+    known, given = _known(client), given_to(client)
+    if known is None:
+        return replace(_own(client), given=given)
+    return replace(known, given=given.beside(clients.own_headers(known), dict(known.query)))
+
+
+def _known(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint | None:
+    """The endpoint of a client that chatkit built, or of a copy of one (`with_options`) that leads to the same place."""
+    endpoint, *place = _endpoints.get(client._client, (None, None, None))
+    return endpoint if place == [client.base_url, client.api_key] else None
+
+
+def _own(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint:
     base, query = without_query(str(client.base_url))
     own = Endpoint(base, veiled(client.api_key), HOSTED_DEFAULT, "client", query=query, ambient=True)
     organization, project = (getattr(client, name, None) for name in ("organization", "project"))
@@ -102,7 +123,7 @@ def endpoint_of(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint:
 
 @cache
 def _shared_client(endpoint: Endpoint, process: int) -> "openai.AsyncOpenAI":  # noqa: ARG001  # a fork needs its own
-    return client_for(endpoint, asynchronous=True, shared=True)
+    return client_for(endpoint, asynchronous=True, shared=True, **endpoint.given.options)
 
 
 def shared_client(endpoint: Endpoint) -> "openai.AsyncOpenAI":

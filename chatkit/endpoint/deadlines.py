@@ -5,12 +5,13 @@ In: `Deadlines`. Out: `Expired` (or a cut) at the moment one is passed, raised w
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Literal, Self
 
 Phase = Literal["first content", "idle", "turn", "tail"]
 
+DAY = 86_400.0  # seconds that are without end to a person
 SLACK = 1.0  # seconds that the watch leaves to the transport's own timeouts, which say more
 
 
@@ -34,6 +35,16 @@ class Deadlines:
     text: int = 2_000_000
     event: int = 16 * 1024 * 1024
     raw: int = 4 * 1024 * 1024
+
+    def within(self, connect: float | None, read: float | None) -> "Deadlines":
+        """The same where a client's own timeouts say how long is waited: `read` for each word; None is a day.
+
+        >>> limits = Deadlines().within(2.0, 400.0)
+        >>> limits.connect, limits.first_content, limits.idle, limits.turn
+        (2.0, 400.0, 400.0, 400.0)
+        """
+        word, line = (DAY if seconds is None else seconds for seconds in (read, connect))
+        return replace(self, connect=line, first_content=word, idle=word, turn=max(self.turn, word))
 
 
 class Expired(Exception):  # noqa: N818  # an event in a turn's life, not yet an error

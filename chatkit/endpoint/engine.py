@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chatkit.api.request_body import Api as Api
 from chatkit.endpoint.attachment import Attachment
 from chatkit.endpoint.deadlines import Deadlines
+from chatkit.endpoint.given import timeout_of
 from chatkit.endpoint.reply import Delta, Reply, Wait
 
 if TYPE_CHECKING:
@@ -41,18 +42,23 @@ class Engine:
         *,
         api: Api = "chat",
         deadlines: Deadlines | None = None,
-        attempts: int = 3,
+        attempts: int | None = None,
         attachment: Attachment | None = None,
     ) -> AsyncGenerator[Delta | Wait | Reply]:
         """Send `body` (without stream flags) and yield what comes; the last item is the Reply.
 
-        With an `attachment`, `body` is the form beside the file and goes out as it is.
+        With an `attachment`, `body` is the form beside the file and goes out as it is. The client's timeout counts where
+        it has one of its own, and so do its `max_retries` where `attempts` are not given.
 
         Nothing is raised but CancelledError, after the Reply of a turn whose task was cancelled.
         """
         from chatkit.endpoint.asking import Asking  # brings openai, which must not slow the first import
 
         clock = deadlines or Deadlines()
+        if (limits := timeout_of(client)) is not None:
+            clock = clock.within(*limits[:2])
+        if attempts is None:
+            attempts = 1 + client.max_retries
         asking = Asking(client, body, api, clock, attempts, self._sleep, self._chance, attachment)
         cancelled = None
         try:

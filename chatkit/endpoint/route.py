@@ -6,16 +6,19 @@ through a proxy, and needs nobody's certificate.
 """
 
 import importlib.util
+import ipaddress
 import os
+import re
 import ssl
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import httpx2
 
-from chatkit.endpoint.address import is_loopback
+from chatkit.endpoint.address import ip_address, is_loopback
 from chatkit.endpoint.keys import veiled
 from chatkit.exceptions import SetupError
 
@@ -29,7 +32,7 @@ def proxy(base_url: str) -> httpx2.Proxy | None:
     if not parts.hostname or is_loopback(base_url):
         return None
     said = _said(parts.scheme)
-    if not said or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if not said or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]) or _is_in_no_proxy(parts.hostname):
         return None
     setting, way_out = _setting(said, parts.scheme), f"Correct it, or add {parts.hostname} to NO_PROXY."
     scheme = (said.rpartition("://")[0] or "http").lower()
@@ -45,6 +48,20 @@ def proxy(base_url: str) -> httpx2.Proxy | None:
     if found is None:
         raise SetupError(f"{setting} names no proxy: a host and a port are needed.", way_out)
     return found
+
+
+def _is_in_no_proxy(host: str) -> bool:
+    """Whether NO_PROXY names the number of a host, or a range that it is in (`10.0.0.0/8`), as curl and requests take it.
+
+    Python's own reading, asked before, compares words. A name is not looked up for it: the proxy may know what it is.
+    """
+    address = ip_address(host)
+    words = re.split(r"[\s,]+", urllib.request.getproxies_environment().get("no", "")) if address else []
+    for word in words:
+        with suppress(ValueError):  # a name
+            if address in ipaddress.ip_network(word.strip("[]"), strict=False):
+                return True
+    return False
 
 
 def _said(scheme: str) -> str | None:

@@ -36,8 +36,9 @@ OPENING = 30.0
 """Seconds that opening, migrating and reading may wait for other processes."""
 
 LIMITS: dict[str, Any] = {"connect_timeout": 4, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 2,
-          "tcp_user_timeout": 10_000, "options": "-c statement_timeout=60000"}  # fmt: skip
-"""For a server: seconds to connect, then what notices that it is gone (libpq's words)."""
+          "tcp_user_timeout": 10_000, "options": "-c statement_timeout=60000 -c lock_timeout=10000"}  # fmt: skip
+"""For a server: seconds to connect, then what notices that it is gone (libpq's words); milliseconds of one statement, and
+of waiting for a lock, which another user may hold as long as they like."""
 TURN = 4.0
 """Seconds that a server all of whose connections are taken is asked again for one."""
 PAUSE = 0.2

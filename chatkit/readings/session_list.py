@@ -85,7 +85,8 @@ class SessionList:
         title = f"{count:,} session{'' if count == 1 else 's'}, {calls}" if count else "No sessions yet"
         notes = [f"The latest {SHOWN} are shown."] if count > SHOWN else []
         notes += [f"{self.unread} In no sum."] if self.unread else []
-        return Table(title, ("session", "tags", "last call", "calls", *(head for head, _ in shown)), rows, (), notes)
+        heads = ("session", "tags", "last call", "calls", *(head for head, _ in shown))
+        return Table(title, heads, rows, (), notes, words=(0, 1, 2))
 
 
 def _local(at: datetime) -> str:

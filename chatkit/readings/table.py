@@ -3,7 +3,7 @@
 In: words that may come from anywhere. Out: text without control characters, HTML with everything escaped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -19,7 +19,8 @@ STYLE = """
 .ck-usage tr { background: none; }
 .ck-usage th { font-weight: 600; }
 .ck-usage tbody th { font-weight: 400; max-width: 30em; overflow-wrap: anywhere; }
-.ck-usage th:first-child { text-align: start; padding-inline-start: 0; }
+.ck-usage th:first-child { padding-inline-start: 0; }
+.ck-usage .ck-words { text-align: start; }
 .ck-usage tfoot th, .ck-usage tfoot td { border-bottom: 0; font-weight: 600; }
 .ck-usage p { margin: 0.3em 0; font-size: 0.85em; opacity: 0.8; }
 """
@@ -27,13 +28,23 @@ STYLE = """
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of words under a title; the first column names the row, the others are numbers."""
+    """Rows of words under a title; the first column names the row. The places of `words` are columns of text, which begins
+    at the line's beginning, the others are numbers, which end below each other.
+
+    >>> print(Table("Two", ("name", "tag", "calls"), [("a", "x", "12"), ("bb", "yy", "1")], words=(0, 1)).text())
+    Two
+    <BLANKLINE>
+    name  tag  calls
+    a     x       12
+    bb    yy       1
+    """
 
     title: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     foot: Sequence[str] = ()
     notes: Sequence[str] = ()
+    words: Collection[int] = (0,)
 
     def text(self) -> str:
         """The table as lines of text."""
@@ -41,7 +52,7 @@ class Table:
         widths = [max(len(row[column]) for row in body) for column in range(len(self.head))]
         shown = [
             "  ".join(
-                cell.rjust(w) if column else cell.ljust(w)
+                cell.ljust(w) if column in self.words else cell.rjust(w)
                 for column, (cell, w) in enumerate(zip(row, widths, strict=True))
             )
             for row in body
@@ -51,9 +62,9 @@ class Table:
 
     def html(self) -> str:
         """The table as HTML."""
-        head = "".join(f'<th scope="col">{_cell(name)}</th>' for name in self.head)
-        body = "".join(f"<tr>{_row(row)}</tr>" for row in self.rows)
-        foot = f"<tfoot><tr>{_row(self.foot)}</tr></tfoot>" if self.foot else ""
+        head = "".join(f'<th scope="col"{self._kind(place)}>{_cell(name)}</th>' for place, name in enumerate(self.head))
+        body = "".join(f"<tr>{self._row(row)}</tr>" for row in self.rows)
+        foot = f"<tfoot><tr>{self._row(self.foot)}</tr></tfoot>" if self.foot else ""
         notes = "".join(f"<p>{_cell(note)}</p>" for note in self.notes)
         if not self.rows:
             return displayed(f"<p>{_cell(self.title)}</p>{notes}", "ck-usage", style=STYLE)
@@ -61,10 +72,13 @@ class Table:
         table = f"<table><caption>{_cell(self.title)}</caption>{rows}</table>"
         return displayed(f"{table}{notes}", "ck-usage", style=STYLE)
 
+    def _row(self, row: Sequence[str]) -> str:
+        name, *others = row
+        cells = (f"<td{self._kind(place)}>{_cell(words)}</td>" for place, words in enumerate(others, 1))
+        return f'<th scope="row"{self._kind(0)}>{_cell(name)}</th>' + "".join(cells)
 
-def _row(row: Sequence[str]) -> str:
-    name, *numbers = row
-    return f'<th scope="row" dir="auto">{_cell(name)}</th>' + "".join(f"<td>{_cell(number)}</td>" for number in numbers)
+    def _kind(self, place: int) -> str:
+        return ' class="ck-words" dir="auto"' if place in self.words else ""
 
 
 def _cell(words: str) -> str:
