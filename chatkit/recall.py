@@ -22,6 +22,7 @@ from chatkit.render.plain_text import line, marked
 from chatkit.signs import fit_to_print
 
 COLUMNS = ("when", "title", "messages", "model", "branches")
+TEXTS = ("when", "title", "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ class History(Sequence[Kept]):
         printer.text(self._sentence() if cycle else repr(self))
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{name}</th>' for name in ("", *COLUMNS))
+        head = "".join(f'<th scope="col"{_side(name)}>{name}</th>' for name in ("", *COLUMNS))
         rows = "".join(_table_row(number, kept) for number, kept in enumerate(self._entries))
         table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>" if rows else ""
         marks = "".join(f"<p>{marked(escape(mark))}</p>" for mark in self._marks())
@@ -181,7 +182,15 @@ def _row(kept: Kept) -> tuple[str, ...]:
 
 def _table_row(number: int, kept: Kept) -> str:
     values = (str(number), *_row(kept)[:2], str(len(kept)), line(kept.model or ""), str(kept.branches))
-    return f"<tr>{''.join(f'<td>{marked(escape(value))}</td>' for value in values)}</tr>"
+    cells = (
+        f"<td{_side(name)}>{marked(escape(value))}</td>" for name, value in zip(("", *COLUMNS), values, strict=True)
+    )
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _side(column: str) -> str:
+    """Where a column's text begins; Jupyter's own tables are for numbers."""
+    return ' style="text-align:start"' if column in TEXTS else ""
 
 
 def _counted(count: int, noun: str) -> str:

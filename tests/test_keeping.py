@@ -211,17 +211,17 @@ def test_what_the_history_looks_like(file, server, monkeypatch):
     monkeypatch.setattr(archive, "now", lambda: archive.datetime(2026, 11, 24, 12, tzinfo=archive.UTC))
     open_chat(server, model="m").send("<b>Where?</b> \x1b[31m\u202e")
     when = archive.now().astimezone().strftime("%Y-%m-%d %H:%M")
-    history = chatkit.history("where")
+    history, left = chatkit.history("where"), ' style="text-align:start"'
     assert repr(history) == (
         f"1 conversation with 'where' in the history.\n  0  {when}  <b>Where?</b>  2 messages  answered  1 branch"
     )
     assert repr(history[0]) == "Kept('<b>Where?</b>', 2 messages)"
     assert history._repr_html_() == (
         '<div class="mathjax_ignore tex2jax_ignore"><p>1 conversation with &#x27;where&#x27; in the history.</p><table><thead><tr>'
-        '<th scope="col"></th><th scope="col">when</th><th scope="col">title</th><th scope="col">messages</th>'
-        '<th scope="col">model</th><th scope="col">branches</th></tr></thead><tbody>'
-        f"<tr><td>0</td><td>{when}</td><td>&lt;b&gt;Where?&lt;/b&gt;"
-        "</td><td>2</td><td>answered</td><td>1</td></tr></tbody></table></div>"
+        f'<th scope="col"></th><th scope="col"{left}>when</th><th scope="col"{left}>title</th><th scope="col">messages</th>'
+        f'<th scope="col"{left}>model</th><th scope="col">branches</th></tr></thead><tbody>'
+        f"<tr><td>0</td><td{left}>{when}</td><td{left}>&lt;b&gt;Where?&lt;/b&gt;"
+        f"</td><td>2</td><td{left}>answered</td><td>1</td></tr></tbody></table></div>"
     )
 
 
