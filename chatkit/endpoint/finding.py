@@ -7,11 +7,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
-from chatkit.endpoint import connect, launch
+from chatkit.endpoint import connect
 from chatkit.endpoint.address import Endpoint
 from chatkit.endpoint.reply import Wait
-
-STARTING = "Starting the model on this machine…"
 
 
 async def find(known: Endpoint | None) -> AsyncIterator[Wait | Endpoint]:
@@ -21,8 +19,6 @@ async def find(known: Endpoint | None) -> AsyncIterator[Wait | Endpoint]:
     def tell(word: str | None) -> None:
         loop.call_soon_threadsafe(words.put_nowait, word)
 
-    if known is None and not launch.runs() and connect.promise() == connect.LOCAL_PROMISE:
-        yield Wait(0, 1, 1, STARTING)
     how = connect.resolve if known is None else partial(connect.refresh, known)
     finding = asyncio.create_task(asyncio.to_thread(how, tell=tell))
     finding.add_done_callback(lambda _: words.put_nowait(None))

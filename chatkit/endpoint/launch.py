@@ -69,12 +69,6 @@ def successor(base_url: str, tell: Callable[[str], None] | None = None) -> Local
     return local_server(_models[base_url], tell) if base_url in _models else None
 
 
-def runs(model: str | None = None) -> bool:
-    """Whether this process's local server for `model` stands already."""
-    running = _servers.get((os.getpid(), model))
-    return running is not None and running.alive
-
-
 def is_ours(base_url: str) -> bool:
     """Whether `base_url` is that of a local server this process started."""
     return any(s.base_url.rstrip("/") == base_url.rstrip("/") for s in list(_servers.values()))
