@@ -24,7 +24,7 @@ from chatkit.exceptions import ChatkitError, InputError
 from chatkit.ledger.record import NOTHING, Usage
 from chatkit.lines import Messages
 from chatkit.listeners import Listeners
-from chatkit.message import HEADS, Message
+from chatkit.message import Message
 from chatkit.request import Preview, Request
 from chatkit.signs import printable
 
@@ -167,7 +167,7 @@ class ChatTurns(ChatSettings):
     def outdated(self) -> Mapping[str, str]:
         """Which answers were given to other messages than stand before them now, by id, and what has changed."""
         now = {message.id: message for message in self.conversation.messages}
-        found = ((name, _changed(self._sent.get(name, ()), now)) for name in now)
+        found = ((name, context.changed(self._sent.get(name, ()), now)) for name in now)
         return {name: changed for name, changed in found if changed}
 
     @property
@@ -295,17 +295,6 @@ class ChatTurns(ChatSettings):
 
 def _awaited(run: Run, wait: bool) -> Reply | Run:
     return run.wait() if wait else run
-
-
-def _changed(sent: Messages, now: Mapping[str, Message]) -> str:
-    changed = [one for one in sent if (here := now.get(one.id)) is not one and not _stands(one, here)]
-    if not changed:
-        return ""
-    return "asked under another system prompt" if changed[0].role in HEADS else "asked before a message was changed"
-
-
-def _stands(sent: Message, here: Message | None) -> bool:
-    return here is not None and here.enabled and here.is_same(sent)
 
 
 def _asks(line: Messages) -> bool:

@@ -119,6 +119,23 @@ def turns(messages: Iterable[Message]) -> list[TurnMessages]:
     return [tuple(said[start:end]) for start, end in pairwise([*starts, len(said)])]
 
 
+def changed(sent: Iterable[Message], now: Mapping[str, Message]) -> str:
+    """What has changed of the messages that were sent, in words; `now` are those that stand there, by id.
+
+    >>> said = Message("user", "Why?")
+    >>> changed([said], {said.id: said}), changed([said], {})
+    ('', 'asked before a message was changed')
+    """
+    gone = [one for one in sent if (here := now.get(one.id)) is not one and not _stands(one, here)]
+    if not gone:
+        return ""
+    return "asked under another system prompt" if gone[0].role in HEADS else "asked before a message was changed"
+
+
+def _stands(sent: Message, here: Message | None) -> bool:
+    return here is not None and here.enabled and here.is_same(sent)
+
+
 def room(window: int | None, answer: int | None) -> int | None:
     """The tokens of a prompt that leave room for the answer; None where the window is unknown."""
     if window is None:

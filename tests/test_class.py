@@ -263,3 +263,14 @@ def test_another_file_is_no_export(filled: UsageStore, tmp_path: Path) -> None:
     for name in ("shopping.txt", "picture", "missing"):
         with pytest.raises(InputError):
             parcel.merge(filled, [tmp_path / name])
+
+
+def test_a_class_that_paid_nothing_is_drawn_by_its_tokens(tmp_path: Path) -> None:
+    store = UsageStore(tmp_path / "free.sqlite")
+    free = chatkit.ClassReport(store=store)
+    store.add(numbered(1, user="ada", usage=Usage(10, 5, cost=Decimal(0), known="measured")))
+    assert repr(free.plot()) == "Figure(Tokens per user)"
+    store.add(numbered(2, user="bob", usage=Usage(10, 5, cost=Decimal("0.01"), known="measured")))
+    assert repr(free.plot()) == "Figure(Cost per user)"
+    with pytest.raises(InputError, match="There is no plot 'pie' of a class"):
+        free.plot("pie")

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -136,14 +137,65 @@ def test_tokens_and_cost_are_added_up_and_the_budget_is_a_line() -> None:
     assert "budget: 0.5 USD" in words(figure)
 
 
-def test_a_brief_session_shows_seconds_and_a_free_one_says_so() -> None:
-    moments = [Moment(START + timedelta(seconds=n), 1, 0, Decimal(0)) for n in range(11)]
-    figure = over_time.cost(moments)
+@pytest.mark.parametrize(
+    ("seconds", "step"), [(0, 1), (1, 1), (4, 1), (10, 2), (14, 5), (55, 15), (80, 30), (299, 60), (599, 120)]
+)
+def test_a_brief_session_shows_whole_seconds_all_as_far_apart(seconds: int, step: int) -> None:
+    figure = over_time.tokens(
+        [Moment(START, 1, 0, Decimal(0)), Moment(START + timedelta(seconds=seconds), 1, 0, Decimal(0))]
+    )
     figure.draw_without_rendering()
     (axes,) = figure.axes
+    low, high = axes.get_xlim()
+    ticks = [round(tick * 86400) for tick in axes.get_xticks() if low <= tick <= high]
+    assert 2 <= len(ticks) <= 7
+    assert {later - earlier for earlier, later in pairwise(ticks)} == {step}
     assert all(re.fullmatch(r"\d\d:\d\d:\d\d", label.get_text()) for label in axes.get_xticklabels())
-    assert len(axes.get_xticklabels()) == 5
-    assert axes.get_xlabel() == "no call cost anything"
+
+
+def test_the_last_step_has_an_area_under_it() -> None:
+    for draw in (over_time.tokens, over_time.cost):
+        (axes,) = draw(MOMENTS[:1]).axes
+        corners = axes.collections[0].get_paths()[0].get_extents()
+        assert corners.width > 0
+        assert corners.x1 == pytest.approx(axes.get_xlim()[1])
+
+
+FREE = [Moment(START, 1, 0, Decimal(0)), Moment(START + timedelta(seconds=9), 1, 0, Decimal(0))]
+
+
+def test_where_nothing_cost_anything_no_axis_is_made_up_for_it() -> None:
+    free = [UsageLine(("ada",), chatkit.Usage(7, 3, cost=Decimal(0), known="measured"))]
+    (alone,) = over_time.cost(FREE).axes
+    assert ([text.get_text() for text in alone.texts], list(alone.get_yticks())) == (["No call cost anything"], [])
+    for figure, ticked in ((panels.over_time(FREE), "y"), (panels.side_by_side(free, "model"), "x")):
+        (tokens,) = figure.axes
+        assert tokens.get_xlabel().endswith("No call cost anything")
+        assert len(getattr(tokens, f"get_{ticked}ticks")()) > 1
+    (bar,) = bars.cost(free).axes
+    assert ([text.get_text() for text in bar.texts], list(bar.get_xticks())) == (["free"], [])
+    limited = panels.over_time(FREE, limit=Decimal("0.5"))
+    assert len(limited.axes) == 2 and "budget: 0.5 USD" in words(limited)
+    unknown = panels.over_time([*FREE, Moment(START + timedelta(seconds=11), 1, 0, Decimal(0), 1, 0, 1)])
+    assert unknown.axes[1].get_xlabel() == "1 call without price, not in the sum"
+
+
+def test_where_another_talk_begins_a_line_stands_between() -> None:
+    sent = [41, 30, 60, 95, 20, 44]
+    (axes,) = growth.context([TurnUsage(n, size, 0, 5, False) for n, size in enumerate(sent, 1)]).axes
+    assert [line.get_xdata()[0] for line in axes.lines] == [1.5, 4.5]
+    assert "dotted: less was sent than before" in axes.get_xlabel()
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [2, 4, 6]
+
+
+def test_a_picture_is_as_large_on_a_page_as_its_text_and_twice_as_sharp() -> None:
+    from IPython.core.formatters import DisplayFormatter
+
+    data, metadata = DisplayFormatter().format(bars.tokens(LINES))
+    pixels = matplotlib.image.imread(io.BytesIO(data["image/png"]))
+    assert metadata["image/png"]["width"] == 691
+    assert pixels.shape[:2] == pytest.approx((2 * metadata["image/png"]["height"], 2 * 691), abs=2)
 
 
 def test_waits_are_binned_with_their_median_and_95th_percentile() -> None:

@@ -26,9 +26,7 @@ _VERBS = {
     "/responses": "responses.create",
     "/completions": "completions.create",
 }
-LOCAL_HEAD = (
-    f"# as it is in a cell: !…; in a terminal first: export {launch.KEY}=… (chatkit.connect(local=True).api_key)\n"
-)
+LOCAL_HEAD = f"# as it stands in a cell that begins with %%bash; in a terminal first: export {launch.KEY}=… (chatkit.connect(local=True).api_key)\n"
 _PRINTED = {
     "/chat/completions": (
         "{}.choices[0].message.content",

@@ -68,6 +68,8 @@ def _bars(lines: Sequence[UsageLine], by: str, parts: Sequence[BarPart], title: 
         canvas.note(end, place, f"+ {words}" if words and end else words)
     canvas.names(list(range(len(shown))), [line.key[0] or f"(no {by})" for line in shown])
     canvas.numbers("x", "" if unit == "tokens" else unit)
+    if not any(ends):
+        canvas.without_scale("x")
     canvas.axes.set_xlim(0, max(*ends, 0 if any(ends) else 1) * (1.35 if any(said) else 1.05))
     notes = ["hatched: estimated"] if any(line.estimated.calls for line in shown) else []
     if rest:

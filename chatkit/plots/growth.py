@@ -1,9 +1,10 @@
-"""Plots, growth: what each turn of a talk sends along, which is why a long chat gets dear.
+"""Plots, growth: what each request of a talk sends along, which is why a long chat gets dear.
 
 In: `TurnUsage`s, in order. Out: a figure.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -36,7 +37,9 @@ def context(turns: Sequence[TurnUsage], *, title: str = "", ax: Axes | None = No
     canvas.numbers("y")
     canvas.numbers("x")
     width = _width(turns)
-    canvas.axes.set_xlim(turns[0].number - width, turns[-1].number + width)
+    canvas.axes.set_xlim(turns[0].number - 0.6 * width, turns[-1].number + 0.6 * width)
+    for turn in _drops(turns):
+        canvas.axes.axvline(turn.number - 0.5, color=canvas.theme.ink, linewidth=1, linestyle=(0, (1, 2)))
     canvas.axes.set_ylim(bottom=0)
     canvas.labels("turn", "tokens", _notes(turns))
     canvas.legend([Patch(color=color) for _, color, _ in parts], [name for name, *_ in parts])
@@ -71,7 +74,16 @@ def _notes(turns: Sequence[TurnUsage]) -> list[str]:
     if len(turns) > 1:
         sent, last = sum(turn.prompt_tokens for turn in turns), turns[-1].prompt_tokens
         notes.append(f"sent in all: {style.number(sent)} tokens; by the last turn alone: {style.number(last)}")
+    if _drops(turns):
+        notes.append("dotted: less was sent than before, so another talk begins, or turns are left out")
     return notes
+
+
+def _drops(turns: Sequence[TurnUsage]) -> list[TurnUsage]:
+    """Where a talk cannot have gone on as it was: its next request sends all that was sent before."""
+    if len(turns) > BARS:
+        return []
+    return [turn for before, turn in pairwise(turns) if turn.prompt_tokens < before.prompt_tokens]
 
 
 def _width(turns: Sequence[TurnUsage]) -> int:

@@ -13,7 +13,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, DateFormatte
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import LinearLocator
+from matplotlib.ticker import MultipleLocator
 
 from chatkit.ledger.series import Moment
 from chatkit.plots import style
@@ -21,6 +21,10 @@ from chatkit.plots.style import Canvas
 
 BRIEF = 600 / 86400
 """Days within which seconds are shown."""
+LEAST = 2 / 86400
+"""Days that are shown at the least."""
+STEPS = (1, 2, 5, 10, 15, 30, 60, 120)
+FREE = "No call cost anything"
 
 
 def tokens(moments: Sequence[Moment], *, ax: Axes | None = None, dark: bool | None = None) -> Figure:
@@ -30,11 +34,12 @@ def tokens(moments: Sequence[Moment], *, ax: Axes | None = None, dark: bool | No
     if not moments:
         canvas.empty("No calls yet")
         return canvas.figure
-    times = _times(canvas, moments)
+    times, end = _times(canvas, moments)
     whole = list(accumulate(moment.tokens for moment in moments))
     sure = list(accumulate(moment.tokens - moment.estimated_tokens for moment in moments))
     axes = canvas.axes
-    axes.fill_between(times, sure, step="post", color=style.PROMPT, alpha=0.35, linewidth=0)
+    axes.fill_between([*times, end], [*sure, sure[-1]], step="post", color=style.PROMPT, alpha=0.35, linewidth=0)
+    axes.hlines(whole[-1], times[-1], end, color=style.PROMPT, linewidth=1.6)
     axes.plot(
         times, whole, drawstyle="steps-post", color=style.PROMPT, linewidth=1.6, marker=_marker(moments), markersize=3
     )
@@ -42,7 +47,14 @@ def tokens(moments: Sequence[Moment], *, ax: Axes | None = None, dark: bool | No
     notes = [f"{_calls(unknown)} of unknown usage, not in the sum"] if unknown else []
     if whole[-1] > sure[-1]:
         axes.fill_between(
-            times, sure, whole, step="post", facecolor="none", edgecolor=style.PROMPT, hatch=style.HATCH, linewidth=0
+            [*times, end],
+            [*sure, sure[-1]],
+            [*whole, whole[-1]],
+            step="post",
+            facecolor="none",
+            edgecolor=style.PROMPT,
+            hatch=style.HATCH,
+            linewidth=0,
         )
         notes.insert(0, "hatched: estimated")
     _finish(canvas, "tokens", notes)
@@ -58,17 +70,21 @@ def cost(
     if not moments:
         canvas.empty("No calls yet")
         return canvas.figure
-    times = _times(canvas, moments)
+    if limit is None and is_free(moments):
+        canvas.empty(FREE)
+        return canvas.figure
+    times, end = _times(canvas, moments)
     spent = list(accumulate(float(moment.cost) for moment in moments))
     axes = canvas.axes
-    axes.fill_between(times, spent, step="post", color=style.MONEY, alpha=0.35, linewidth=0)
+    axes.fill_between([*times, end], [*spent, spent[-1]], step="post", color=style.MONEY, alpha=0.35, linewidth=0)
+    axes.hlines(spent[-1], times[-1], end, color=style.MONEY, linewidth=1.6)
     axes.plot(
         times, spent, drawstyle="steps-post", color=style.MONEY, linewidth=1.6, marker=_marker(moments), markersize=3
     )
     unpriced = sum(moment.unpriced_calls for moment in moments)
     notes = [f"{_calls(unpriced)} without price, not in the sum"] if unpriced else []
-    if not unpriced and not spent[-1]:
-        notes.append("no call cost anything")
+    if is_free(moments):
+        notes.append(FREE)
     if limit is not None:
         axes.axhline(float(limit), color=style.LIMIT, linewidth=1.4, linestyle=(0, (5, 3)))
         canvas.legend(
@@ -79,17 +95,32 @@ def cost(
     return canvas.figure
 
 
-def _times(canvas: Canvas, moments: Sequence[Moment]) -> list[float]:
+def is_free(moments: Sequence[Moment]) -> bool:
+    """Whether it is known of every call that it cost nothing."""
+    return all(not moment.cost and not moment.unpriced_calls for moment in moments)
+
+
+def _times(canvas: Canvas, moments: Sequence[Moment]) -> tuple[list[float], float]:
+    """When each of them was, and the right edge, so that the last step has a width; in days."""
     local = tz.gettz() or tz.tzlocal()
     times: list[float] = date2num([moment.at for moment in moments]).tolist()
-    if times[-1] - times[0] < BRIEF:
-        canvas.axes.xaxis.set_major_locator(LinearLocator(5))
+    span = max(times[-1] - times[0], LEAST)
+    end = times[0] + span * 1.04
+    canvas.axes.set_xlim(times[0] - span / 25, end)
+    if span < BRIEF:
+        canvas.axes.xaxis.set_major_locator(_whole_steps(span))
         canvas.axes.xaxis.set_major_formatter(DateFormatter("%H:%M:%S", tz=local))
-        return times
+        return times, end
     locator = AutoDateLocator(tz=local, minticks=3, maxticks=7)
     canvas.axes.xaxis.set_major_locator(locator)
     canvas.axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, tz=local))
-    return times
+    return times, end
+
+
+def _whole_steps(span: float) -> MultipleLocator:
+    """Ticks at whole seconds, all of them as far apart."""
+    step = next(seconds for seconds in STEPS if round(span * 86400) / seconds <= 5)
+    return MultipleLocator(step / 86400)
 
 
 def _finish(canvas: Canvas, unit: str, notes: list[str]) -> None:

@@ -16,7 +16,9 @@ from chatkit.plots import over_time as over
 
 
 def side_by_side(lines: Sequence[UsageLine], by: str, *, dark: bool | None = None) -> Figure:
-    """Tokens and cost of each model (or session, user …), one above the other."""
+    """Tokens and cost of each model (or session, user …), one above the other; tokens alone where nothing cost anything."""
+    if lines and all(line.usage.cost == 0 and not line.usage.unpriced_calls for line in lines):
+        return _noted(bars.tokens(lines, by, dark=dark), dark)
     shown = min(len(lines), bars.MOST)
     figure, (first, second) = _two(2 * max(2.2, 1.5 + 0.27 * shown), dark)
     bars.tokens(lines, by, ax=first, dark=dark)
@@ -25,10 +27,18 @@ def side_by_side(lines: Sequence[UsageLine], by: str, *, dark: bool | None = Non
 
 
 def over_time(moments: Sequence[Moment], *, limit: Decimal | None = None, dark: bool | None = None) -> Figure:
-    """Tokens and cost, added up since the first call."""
+    """Tokens and cost, added up since the first call; tokens alone where no call cost anything."""
+    if moments and limit is None and over.is_free(moments):
+        return _noted(over.tokens(moments, dark=dark), dark)
     figure, (first, second) = _two(5.6, dark)
     over.tokens(moments, ax=first, dark=dark)
     over.cost(moments, limit=limit, ax=second, dark=dark)
+    return figure
+
+
+def _noted(figure: Figure, dark: bool | None) -> Figure:
+    """The figure of tokens alone, where there is no cost to draw."""
+    style.Canvas(figure.axes[0], style.THEMES[dark]).add_note(over.FREE)
     return figure
 
 

@@ -25,6 +25,8 @@ PROMPT, CACHED, COMPLETION, REASONING = "#0072B2", "#56B4E9", "#E69F00", "#D55E0
 MONEY, SECOND, LIMIT = "#009E73", "#CC79A7", "#D55E00"
 HATCH = "////"
 WIDTH = 7.2
+CSS = 96
+"""Pixels of a page in an inch; a picture has twice as many, for screens that show them."""
 NAME_LENGTH = 30
 
 _FONTS = (
@@ -43,7 +45,9 @@ class Theme:
 
 
 THEMES = {
-    None: Theme("#797979", "#79797955", "none"),  # as far from white as from the dark theme's ground
+    None: Theme(
+        "#797979", "#79797955", "none"
+    ),  # 4.3 : 1 from white and from the dark theme's ground; no grey is farther from both
     False: Theme("#202124", "#20212433", "white"),
     True: Theme("#e3e3e3", "#e3e3e344", "#111111"),
 }
@@ -71,7 +75,11 @@ class Picture(Figure):
     def _repr_png_(self) -> bytes:
         return self.to_png()
 
-    def to_png(self, dpi: float = 144) -> bytes:
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, bytes], dict[str, Any]]:
+        width, height = (round(inches * CSS) for inches in self.get_size_inches())
+        return {"image/png": self.to_png()}, {"image/png": {"width": width, "height": height}}
+
+    def to_png(self, dpi: float = 2 * CSS) -> bytes:
         """The figure as PNG."""
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", dpi=dpi, facecolor=self.get_facecolor())
@@ -96,6 +104,10 @@ class Canvas:
         """The title, over the left edge, with room for a legend below it."""
         made = self.axes.set_title(short(words, 90), loc="left", pad=20 if legend else 8)
         self._style(made, size=11.5, weight="bold")
+
+    def without_scale(self, axis: str) -> None:
+        """No numbers on an axis on which nothing has a length."""
+        (self.axes.xaxis if axis == "x" else self.axes.yaxis).set_ticks([])
 
     def labels(self, x: str = "", y: str = "", notes: list[str] | None = None) -> None:
         """What the axes count, in which unit; notes stand below, in words."""

@@ -85,20 +85,22 @@ class ClassReport:
 
     def plot(
         self,
-        kind: Literal["tokens", "cost", "audio"] = "cost",
+        kind: Literal["tokens", "cost", "audio"] | None = None,
         *,
         by: Of = "user",
         user: str | None = None,
         ax: "Axes | None" = None,
         dark: bool | None = None,
     ) -> "Figure":
-        """A figure with a bar for each student, lesson or exercise."""
+        """A figure with a bar for each student, lesson or exercise; without a `kind` of cost, of tokens where all was free."""
         from chatkit.plots import bars
 
         drawn = {"tokens": bars.tokens, "cost": bars.cost, "audio": bars.audio}
+        summary = self.summary(by, user=user)
+        free = all(line.usage.cost == 0 and not line.usage.unpriced_calls for line in summary.lines)
+        kind = kind or ("tokens" if free else "cost")
         if kind not in drawn:
             raise InputError(f"There is no plot {kind!r} of a class.", "Choose one of tokens, cost, audio.")
-        summary = self.summary(by, user=user)
         return figures.marked(drawn[kind](summary.lines, by, ax=ax, dark=dark), summary.unread, ax=ax, dark=dark)
 
     def to_csv(self, path: "str | os.PathLike[str] | None" = None) -> str | None:

@@ -121,21 +121,11 @@ class _Reader(ast.NodeVisitor):
     def visit_While(self, node: ast.While) -> None:
         self._repeat(None, [node.test, *node.body])
 
-    def visit_ListComp(self, node: ast.ListComp) -> None:
-        self._comprehend(node)
-
-    def visit_SetComp(self, node: ast.SetComp) -> None:
-        self._comprehend(node)
-
-    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
-        self._comprehend(node)
-
-    def visit_DictComp(self, node: ast.DictComp) -> None:
-        self._comprehend(node)
-
     def _comprehend(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
         made = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
         self._repeat(node.generators[0].iter if len(node.generators) == 1 else None, made)
+
+    visit_ListComp = visit_SetComp = visit_GeneratorExp = visit_DictComp = _comprehend  # noqa: N815  # names of ast
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self._functions[node.name] = node
