@@ -28,11 +28,12 @@ function settingsDrawer(desk) {
     } else field = make("input", { type: "text", inputMode: control.kind === "number" ? "decimal" : "text", ...props });
     if (control.code) field.classList.add("ck-codefield");
     const why = make("span", { className: "ck-why", id: `ck-why-${newId()}` });
-    const fault = make("span", { className: "ck-fault ck-error-text", id: `ck-fault-${newId()}`, role: "alert" });
+    const fault = make("span", { className: "ck-fault", id: `ck-fault-${newId()}`, role: "alert" });
     field.setAttribute("aria-describedby", `${why.id} ${fault.id}`);
     /** What a person typed stays until it is taken, or code sets something else. */
     const refused = (/** @type {unknown} */ error) => {
       if (!error) delete field.dataset.typed;
+      fault.classList.toggle("ck-error-text", Boolean(error));
       fault.textContent = error ? /** @type {Error} */ (error).message : "";
       error ? field.setAttribute("aria-invalid", "true") : field.removeAttribute("aria-invalid");
     };
