@@ -101,7 +101,10 @@ def running_lab(root: Path) -> Iterator[Lab]:
         yield Lab(url, "for-this-test", notebooks)
     finally:
         server.terminate()
-        server.wait(20)
+        try:
+            server.wait(START)  # it ends its kernels first
+        finally:
+            server.kill()
 
 
 class Pages:
