@@ -32,7 +32,7 @@ test: $(VENV)/test.stamp $(if $(shell command -v npm),$(VENV)/typescript-$(TYPES
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=20 $(ARGS)
+	$(BIN)/python -m pytest -p no:nbval -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=20 $(ARGS)
 	$(BIN)/python tests/checked_notebooks.py test-results/notebooks
 	CHATKIT_HISTORY=off $(BIN)/python -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout=120 test-results/notebooks
 

@@ -16,7 +16,7 @@ import pytest
 from chatkit.local import weights, whisper
 
 KEY = "chatkit-local-key-of-the-tests"
-DEADLINE = 60.0
+DEADLINE = 180.0
 
 
 @functools.cache

@@ -226,6 +226,17 @@ def test_two_kernels_that_begin_a_store_at_once_lose_no_budget(
     assert (known.lost, known.limit) == ("", STOP if other == "sets a budget" else None)
 
 
+def test_a_store_that_is_set_aside_is_not_said_to_be_gone_by_who_looks_before_there_is_another(file: Path) -> None:
+    set_limit(file, STOP)
+    rules = LastRules(place(file))
+    rules.lose_damaged()
+    file.unlink()
+    rules.lose_if_missing()
+    known = rules.read()
+    assert known is not None
+    assert (known.lost, known.limit) == (f"The usage store {place(file)} was damaged and is set aside.", STOP)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="links need a right of their own on Windows")
 def test_a_link_whose_file_is_gone_stops_calls(file: Path) -> None:
     file.symlink_to(file.with_name("elsewhere"))

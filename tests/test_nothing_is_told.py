@@ -110,7 +110,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     given = [str(AUDIO / "english.flac"), str(folder / "form"), kind, str(hearing), KEY]
     command = [*traced, sys.executable, "-c", JOBS, *given]
     ran = subprocess.run(
-        command, cwd=home / "jobs", env=environment, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=home / "jobs", env=environment, capture_output=True, text=True, timeout=540, check=False
     )
     assert (ran.returncode, ran.stdout.splitlines()[-1:]) == (0, ["all jobs done"]), ran.stderr[-3000:]
     return Seen(home, temp, log.read_text(errors="replace").splitlines() if traced else None)

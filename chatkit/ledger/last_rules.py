@@ -83,7 +83,9 @@ class LastRules:
         return known.may_stop if known else there or of_unknown
 
     def _lose(self, why: str) -> None:
-        self.keep(replace(self.read() or MoneyRules(), lost=why))
+        known = self.read() or MoneyRules()
+        if not known.lost:  # a file that is set aside is gone too, to who looks before there is another
+            self.keep(replace(known, lost=why))
 
 
 def _own_text(file: Path) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from lab import Lab, Notebook, is_as_it_was
+from lab import PATIENCE, Lab, Notebook, is_as_it_was
 from panel_page import Panel, setup
 from scripted_endpoint import ScriptedEndpoint
 
@@ -30,7 +30,7 @@ FLAGS = [
     "--disable-features=OptimizationHints,MediaRouter",
 ]
 RESULTS = Path(__file__).parents[2] / "test-results"
-START = 60.0
+START = 180.0
 
 
 @pytest.fixture(scope="session")
@@ -101,7 +101,10 @@ def running_lab(root: Path) -> Iterator[Lab]:
         yield Lab(url, "for-this-test", notebooks)
     finally:
         server.terminate()
-        server.wait(20)
+        try:
+            server.wait(START)  # it ends its kernels first
+        finally:
+            server.kill()
 
 
 class Pages:
@@ -110,7 +113,7 @@ class Pages:
     def __init__(self, context: Any) -> None:
         self.context = context
         self.context.on("request", self._look)
-        self.context.set_default_timeout(30_000)
+        self.context.set_default_timeout(PATIENCE)
         self.beyond: list[str] = []
         self.notebook: Notebook | None = None
         self._kept: Any = None

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parents[2] / "test-results"
-PATIENCE = 30_000
+PATIENCE = 90_000
+"""Milliseconds after which something will never come, however busy the machine is."""
 OPEN = """async (path) => {
     const widget = await window.jupyterapp.commands.execute("docmanager:open", { path, factory: "Notebook" });
     await widget.context.ready;
@@ -175,7 +176,7 @@ class Notebook:
                 const kernel = panel?.sessionContext?.session?.kernel;
                 return panel?.content?.widgets?.length && kernel?.status === "idle" && kernel.connectionStatus === "connected";
             }""",
-            timeout=60_000,
+            timeout=PATIENCE,
         )
 
     def start(self, cell: int) -> None:

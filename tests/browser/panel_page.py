@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from lab import Notebook
+from lab import PATIENCE, Notebook
 from scripted_endpoint import ScriptedEndpoint
 
 
@@ -60,7 +60,7 @@ class Panel:
         self.box.fill(text)
         self.box.press("Enter")
 
-    def wait_phase(self, phase: str, timeout: float = 30_000) -> None:
+    def wait_phase(self, phase: str, timeout: float = PATIENCE) -> None:
         self.page.wait_for_function(
             "([n, phase]) => document.querySelectorAll('.ck-panel')[n]?.dataset.phase === phase",
             arg=[self.nth, phase],
