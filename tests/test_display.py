@@ -135,7 +135,7 @@ def producers() -> dict[str, set[str]]:
 def test_each_thing_that_is_displayed_as_html_is_tried_here():
     assert producers() == {
         "_repr_html_": set(PRODUCERS),
-        "_repr_mimebundle_": WIDGETS,
+        "_repr_mimebundle_": WIDGETS | {"plots.style.Picture"},
         "_repr_png_": {"plots.style.Picture"},
     }
     named = {

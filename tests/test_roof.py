@@ -25,6 +25,7 @@ INNER = {
     "chatkit.keeping.keeper": {"Keeper"},
     "chatkit.conversation_file": {"FileContent"},
     "chatkit.inspection": {"View"},
+    "chatkit.endpoint.given": {"Given"},
     "chatkit.ledger.place": {"Place"},
     "chatkit.ledger.prices": {"Price"},
     "chatkit.ledger.readable": {"Unread"},
