@@ -19,7 +19,7 @@ import fakeserver
 import httpx2
 import openai
 
-from chatkit.endpoint.engine import Engine
+from chatkit.client.engine import Engine
 from chatkit.ledger.meter import AsyncMeteredTransport, Meter
 from chatkit.ledger.store import UsageStore
 

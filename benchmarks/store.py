@@ -29,7 +29,7 @@ from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rows import NAMES, to_row
 from chatkit.ledger.schema import CALLS, MIGRATIONS, statement
 from chatkit.ledger.store import UsageStore
-from chatkit.readings.figures import FigureKind
+from chatkit.reports.figures import FigureKind
 
 ROUNDS, ROWS = 7, 3000
 WRITERS, EACH = 8, 2500

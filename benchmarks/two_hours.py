@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import wer
 from sounds import RATE, encode, samples, silence, text_of
 
-from chatkit.endpoint.reply import Progress
-from chatkit.endpoint.turn import RunItem
-from chatkit.speech import jobs
+from chatkit.client.reply import Progress
+from chatkit.client.turn import RunItem
+from chatkit.speech.job import start
 
 CLIPS = ("english", "library")
 PAUSE = 1.0
@@ -37,7 +37,7 @@ def main(minutes: float) -> None:
         path.write_bytes(encode(sound, "flac"))
         print(f"{len(sound) / RATE / 60:.1f} minutes of audio, {path.stat().st_size / 1e6:.1f} MB, {len(placed)} clips")
         began = time.perf_counter()
-        job = jobs.start("transcribe", path, words=True)
+        job = start("transcribe", path, words=True)
         job.listen(tell)
         said = job.wait()
     took = time.perf_counter() - began

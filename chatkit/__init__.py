@@ -15,114 +15,108 @@ if TYPE_CHECKING:
     from chatkit.api.answer import Delta as Delta
     from chatkit.api.speech_models import SpeechModel as SpeechModel
     from chatkit.api.speech_models import speech_models as speech_models
-    from chatkit.branches import Branch as Branch
-    from chatkit.branches import Variants as Variants
-    from chatkit.chat import Chat as Chat
-    from chatkit.conversation import Conversation as Conversation
-    from chatkit.conversation import Message as Message
-    from chatkit.endpoint.address import Endpoint as Endpoint
-    from chatkit.endpoint.connect import connect as connect
-    from chatkit.endpoint.reply import Progress as Progress
-    from chatkit.endpoint.reply import Reply as Reply
-    from chatkit.endpoint.reply import Wait as Wait
-    from chatkit.endpoint.run import Run as Run
+    from chatkit.chats.chat import Chat as Chat
+    from chatkit.chats.history import History as History
+    from chatkit.chats.history import Kept as Kept
+    from chatkit.chats.history import history as history
+    from chatkit.chats.inspection import Inspection as Inspection
+    from chatkit.chats.request import Preview as Preview
+    from chatkit.client.address import Endpoint as Endpoint
+    from chatkit.client.connect import connect as connect
+    from chatkit.client.reply import Progress as Progress
+    from chatkit.client.reply import Reply as Reply
+    from chatkit.client.reply import Wait as Wait
+    from chatkit.client.run import Run as Run
+    from chatkit.conversation.branches import Branch as Branch
+    from chatkit.conversation.branches import Variants as Variants
+    from chatkit.conversation.conversation import Conversation as Conversation
+    from chatkit.conversation.conversation import Message as Message
+    from chatkit.conversation.diff import Diff as Diff
     from chatkit.exceptions import BudgetError as BudgetError
     from chatkit.exceptions import ChatkitError as ChatkitError
     from chatkit.exceptions import EndpointError as EndpointError
     from chatkit.exceptions import InputError as InputError
     from chatkit.exceptions import SetupError as SetupError
     from chatkit.exceptions import StoreError as StoreError
-    from chatkit.inspection import Inspection as Inspection
     from chatkit.ledger.budget import Budget as Budget
     from chatkit.ledger.budget import budget as budget
-    from chatkit.ledger.estimates import CostRange as CostRange
-    from chatkit.ledger.estimates import Estimate as Estimate
-    from chatkit.ledger.own_price import OwnPrice as OwnPrice
-    from chatkit.ledger.price_list import own_prices as own_prices
-    from chatkit.ledger.price_list import remove_price as remove_price
-    from chatkit.ledger.price_list import set_price as set_price
+    from chatkit.ledger.estimate import CostRange as CostRange
+    from chatkit.ledger.estimate import Estimate as Estimate
+    from chatkit.ledger.estimate import Range as Range
     from chatkit.ledger.record import Usage as Usage
     from chatkit.ledger.record import UsageRecord as UsageRecord
+    from chatkit.ledger.record import current_session as current_session
+    from chatkit.ledger.record import session as session
     from chatkit.ledger.repricing import Repricing as Repricing
+    from chatkit.ledger.repricing import own_prices as own_prices
+    from chatkit.ledger.repricing import remove_price as remove_price
     from chatkit.ledger.repricing import reprice as reprice
+    from chatkit.ledger.repricing import set_price as set_price
     from chatkit.ledger.rules import Limit as Limit
+    from chatkit.ledger.rules import OwnPrice as OwnPrice
     from chatkit.ledger.rules import Spending as Spending
-    from chatkit.ledger.session import current_session as current_session
-    from chatkit.ledger.session import session as session
     from chatkit.ledger.store import UsageStore as UsageStore
-    from chatkit.ledger.tokens import Range as Range
-    from chatkit.readings.classroom import ClassReport as ClassReport
-    from chatkit.readings.forecast import Forecast as Forecast
-    from chatkit.readings.forecast import estimate as estimate
-    from chatkit.readings.questions import delete_session as delete_session
-    from chatkit.readings.questions import rename_session as rename_session
-    from chatkit.readings.questions import sessions as sessions
-    from chatkit.readings.questions import tag_session as tag_session
-    from chatkit.readings.questions import usage as usage
-    from chatkit.readings.report import UsageReport as UsageReport
-    from chatkit.readings.session_list import Session as Session
-    from chatkit.readings.session_list import SessionList as SessionList
-    from chatkit.readings.summary import Summary as Summary
-    from chatkit.recall import History as History
-    from chatkit.recall import Kept as Kept
-    from chatkit.recall import history as history
-    from chatkit.request import Preview as Preview
+    from chatkit.reports.class_report import ClassReport as ClassReport
+    from chatkit.reports.forecast import Forecast as Forecast
+    from chatkit.reports.forecast import estimate as estimate
+    from chatkit.reports.report import UsageReport as UsageReport
+    from chatkit.reports.report import delete_session as delete_session
+    from chatkit.reports.report import rename_session as rename_session
+    from chatkit.reports.report import sessions as sessions
+    from chatkit.reports.report import tag_session as tag_session
+    from chatkit.reports.report import usage as usage
+    from chatkit.reports.summary import Session as Session
+    from chatkit.reports.summary import SessionList as SessionList
+    from chatkit.reports.summary import Summary as Summary
     from chatkit.speech.costs import estimate_transcription as estimate_transcription
     from chatkit.speech.timed import Audio as Audio
     from chatkit.speech.timed import Missing as Missing
     from chatkit.speech.timed import Segment as Segment
     from chatkit.speech.timed import Word as Word
+    from chatkit.speech.transcribe import transcribe as transcribe
+    from chatkit.speech.transcribe import translate as translate
     from chatkit.speech.transcript import Transcript as Transcript
-    from chatkit.speech.verbs import transcribe as transcribe
-    from chatkit.speech.verbs import translate as translate
     from chatkit.ui.audio_uploader import AudioUploader as AudioUploader
     from chatkit.ui.audio_uploader import Draftable as Draftable
     from chatkit.ui.chat_panel import ChatPanel as ChatPanel
     from chatkit.ui.inbox import AudioFile as AudioFile
     from chatkit.ui.usage_meter import UsageMeter as UsageMeter
-    from chatkit.worddiff import Diff as Diff
 
 __version__ = "0.1.0"
 
 _NAMES = {
-    "chatkit.api.speech_models": "SpeechModel speech_models",
-    "chatkit.branches": "Branch Variants",
-    "chatkit.chat": "Chat",
-    "chatkit.conversation": "Conversation Message",
-    "chatkit.endpoint.address": "Endpoint",
-    "chatkit.endpoint.connect": "connect",
     "chatkit.api.answer": "Answer Delta",
-    "chatkit.endpoint.reply": "Progress Reply Wait",
-    "chatkit.endpoint.run": "Run",
+    "chatkit.api.speech_models": "SpeechModel speech_models",
+    "chatkit.chats.chat": "Chat",
+    "chatkit.chats.history": "History Kept history",
+    "chatkit.chats.inspection": "Inspection",
+    "chatkit.chats.request": "Preview",
+    "chatkit.client.address": "Endpoint",
+    "chatkit.client.connect": "connect",
+    "chatkit.client.reply": "Progress Reply Wait",
+    "chatkit.client.run": "Run",
+    "chatkit.conversation.branches": "Branch Variants",
+    "chatkit.conversation.conversation": "Conversation Message",
+    "chatkit.conversation.diff": "Diff",
     "chatkit.exceptions": "BudgetError ChatkitError EndpointError InputError SetupError StoreError",
-    "chatkit.inspection": "Inspection",
     "chatkit.ledger.budget": "Budget budget",
-    "chatkit.ledger.estimates": "CostRange Estimate",
-    "chatkit.ledger.own_price": "OwnPrice",
-    "chatkit.ledger.price_list": "own_prices remove_price set_price",
-    "chatkit.ledger.record": "Usage UsageRecord",
-    "chatkit.ledger.repricing": "Repricing reprice",
-    "chatkit.ledger.rules": "Limit Spending",
-    "chatkit.ledger.session": "current_session session",
+    "chatkit.ledger.estimate": "CostRange Estimate Range",
+    "chatkit.ledger.record": "Usage UsageRecord current_session session",
+    "chatkit.ledger.repricing": "Repricing own_prices remove_price reprice set_price",
+    "chatkit.ledger.rules": "Limit OwnPrice Spending",
     "chatkit.ledger.store": "UsageStore",
-    "chatkit.ledger.tokens": "Range",
-    "chatkit.readings.classroom": "ClassReport",
-    "chatkit.readings.forecast": "Forecast estimate",
-    "chatkit.readings.questions": "delete_session rename_session sessions tag_session usage",
-    "chatkit.readings.report": "UsageReport",
-    "chatkit.readings.session_list": "Session SessionList",
-    "chatkit.readings.summary": "Summary",
-    "chatkit.recall": "History Kept history",
-    "chatkit.request": "Preview",
+    "chatkit.reports.class_report": "ClassReport",
+    "chatkit.reports.forecast": "Forecast estimate",
+    "chatkit.reports.report": "UsageReport delete_session rename_session sessions tag_session usage",
+    "chatkit.reports.summary": "Session SessionList Summary",
     "chatkit.speech.costs": "estimate_transcription",
     "chatkit.speech.timed": "Audio Missing Segment Word",
+    "chatkit.speech.transcribe": "transcribe translate",
     "chatkit.speech.transcript": "Transcript",
-    "chatkit.speech.verbs": "transcribe translate",
     "chatkit.ui.audio_uploader": "AudioUploader Draftable",
     "chatkit.ui.chat_panel": "ChatPanel",
     "chatkit.ui.inbox": "AudioFile",
     "chatkit.ui.usage_meter": "UsageMeter",
-    "chatkit.worddiff": "Diff",
 }
 """Each module with the public names whose home it is; the imports above say the same to a type checker."""
 _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}

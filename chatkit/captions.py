@@ -1,16 +1,16 @@
 """What usage, outcomes and waits are called in words.
 
-In: values of the ledger and endpoint doors. Out: short sentences that a panel, a repr or an export shows as they are.
+In: values of the ledger and the client. Out: short sentences that a panel, a repr or an export shows as they are.
 """
 
 from collections.abc import Iterable
 from decimal import Decimal
 from html import escape
 
+from chatkit.client.reply import Reply, Wait
 from chatkit.display import displayed, shown
-from chatkit.endpoint.reply import Reply, Wait
 from chatkit.exceptions import mended
-from chatkit.ledger.estimates import Estimate
+from chatkit.ledger.estimate import Estimate
 from chatkit.ledger.record import Usage
 
 LONGEST = 500
@@ -147,7 +147,7 @@ def price_caption(per_minute: Decimal | None, seconds: float | None, *, local: b
 def estimate_caption(estimate: Estimate, *, local: bool = False) -> str:
     """What the next request will use: likely, and at most; what has no bound says so.
 
-    >>> from chatkit.ledger.estimates import CostRange, Range
+    >>> from chatkit.ledger.estimate import CostRange, Range
     >>> cost = CostRange(Decimal("0.00001"), Decimal("0.0002"), Decimal("0.0098"))
     >>> estimate_caption(Estimate(Range(9, 16, 20), Range(0, 300, 16_384), cost, "Reckoned."))
     'next: ≈ 16 tokens in, 300 out (at most 16,384) · ≈ 0.0002 USD (at most 0.0098)'
@@ -162,7 +162,7 @@ def estimate_caption(estimate: Estimate, *, local: bool = False) -> str:
 def forecast_caption(estimate: Estimate) -> str:
     """What requests that were not sent yet will use and cost, as a sentence.
 
-    >>> from chatkit.ledger.estimates import CostRange, Range
+    >>> from chatkit.ledger.estimate import CostRange, Range
     >>> cost = CostRange(Decimal(0), Decimal("0.0002"), None)
     >>> forecast_caption(Estimate(Range(9, 16, 20), Range(0, 300, 500), cost, "", unpriced_calls=1))
     '≈ 16 tokens in, 300 out (at most 20 and 500), ≈ 0.0002 USD (no bound known) and 1 unknown.'

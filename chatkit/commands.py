@@ -85,18 +85,18 @@ def _fetch(options: CommandOptions) -> int:
 
 
 def _need_engines() -> None:
-    from chatkit.endpoint import launch
+    from chatkit.client import local_process
 
-    if not launch.has_engines():
-        raise SetupError("The engines of the local models are not installed.", launch.INSTALL)
+    if not local_process.has_engines():
+        raise SetupError("The engines of the local models are not installed.", local_process.INSTALL)
 
 
 def _list_models(_: CommandOptions) -> int:
-    from chatkit.endpoint import connect, listing
+    from chatkit.client import connect, model_list
 
     endpoint = connect.resolve(tell=_say)
     _say(endpoint.sentence)
-    found = listing.models_of(endpoint)
+    found = model_list.models_of(endpoint)
     for name in found.names:
         print(name)
     if found.reason:
@@ -122,9 +122,9 @@ def _declare_usage(usage: argparse.ArgumentParser) -> None:
 
 
 def _export(options: CommandOptions) -> int:
-    from chatkit.ledger import parcel
+    from chatkit.ledger import export as parcel
     from chatkit.ledger.store import UsageStore
-    from chatkit.readings.clock import instant
+    from chatkit.reports.rows import instant
 
     store = UsageStore(options.store)
     scope: Scope = {"session": options.session, "since": instant(options.since, "since"), "user": options.user}
@@ -135,7 +135,7 @@ def _export(options: CommandOptions) -> int:
 
 
 def _merge(options: CommandOptions) -> int:
-    from chatkit.ledger import parcel
+    from chatkit.ledger import export as parcel
     from chatkit.ledger.store import UsageStore
 
     store = UsageStore(options.store)
@@ -222,7 +222,7 @@ def _declare_check_keys(check_keys: argparse.ArgumentParser) -> None:
 
 
 def _check_keys(options: CommandOptions) -> int:
-    from chatkit.endpoint.keyguard import find_leaks
+    from chatkit.client.keyguard import find_leaks
 
     leaks = list(find_leaks(options.paths))
     for leak in leaks:

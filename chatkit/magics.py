@@ -11,13 +11,13 @@ from typing import get_args
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class
 
-from chatkit.chat import Chat
-from chatkit.endpoint.reply import Reply
+from chatkit.chats.chat import Chat
+from chatkit.client.reply import Reply
 from chatkit.exceptions import InputError
-from chatkit.ledger.session import current_session
-from chatkit.readings.figures import PLOTS
-from chatkit.readings.questions import rename_session, sessions, usage
-from chatkit.readings.summary import By
+from chatkit.ledger.record import current_session
+from chatkit.reports.figures import PLOTS
+from chatkit.reports.report import rename_session, sessions, usage
+from chatkit.reports.summary import By
 from chatkit.signs import fit_to_print
 
 HELP = f"""\

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import httpx2
 
-from chatkit.endpoint import clients
-from chatkit.endpoint.address import Endpoint
+from chatkit.client import openai_clients
+from chatkit.client.address import Endpoint
 
 DONE = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "answered"}
 CHUNKS = (
@@ -50,5 +50,5 @@ class Hosted:
 def answering(monkeypatch) -> Hosted:
     """From here on every asynchronous client that is built is answered by what this gives back."""
     hosted = Hosted()
-    monkeypatch.setattr(clients.httpx2, "AsyncHTTPTransport", lambda **_: httpx2.MockTransport(hosted.answer))
+    monkeypatch.setattr(openai_clients.httpx2, "AsyncHTTPTransport", lambda **_: httpx2.MockTransport(hosted.answer))
     return hosted

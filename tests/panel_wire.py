@@ -4,8 +4,8 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from chatkit.chat import Chat
-from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
+from chatkit.chats.chat import Chat
+from chatkit.client.reply import Answer, Delta, Reply, Wait
 from chatkit.ui.feed import digest
 from chatkit.ui.widget import Widget
 

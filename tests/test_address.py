@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatkit.endpoint.address import Endpoint, checked_url, is_loopback, same_address, without_query
+from chatkit.client.address import Endpoint, checked_url, is_loopback, same_address, without_query
 from chatkit.exceptions import InputError
 
 HERE = [

@@ -11,9 +11,8 @@ from wire import events, tell
 from wire import say as says
 
 import chatkit
-from chatkit.api.errors import Refusal, kind_of, read_refusal, tokens_over
-from chatkit.api.model_list import read_models
-from chatkit.api.retry import may_retry
+from chatkit.api.errors import Refusal, kind_of, may_retry, read_refusal, tokens_over
+from chatkit.api.models import read_models
 
 LONG = [  # who says it, status, body, (came, window)
     ("OpenAI", 400, {"error": {"message": "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.", "code": "context_length_exceeded"}}, (9000, 8192)),

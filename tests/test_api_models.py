@@ -13,7 +13,7 @@ from openai.types.shared import chat_model
 from chatkit.api.model_table import SPEECH, TABLE
 from chatkit.api.models import HOSTED_DEFAULT, find
 from chatkit.api.parameters import EFFORTS, NOT_IN_RESPONSES
-from chatkit.ledger import limits
+from chatkit.ledger import estimate
 from chatkit.local.ask import IGNORED
 from chatkit.local.chat import KNOWN
 from chatkit.local.responses import KNOWN as KNOWN_BY_RESPONSES
@@ -129,6 +129,6 @@ def test_each_row_stands_once_and_each_model_of_the_sdk_is_of_a_family():
 
 
 def test_windows_are_the_price_tables_and_longest_answers_are_the_models():
-    assert (limits.window(HOSTED_DEFAULT), find(HOSTED_DEFAULT).longest_answer) == (1_050_000, 128_000)
-    assert (limits.window("my-own"), find("my-own").longest_answer) == (None, None)
+    assert (estimate.context_window(HOSTED_DEFAULT), find(HOSTED_DEFAULT).longest_answer) == (1_050_000, 128_000)
+    assert (estimate.context_window("my-own"), find("my-own").longest_answer) == (None, None)
     assert find(HOSTED_DEFAULT, "own").longest_answer is None

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from wire import DONE, Told, booked, event, events, say, tell, typed
 
-from chatkit.api import finish
-from chatkit.api.finish import Outcome, worst
+from chatkit.api.answer import ENDS, Outcome, worst
 
 REASONS = [None, "", "null", "stop", "length", "MAX_TOKENS", "content_filter", "SAFETY", "error", "network_error",
            "tool_calls", "brand_new", "cancelled"]  # fmt: skip
@@ -169,7 +168,7 @@ def test_one_line_of_the_table_changes_reply_message_and_row(
 ) -> None:
     wire = events(say("Hello"), say(None, word), DONE)
     before = tell(*wire).outcomes
-    monkeypatch.setitem(finish.ENDS, word, (outcome, "a test"))
+    monkeypatch.setitem(ENDS, word, (outcome, "a test"))
     assert before != tell(*wire).outcomes == (outcome,) * 3
     assert booked(*wire)[1].outcome == outcome
 

@@ -118,11 +118,12 @@ from chatkit.api import parameters
 text = Path(parameters.__file__).read_text(encoding="utf-8")
 row = 'Parameter("min_p", "number", 0, 1, "chat", None, label="Min p", plain=True),'
 exec(compile(text.replace('Parameter("seed",', row + ' Parameter("seed",', 1), "parameters", "exec"), vars(parameters))
-from chatkit import Chat, offered
-from chatkit.endpoint.listing import Models
+from chatkit import Chat
+from chatkit.chats import offered
+from chatkit.client.model_list import Models
 from chatkit.local import chat as local
-from chatkit.settings import Settings
-from chatkit.ui.controls import controls
+from chatkit.chats.settings import Settings
+from chatkit.ui.settings_form import controls
 chat = Chat(history=False, min_p=0.2)
 print("min_p", parameters.find("min_p").fault(3))
 print([[c["name"], c["label"], c["kind"], c["value"]] for c in controls(chat, Models(()), None) if c["name"] == "min_p"][0])

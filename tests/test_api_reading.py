@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatkit.api import usage
-from chatkit.api.body import Body
+from chatkit.api import answer
+from chatkit.api.reading import Body
 from chatkit.api.request import reading_of
 from chatkit.api.sse import Event, Splitter
-from chatkit.ledger import tokens
+from chatkit.ledger.estimate import of_prompt
 
 KEYS = ["choices", "delta", "content", "usage", "finish_reason", "error", "code", "model", "response", "status", "type",
         "output", "text", "message", "prompt_tokens", "input_tokens_details", "cached_tokens", "incomplete_details",
@@ -111,12 +111,12 @@ def test_nothing_is_read_after_done() -> None:
     ],
 )
 def test_the_estimate_of_a_prompt(body: dict[str, Any], estimate: int) -> None:
-    assert tokens.of_prompt(body) == estimate
+    assert of_prompt(body) == estimate
 
 
 def test_counts_of_images_and_audio() -> None:
     sent = {"input_tokens": 50, "output_tokens": 20, "input_tokens_details": {"image_tokens": 40, "text_tokens": 10},
              "output_tokens_details": {"image_tokens": 20, "reasoning_tokens": None}}  # fmt: skip
-    assert usage.read(sent) == {
+    assert answer.read(sent) == {
         "input_tokens": 50, "output_tokens": 20, "input_image_tokens": 40, "output_image_tokens": 20,
     }  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 from openai.types.responses.response_create_params import ResponseCreateParamsNonStreaming
 
 from chatkit.api.parameters import answer_limit, faults
-from chatkit.api.request_body import build
+from chatkit.api.request import build
 from chatkit.api.response_formats import on_the_wire
 from chatkit.exceptions import InputError
 from chatkit.local import responses as local

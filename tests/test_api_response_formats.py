@@ -4,9 +4,9 @@ import pytest
 
 from chatkit.api import response_formats
 from chatkit.api.response_formats import FORMATS, ResponseFormat, fault, form_of, on_the_wire, schema_of
-from chatkit.chat import Chat
-from chatkit.endpoint.listing import Models
-from chatkit.ui.controls import controls, set_control
+from chatkit.chats.chat import Chat
+from chatkit.client.model_list import Models
+from chatkit.ui.settings_form import controls, set_control
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 

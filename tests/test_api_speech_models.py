@@ -8,7 +8,7 @@ from openai.types import AudioModel
 from chatkit.api import speech_models
 from chatkit.api.speech_models import KNOWN, LOCAL_MODEL, check, find
 from chatkit.exceptions import InputError
-from chatkit.speech.asking import SpeechRequest
+from chatkit.speech.request import SpeechRequest
 
 BEFORE, AFTER = date(2027, 2, 25), date(2027, 2, 26)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from wire import DONE, booked, events, say, tell, typed
 
-from chatkit.api import usage
+from chatkit.api import answer
 
 USED = {"prompt_tokens": 1000, "completion_tokens": 100, "total_tokens": 1100}
 ZERO = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
@@ -36,7 +36,7 @@ def test_usage_is_found_wherever_it_stands(end: dict[str, Any]) -> None:
     ({"input_tokens": 1000, "output_tokens": 100, "total_tokens": 1400, "output_tokens_details": {"reasoning_tokens": 300}}, 400),
 ])  # fmt: skip
 def test_what_was_reasoned_beside_the_answer_counts_if_the_total_says_so(sent: dict[str, Any], out: int) -> None:
-    found = usage.read(sent)
+    found = answer.read(sent)
     assert found is not None
     assert (found["input_tokens"], found["output_tokens"]) == (1000, out)
 
@@ -47,7 +47,7 @@ def test_what_was_reasoned_beside_the_answer_counts_if_the_total_says_so(sent: d
     {"cached_tokens": 5, "prompt_tokens_details": {"cached_tokens": 900}},
 ])  # fmt: skip
 def test_cached_tokens_are_found_beside_the_details(more: dict[str, Any]) -> None:
-    assert usage.read({**USED, **more})["cache_read_tokens"] == 900
+    assert answer.read({**USED, **more})["cache_read_tokens"] == 900
 
 
 def test_zeros_are_no_usage_and_unsay_none() -> None:

@@ -14,16 +14,17 @@ import pytest
 from faultserver import GATE
 from sounds import CLIPS, RATE, Hearing, encoded, samples, silence, wav, whole
 
-from chatkit.endpoint.loop import get_loop
+from chatkit.client.turn import get_loop
 from chatkit.exceptions import ChatkitError, InputError
-from chatkit.speech import costs, jobs, looking
+from chatkit.speech import costs, source
+from chatkit.speech.job import start
 
 PATIENCE = 20
 
 
 def playing(monkeypatch, code):
     """Another program in the child's place."""
-    monkeypatch.setattr(looking, "COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(source, "COMMAND", (sys.executable, "-c", code))
 
 
 def test_a_decoder_that_crashes_is_an_error_of_the_file_and_the_kernel_lives(monkeypatch):
@@ -36,7 +37,7 @@ def test_a_decoder_that_crashes_is_an_error_of_the_file_and_the_kernel_lives(mon
 
 def test_a_decoder_that_never_ends_is_given_up(monkeypatch):
     playing(monkeypatch, "while True: pass")
-    monkeypatch.setattr(looking, "SILENCE", 0.2)
+    monkeypatch.setattr(source, "SILENCE", 0.2)
     before = children()
     with pytest.raises(InputError, match=r"got nowhere for 0.2 s, and was given up"):
         costs.measure(encoded("mp3"))
@@ -51,7 +52,7 @@ def test_a_child_that_says_nonsense_is_no_crash(monkeypatch):
 
 BROKEN = """
 import sys
-from chatkit.audio import child, decode, opening
+from chatkit.audio import child, decode, decode as opening
 {fault}
 child.main()
 """
@@ -67,7 +68,7 @@ OURS = {
         "decode.Mono.heard = broken"
     ),
     "ModuleNotFoundError: import of numpy halted; None in sys.modules": (
-        "del sys.modules['chatkit.audio.decode'], sys.modules['chatkit.audio.loudness']\nsys.modules['numpy'] = None"
+        "del sys.modules['chatkit.audio.decode'], sys.modules['chatkit.audio.samples']\nsys.modules['numpy'] = None"
     ),
     "exit code 1": "raise SystemExit('no word of it')",
 }
@@ -125,7 +126,7 @@ def test_a_cancelled_job_ends_its_child_and_leaves_no_file(monkeypatch, tmp_path
     started, before = tmp_path / "started", children()
     playing(monkeypatch, f"import time, pathlib\npathlib.Path({str(started)!r}).touch()\ntime.sleep(600)")
     with Hearing(lambda form: whole()) as endpoint:
-        job = jobs.start("transcribe", encoded("mp3"), model="whisper-1", client=endpoint.client)
+        job = start("transcribe", encoded("mp3"), model="whisper-1", client=endpoint.client)
         until(started.exists)
         job.cancel()
         said = job.wait(PATIENCE)
@@ -136,7 +137,7 @@ def test_a_cancelled_job_ends_its_child_and_leaves_no_file(monkeypatch, tmp_path
 
 def test_a_job_that_nobody_holds_is_cancelled():
     with Hearing(lambda form: [GATE]) as endpoint:
-        job = jobs.start("transcribe", encoded("mp3"), model="whisper-1", client=endpoint.client)
+        job = start("transcribe", encoded("mp3"), model="whisper-1", client=endpoint.client)
         endpoint.wait_until(lambda server: len(server.log) == 1)
         del job
         endpoint.wait_until(lambda server: server.open == 0)
@@ -181,7 +182,7 @@ sys.path.insert(0, {tests!r})
 from sounds import FORMS, encoded
 from chatkit.audio import child
 from chatkit.audio.decode import Decoded, blocks
-from chatkit.audio.opening import Allowed, NoAudioError
+from chatkit.audio.decode import Allowed, NoAudioError
 from chatkit.audio.sniff import sniff
 
 child.limit()
@@ -210,8 +211,8 @@ def test_no_change_of_bytes_leads_to_any_other_end():
 
 def test_two_jobs_at_once_do_not_mix():
     with Hearing(lambda form: whole(form.name)) as endpoint:
-        first = jobs.start("transcribe", wav(samples()), model="whisper-1", client=endpoint.client, name="one")
-        second = jobs.start("transcribe", encoded("mp3"), model="whisper-1", client=endpoint.client, name="two")
+        first = start("transcribe", wav(samples()), model="whisper-1", client=endpoint.client, name="one")
+        second = start("transcribe", encoded("mp3"), model="whisper-1", client=endpoint.client, name="two")
         assert [job.wait().text for job in (first, second)] == ["one.wav", "two.mp3"]
 
 

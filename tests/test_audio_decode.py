@@ -9,11 +9,10 @@ import pytest
 from sounds import RATE, encode, encoded, samples, silence, tone
 from test_audio_length import tag, with_picture
 
-from chatkit.audio.decode import Decoded, blocks, counted, track_with_sound
-from chatkit.audio.opening import Allowed, NoAudioError
+from chatkit.audio.decode import Allowed, Decoded, NoAudioError, blocks, counted, track_with_sound
 from chatkit.audio.sniff import kind_of
-from chatkit.local.api_error import ApiError
 from chatkit.local.sound import Sound
+from chatkit.local.validation import ApiError
 
 LASTS = len(samples()) / RATE
 

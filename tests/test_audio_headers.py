@@ -10,12 +10,11 @@ from sounds import RATE, encode, encoded, silence, tone
 
 from chatkit.audio import child
 from chatkit.audio import length as audio_length
-from chatkit.audio.decode import Decoded, blocks
-from chatkit.audio.opening import Allowed
+from chatkit.audio.decode import Allowed, Decoded, blocks
 from chatkit.exceptions import InputError
-from chatkit.local.api_error import ApiError
 from chatkit.local.sound import Sound
-from chatkit.speech import costs, looking
+from chatkit.local.validation import ApiError
+from chatkit.speech import costs, source
 
 DAY = 24 * 3600
 
@@ -137,7 +136,7 @@ child.main()
 
 
 def test_a_file_without_a_length_that_does_not_end_is_told_too_long(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(looking, "COMMAND", (sys.executable, "-c", LITTLE))
+    monkeypatch.setattr(source, "COMMAND", (sys.executable, "-c", LITTLE))
     with pytest.raises(
         InputError, match="24 hours of audio are the most that are taken, and this file is longer than that"
     ):
@@ -147,10 +146,10 @@ def test_a_file_without_a_length_that_does_not_end_is_told_too_long(monkeypatch:
 @pytest.mark.skipif(not hasattr(signal, "SIGXCPU"), reason="the limit is POSIX's")
 def test_a_child_whose_processor_time_is_over_is_told_as_that(monkeypatch: pytest.MonkeyPatch):
     code = "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 6))\nwhile True: pass"
-    monkeypatch.setattr(looking, "COMMAND", (sys.executable, "-c", code))
+    monkeypatch.setattr(source, "COMMAND", (sys.executable, "-c", code))
     with pytest.raises(InputError, match="took more than 30 minutes of processor time, and was given up. Cut it"):
         costs.measure(encoded("mp3"))
-    assert looking.OUT_OF_TIME == signal.SIGXCPU
+    assert source.OUT_OF_TIME == signal.SIGXCPU
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sounds import RATE, encode, encoded, samples, silence, tone, wav
 from test_local_speech import encoded as coded
 
-from chatkit.audio import length, mp4
+from chatkit.audio import headers, length
 from chatkit.audio.length import seconds
 
 LASTS = len(samples()) / RATE
@@ -131,7 +131,7 @@ def with_picture(form: str, codec: str, picture: str) -> bytes:
 @pytest.mark.parametrize("form", ["mp4", "mov", "ipod"])
 def test_a_film_lasts_as_long_as_its_sound(form: str) -> None:
     data = with_picture(form, "aac", "mpeg4")
-    assert mp4.seconds(io.BytesIO(data)) == pytest.approx(2, abs=0.1)
+    assert headers.seconds(io.BytesIO(data)) == pytest.approx(2, abs=0.1)
     assert seconds(data) == pytest.approx(2, abs=0.1)
 
 

@@ -7,7 +7,7 @@ import av
 import numpy as np
 import pytest
 
-from chatkit.audio.mono import DROPPED, RATE, Mono
+from chatkit.audio.samples import DROPPED, RATE, Mono
 
 
 def frame(rate: int, layout: str, seconds: float = 0.5) -> av.AudioFrame:

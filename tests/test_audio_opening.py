@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sounds import CLIPS, FORMS, samples
 
-from chatkit.audio import opening
+from chatkit.audio import decode
 from chatkit.local.sound import RATE, Sound
 from chatkit.speech import costs
 
@@ -49,8 +49,8 @@ def test_tags_that_are_not_utf_8_keep_no_file_from_being_heard(ending, title):
 
 @pytest.mark.parametrize("data", [b"", b"RIFF", b"\x00" * 5000, (CLIPS / "english.flac").read_bytes()[:20]])
 def test_a_bad_file_raises_one_of_the_faults_that_bad_files_raise(data):
-    with pytest.raises(opening.FAULTS):
-        opening.opened(io.BytesIO(data), {})
+    with pytest.raises(decode.FAULTS):
+        decode.opened(io.BytesIO(data), {})
 
 
 @pytest.mark.parametrize("ours", [TypeError("unexpected keyword"), ValueError("bad value"), AttributeError("gone")])

@@ -6,9 +6,8 @@ import struct
 import pytest
 from sounds import RATE, encode, tone
 
-from chatkit.audio import riff
-from chatkit.audio.decode import Decoded, blocks
-from chatkit.audio.opening import Allowed
+from chatkit.audio import headers
+from chatkit.audio.decode import Allowed, Decoded, blocks
 from chatkit.audio.sniff import kind_of
 
 PCM = tone(3).tobytes()
@@ -42,8 +41,8 @@ def decoded(data: bytes) -> Decoded:
     return seen
 
 
-def head_of(data: bytes) -> riff.Wav:
-    head = riff.read(io.BytesIO(data))
+def head_of(data: bytes) -> headers.Wav:
+    head = headers.read(io.BytesIO(data))
     assert head is not None
     return head
 
@@ -124,4 +123,4 @@ def test_what_stands_behind_the_sound_is_none(behind):
     "data", [b"", b"RIFF", wav()[:40], b"RIFF1234WAVEdata" + bytes(99), wav().replace(FORMAT, bytes(20))]
 )
 def test_what_has_no_head_of_a_wav_has_none(data):
-    assert riff.read(io.BytesIO(data)) is None
+    assert headers.read(io.BytesIO(data)) is None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sounds import RATE, samples, silence, tone
 
-from chatkit.audio.loudness import STEP, Loudness, silences
+from chatkit.audio.samples import STEP, Loudness, silences
 from chatkit.audio.split import AudioPart, parts
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkit.audio import line_breaks, subtitles
+from chatkit.audio import subtitles
 from chatkit.audio.subtitles import Cue
 
 CHINESE = (
@@ -57,8 +57,8 @@ def test_in_every_script_a_cue_has_two_lines_of_42_columns_and_seven_seconds(scr
 def test_no_line_begins_with_what_closes_or_stands_on_the_letter_before(script):
     for block in shown(subtitles.cues([Cue(0.0, 20.0, SCRIPTS[script])])):
         for line in block:
-            assert line[0] not in line_breaks.NOT_FIRST and unicodedata.category(line[0])[0] != "M"
-            assert line[-1] not in line_breaks.NOT_LAST
+            assert line[0] not in subtitles.NOT_FIRST and unicodedata.category(line[0])[0] != "M"
+            assert line[-1] not in subtitles.NOT_LAST
 
 
 def test_latin_words_within_chinese_stay_whole():

@@ -19,17 +19,17 @@ from typing import Any
 
 import pytest
 
-from chatkit.chat import Chat
-from chatkit.endpoint.reply import Progress, Reply, Wait
+from chatkit.chats.chat import Chat
+from chatkit.client.reply import Progress, Reply, Wait
 from chatkit.exceptions import EndpointError, InputError
 from chatkit.ledger.record import Usage
 from chatkit.speech.source import no_audio
 from chatkit.speech.transcript import Missing, Segment, Transcript, Word
-from chatkit.ui import audio_stage, audio_uploader, cells, control, recognition
+from chatkit.ui import audio_uploader, audio_view, recognition, widget
+from chatkit.ui.audio_captions import MinutePrice
 from chatkit.ui.audio_uploader import FALLBACK, AudioUploader
 from chatkit.ui.chat_panel import ChatPanel
 from chatkit.ui.inbox import MOST, clean_name
-from chatkit.ui.price import MinutePrice
 
 PATIENCE = 10.0
 SAID = Transcript(
@@ -146,7 +146,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> list[ScriptedJob]:
 
     monkeypatch.setattr(audio_uploader.jobs, "start", start)
     monkeypatch.setattr(recognition, "look", look)
-    monkeypatch.setattr(audio_stage, "foresee", lambda *_: MinutePrice("whisper-1 answers.", Decimal("0.006"), False))
+    monkeypatch.setattr(audio_view, "foresee", lambda *_: MinutePrice("whisper-1 answers.", Decimal("0.006"), False))
     return started
 
 
@@ -573,14 +573,14 @@ def test_the_price_is_said_before_sending(view: View, script: list[ScriptedJob],
         (MinutePrice("x answers.", None, False), "cost unknown"),
         (MinutePrice("x", None, True), "cost 0 (local)"),
     ]:
-        monkeypatch.setattr(audio_stage, "foresee", lambda *_, price=price: price)
+        monkeypatch.setattr(audio_view, "foresee", lambda *_, price=price: price)
         view.uploader.model = f"model for {words}"
         view.until(lambda words=words: view.status["price"] == words)
 
 
 def test_prices_are_those_of_the_table_for_the_model_and_the_endpoint(monkeypatch: pytest.MonkeyPatch):
-    from chatkit.endpoint.connect import connect
-    from chatkit.ui.price import foresee
+    from chatkit.client.connect import connect
+    from chatkit.ui.audio_captions import foresee
 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     assert foresee("translate", None, None).per_minute == Decimal("0.006")
@@ -634,7 +634,7 @@ def test_a_cell_that_runs_again_closes_its_old_uploader_and_stops_its_job(
     view: View, script: list[ScriptedJob], monkeypatch: pytest.MonkeyPatch
 ):
     run = {"of": "1"}
-    monkeypatch.setattr(cells, "_running", lambda: ("cell-u", run["of"]))
+    monkeypatch.setattr(widget, "_running", lambda: ("cell-u", run["of"]))
     first = make_view(AudioUploader(), monkeypatch)
     first.ready()
     first.uploader.simulate({"type": "start", "id": "s1"})
@@ -648,7 +648,7 @@ def test_uploaders_that_were_closed_leave_nothing_behind(view: View):
     from ipywidgets.widgets.widget import _instances
 
     AudioUploader().close()
-    before = (len(_instances), len(control._receivers))
+    before = (len(_instances), len(widget._receivers))
     gone = []
     for _ in range(50):
         uploader = AudioUploader()
@@ -656,7 +656,7 @@ def test_uploaders_that_were_closed_leave_nothing_behind(view: View):
         uploader.close()
         gone.append(weakref.ref(uploader))
     del uploader
-    assert (len(_instances), len(control._receivers)) == before
+    assert (len(_instances), len(widget._receivers)) == before
     gc.collect()
     assert sum(ref() is not None for ref in gone) <= 1  # the flusher's thread may still hold the last one
 

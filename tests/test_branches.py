@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatkit.branches import check_name
-from chatkit.conversation import Conversation, Message
+from chatkit.conversation.branches import check_name
+from chatkit.conversation.conversation import Conversation, Message
 from chatkit.exceptions import InputError
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from chatkit.conversation import Conversation
+from chatkit.conversation.conversation import Conversation
 
 SAID = [
     {"role": "system", "content": "Be brief."},

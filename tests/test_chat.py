@@ -8,12 +8,12 @@ import pytest
 from faultserver import DONE, GATE, FaultServer, cut, plain_stream, refusal, say, stop, stream, usage
 from hosted import answering
 
-from chatkit.chat import Chat
-from chatkit.conversation import Conversation
-from chatkit.endpoint import connect, launch
-from chatkit.endpoint.address import Endpoint
+from chatkit.chats.chat import Chat
+from chatkit.client import connect, local_process
+from chatkit.client.address import Endpoint
+from chatkit.conversation.conversation import Conversation
 from chatkit.exceptions import EndpointError, InputError, SetupError
-from chatkit.ledger.session import session
+from chatkit.ledger.record import session
 
 
 def answer(text, prompt=5, completion=2, reason="stop"):
@@ -210,21 +210,21 @@ def test_a_local_model_takes_every_name_and_parameter():
 
 def test_a_local_server_that_has_died_is_replaced_at_the_next_turn(monkeypatch):
     with FaultServer(answer("1")) as first, FaultServer(answer("2")) as second:
-        monkeypatch.setattr(launch, "_models", {first.url: None})
-        standing = launch.LocalServer(first.url, "tiny", 8192, "chatkit-local-1", process=None)
-        monkeypatch.setattr(launch, "local_server", lambda model, tell=None: standing)
+        monkeypatch.setattr(local_process, "_models", {first.url: None})
+        standing = local_process.LocalServer(first.url, "tiny", 8192, "chatkit-local-1", process=None)
+        monkeypatch.setattr(local_process, "local_server", lambda model, tell=None: standing)
         chat = Chat()
         chat.endpoint = Endpoint(first.url, "chatkit-local-1", "tiny", "local", local=True)
         assert chat.send("One?").text == "1"
-        standing = launch.LocalServer(second.url, "tiny", 8192, "chatkit-local-2", process=None)
+        standing = local_process.LocalServer(second.url, "tiny", 8192, "chatkit-local-2", process=None)
         assert chat.send("Two?").text == "2"
     assert second.log[0].headers["authorization"] == "Bearer chatkit-local-2"
 
 
 def test_without_key_and_engines_the_first_turn_says_both_ways_out(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(launch, "has_engines", lambda: False)
-    monkeypatch.setattr(launch, "_servers", {})
+    monkeypatch.setattr(local_process, "has_engines", lambda: False)
+    monkeypatch.setattr(local_process, "_servers", {})
     chat = Chat()
     with pytest.raises(SetupError, match=r"pip install .*OPENAI_API_KEY"):
         chat.send("One?")

@@ -9,15 +9,15 @@ import pytest
 from faultserver import DONE, GATE, FaultServer, cut, plain_stream, refusal, say, stop, stream, usage
 from test_chat import answer, open_chat, told
 
-from chatkit.chat import Chat
-from chatkit.conversation import Conversation
-from chatkit.endpoint import connect
-from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.reply import Answer, Reply
-from chatkit.endpoint.run import Run
+from chatkit.chats.chat import Chat
+from chatkit.client import connect
+from chatkit.client.address import Endpoint
+from chatkit.client.reply import Answer, Reply
+from chatkit.client.run import Run
+from chatkit.conversation.conversation import Conversation
+from chatkit.conversation.message import Message
 from chatkit.exceptions import EndpointError, InputError
-from chatkit.message import Message
-from chatkit.ui.stage import Stage
+from chatkit.ui.view_model import Stage
 
 
 def branches(chat):

@@ -4,12 +4,12 @@ import pytest
 from faultserver import DONE, FaultServer, event, refusal, reply, stream
 from test_chat import answer, open_chat, told
 
-from chatkit.chat import Chat
-from chatkit.context import TokenCounts, check_trim, select, turns
-from chatkit.conversation import Conversation, Message
-from chatkit.endpoint.address import Endpoint
+from chatkit.chats.chat import Chat
+from chatkit.chats.settings import TokenCounts, check_trim, select, turns
+from chatkit.client.address import Endpoint
+from chatkit.conversation.conversation import Conversation, Message
 from chatkit.exceptions import EndpointError, InputError
-from chatkit.ledger import tokens
+from chatkit.ledger import estimate
 
 TURN = 2 * (10 + 4)  # tokens of a turn of `long_talk`: question and answer of 40 letters each
 
@@ -21,7 +21,7 @@ def _four_letters_a_token(monkeypatch):
     def count(body):
         return sum(-(-len(message["content"]) // 4) + 4 for message in body.get("messages", ()))
 
-    monkeypatch.setattr(tokens, "of_prompt", count)
+    monkeypatch.setattr(estimate, "of_prompt", count)
 
 
 def long_talk(count, system="s" * 40):
@@ -119,8 +119,8 @@ def test_a_rule_that_is_none_is_refused(trim):
 
 def test_each_message_is_counted_once_until_it_changes(monkeypatch):
     counted = []
-    count = tokens.of_prompt
-    monkeypatch.setattr(tokens, "of_prompt", lambda body: counted.append(body) or count(body))
+    count = estimate.of_prompt
+    monkeypatch.setattr(estimate, "of_prompt", lambda body: counted.append(body) or count(body))
     chat = Chat(conversation=long_talk(3))
     chat.preview("Next?")
     assert len(counted) == 8

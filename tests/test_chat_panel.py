@@ -11,12 +11,12 @@ import comm
 import pytest
 from panel_wire import PATIENCE, ScriptedChat, View, Wire, ask, complete
 
-from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
+from chatkit.client.address import Endpoint
+from chatkit.client.reply import Answer, Delta, Reply, Wait
 from chatkit.exceptions import BudgetError, EndpointError, InputError
-from chatkit.ui import cells, control, flush
+from chatkit.ui import widget
 from chatkit.ui.chat_panel import FALLBACK, ChatPanel
-from chatkit.ui.feed import RETELLS, Feed, Live, Scene, digest
+from chatkit.ui.feed import RETELLS, Feed, Flusher, Live, Scene, digest
 
 
 def test_patches_are_numbered_without_a_gap_and_add_up_to_the_answer(
@@ -300,7 +300,7 @@ def test_a_chat_and_its_arguments_at_once_are_refused(chat: ScriptedChat):
 
 def test_a_cell_that_runs_again_closes_the_panels_of_its_earlier_run(monkeypatch: pytest.MonkeyPatch, wire: Wire):
     run = {"of": "1"}
-    monkeypatch.setattr(cells, "_running", lambda: ("cell-a", run["of"]))
+    monkeypatch.setattr(widget, "_running", lambda: ("cell-a", run["of"]))
     first, second = ChatPanel(), ChatPanel()
     assert (first._closed, second._closed) == (False, False)
     run["of"] = "2"
@@ -313,7 +313,7 @@ def test_panels_that_were_closed_leave_nothing_behind(chat: ScriptedChat, wire: 
     from ipywidgets.widgets.widget import _instances
 
     ChatPanel(chat).close()
-    before = (len(_instances), threading.active_count(), len(control._receivers))
+    before = (len(_instances), threading.active_count(), len(widget._receivers))
     listening = list(chat.conversation._listeners)
     gone = []
     for _ in range(100):
@@ -322,7 +322,7 @@ def test_panels_that_were_closed_leave_nothing_behind(chat: ScriptedChat, wire: 
         panel.close()
         gone.append(weakref.ref(panel))
     del panel
-    assert (len(_instances), threading.active_count(), len(control._receivers)) == before
+    assert (len(_instances), threading.active_count(), len(widget._receivers)) == before
     assert (chat._listeners, chat.conversation._listeners) == ([], listening)
     gc.collect()
     assert sum(ref() is not None for ref in gone) <= 1  # the flusher's thread may still hold the last one
@@ -344,7 +344,7 @@ class Way:
 def opened_way(name: str, comm_id: str = "way") -> Any:
     way: Any = Way(comm_id)
     comm.get_comm_manager().comms[comm_id] = way
-    control._opened(way, {"content": {"data": {"panel": name}}})
+    widget._opened(way, {"content": {"data": {"panel": name}}})
     return way
 
 
@@ -394,7 +394,7 @@ def test_many_panels_share_the_flushes_of_a_second_and_an_end_goes_first():
 
     log: list[str] = []
     done = threading.Event()
-    flusher = flush.Flusher(rate=0.5)
+    flusher = Flusher(rate=0.5)
     sinks = [Sink(f"panel {n}", log) for n in range(50)]
     for sink in sinks:
         flusher.touch(sink)

@@ -16,12 +16,12 @@ from postgres import Cluster
 import chatkit
 from chatkit import __main__ as command
 from chatkit.exceptions import InputError, StoreError
-from chatkit.ledger import parcel
+from chatkit.ledger import export
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.rules import Limit
 from chatkit.ledger.store import UsageStore
-from chatkit.readings.classroom import ClassReport
+from chatkit.reports.class_report import ClassReport
 
 RECORD = UsageRecord(
     "0", datetime(2026, 11, 23, 9, 30, tzinfo=UTC), "s", "/v1/chat/completions", "api.openai.com", "gpt-4o-mini", None,
@@ -228,10 +228,10 @@ def test_files_are_merged_once(filled: UsageStore, tmp_path: Path, capsys: pytes
 
 def test_an_export_does_not_overwrite(filled: UsageStore, tmp_path: Path) -> None:
     path = tmp_path / "one.jsonl"
-    parcel.export(filled, path)
+    export.export(filled, path)
     assert path.stat().st_mode & 0o777 == 0o600
     with pytest.raises(InputError, match="Name another file"):
-        parcel.export(filled, path)
+        export.export(filled, path)
 
 
 @pytest.mark.parametrize(
@@ -246,12 +246,12 @@ def test_a_wrong_row_of_a_file_is_named_and_the_others_are_taken(
     filled: UsageStore, tmp_path: Path, change: dict[str, object] | None
 ) -> None:
     path = tmp_path / "bad.jsonl"
-    parcel.export(filled, path)
+    export.export(filled, path)
     lines = path.read_text().splitlines()
     lines[3] = json.dumps({**json.loads(lines[3]), **change}) if change else "[1, 2"
     path.write_text("\n".join(lines))
     target = UsageStore(tmp_path / "class.sqlite")
-    merged = parcel.merge(target, [path])
+    merged = export.merge(target, [path])
     assert (merged.read, merged.new, merged.unread.count) == (3, 3, 1)
     assert f"{path}, line 4 (" in str(merged.unread)
     assert [record.id for record in target.records()] == ["n1", "n2", "n4"]
@@ -262,7 +262,7 @@ def test_another_file_is_no_export(filled: UsageStore, tmp_path: Path) -> None:
     (tmp_path / "picture").write_bytes(b"\xff\xfe\x00")
     for name in ("shopping.txt", "picture", "missing"):
         with pytest.raises(InputError):
-            parcel.merge(filled, [tmp_path / name])
+            export.merge(filled, [tmp_path / name])
 
 
 def test_a_class_that_paid_nothing_is_drawn_by_its_tokens(tmp_path: Path) -> None:

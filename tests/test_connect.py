@@ -12,7 +12,7 @@ import openai
 import pytest
 
 import chatkit
-from chatkit.endpoint import connect, launch
+from chatkit.client import connect, local_process
 from chatkit.exceptions import InputError, SetupError
 
 REAL = "sk-real-0123456789abcdef"
@@ -77,10 +77,10 @@ def clean_environment(monkeypatch, tmp_path):
 
 @pytest.fixture
 def local(monkeypatch, endpoint):
-    server = launch.LocalServer(endpoint.url, "tiny-model", 8192, LOCAL, process=None)
+    server = local_process.LocalServer(endpoint.url, "tiny-model", 8192, LOCAL, process=None)
     endpoint.called = "chatkit-local"
-    monkeypatch.setattr(launch, "local_server", lambda model=None, tell=None: server)
-    monkeypatch.setattr(launch, "is_ours", lambda url: url == endpoint.url)
+    monkeypatch.setattr(local_process, "local_server", lambda model=None, tell=None: server)
+    monkeypatch.setattr(local_process, "is_ours", lambda url: url == endpoint.url)
     return server
 
 
@@ -143,7 +143,7 @@ def test_without_a_key_the_local_server_serves(local, capsys):
 
 
 def test_without_a_key_and_without_the_engines_both_ways_out_are_said(monkeypatch):
-    monkeypatch.setattr(launch, "has_engines", lambda: False)
+    monkeypatch.setattr(local_process, "has_engines", lambda: False)
     with pytest.raises(SetupError, match=r"pip install 'notebook-chatkit\[local\]'.*OPENAI_API_KEY"):
         connect.connect()
 
@@ -282,8 +282,8 @@ def test_an_openai_client_of_ones_own_is_taken_as_it_is(endpoint):
 
 
 def start(code, monkeypatch):
-    monkeypatch.setattr(launch, "_command", lambda _: [sys.executable, "-c", code])
-    return launch._start(None, print)
+    monkeypatch.setattr(local_process, "_command", lambda _: [sys.executable, "-c", code])
+    return local_process._start(None, print)
 
 
 def test_a_local_server_that_says_why_it_cannot_start_is_quoted(monkeypatch):
@@ -315,7 +315,7 @@ sys.stdin.read()"""
 
 
 def test_a_start_that_says_nothing_is_given_up(monkeypatch):
-    monkeypatch.setattr(launch, "SILENCE", 0.2)
+    monkeypatch.setattr(local_process, "SILENCE", 0.2)
     with pytest.raises(SetupError, match="ended before it was ready"):
         start("import threading; threading.Event().wait()", monkeypatch)
 
@@ -323,13 +323,13 @@ def test_a_start_that_says_nothing_is_given_up(monkeypatch):
 def test_two_connections_share_one_local_server_and_a_dead_one_is_replaced(monkeypatch):
     code = """import json, sys; sys.stdin.readline()
 print(json.dumps({"base_url": "u", "model": "m", "window": 1}), flush=True); sys.stdin.read()"""
-    monkeypatch.setattr(launch, "_command", lambda _: [sys.executable, "-c", code])
-    monkeypatch.setattr(launch, "_servers", {})
-    first = launch.local_server()
-    assert launch.local_server() is first
+    monkeypatch.setattr(local_process, "_command", lambda _: [sys.executable, "-c", code])
+    monkeypatch.setattr(local_process, "_servers", {})
+    first = local_process.local_server()
+    assert local_process.local_server() is first
     first.process.kill()
     first.process.wait()
-    second = launch.local_server()
+    second = local_process.local_server()
     assert second.process.pid != first.process.pid
     second.process.stdin.close()
     second.process.wait()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from chatkit.conversation import Conversation, Message, repair
+from chatkit.conversation.conversation import Conversation, Message, repair
 from chatkit.exceptions import InputError
 
 
@@ -155,7 +155,7 @@ def test_what_cannot_be_sent_is_replaced_with_a_note():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", '{"format": "other"}', "3", '{"format": "chatkit.conversation/1", "messages": 3}']
+    "text", ["", "{", '{"format": "other"}', "3", '{"format": "chatkit.conversation.conversation/1", "messages": 3}']
 )
 def test_what_is_no_conversation_is_refused(text):
     with pytest.raises(InputError):

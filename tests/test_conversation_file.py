@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from chatkit import conversation_file
-from chatkit.conversation import Conversation, Message
+from chatkit.conversation.conversation import Conversation, Message
+from chatkit.conversation.file import parse
 from chatkit.exceptions import InputError
 
 
@@ -34,7 +34,7 @@ def test_a_message_that_branches_share_is_written_once(talk):
     for _ in range(20):
         talk.branch()
     data = json.loads(talk.to_json())
-    assert (data["format"], data["current"]) == ("chatkit.conversation/2", "formal-21")
+    assert (data["format"], data["current"]) == ("chatkit.conversation.conversation/2", "formal-21")
     assert len(data["messages"]) == 5
     assert data["branches"][0] == {"name": "main", "messages": [0, 1, 2]}
     assert data["branches"][1] == data["branches"][21] | {"name": "formal"}
@@ -42,7 +42,7 @@ def test_a_message_that_branches_share_is_written_once(talk):
 
 def test_the_first_format_is_still_read():
     old = {
-        "format": "chatkit.conversation/1",
+        "format": "chatkit.conversation.conversation/1",
         "messages": [{"role": "user", "content": "Hi", "chatkit": {"id": "a1", "enabled": False, "outcome": None}}],
     }
     talk = Conversation.from_json(json.dumps(old))
@@ -51,13 +51,15 @@ def test_the_first_format_is_still_read():
 
 @pytest.mark.parametrize("version", ["3", "2.1", "99", ""])
 def test_a_version_that_is_not_known_is_named(version):
-    with pytest.raises(InputError, match=rf"'chatkit.conversation/{version}', which this version .* does not know"):
-        Conversation.from_json(json.dumps({"format": f"chatkit.conversation/{version}", "messages": []}))
+    with pytest.raises(
+        InputError, match=rf"'chatkit.conversation.conversation/{version}', which this version .* does not know"
+    ):
+        Conversation.from_json(json.dumps({"format": f"chatkit.conversation.conversation/{version}", "messages": []}))
 
 
 def file(**changes):
     data = {
-        "format": "chatkit.conversation/2",
+        "format": "chatkit.conversation.conversation/2",
         "current": "main",
         "branches": [{"name": "main", "messages": [0]}],
         "messages": [{"role": "user", "content": "Hi"}],
@@ -118,7 +120,7 @@ def deep(levels):
         ("[1e999, NaN]", "NaN is not a number of JSON"),
         ("[" + "9" * 5000 + "]", "This is not JSON"),
         ("{'format': 1}", "This is not JSON"),
-        (file(format=2), "its format must be 'chatkit.conversation/2'"),
+        (file(format=2), "its format must be 'chatkit.conversation.conversation/2'"),
         ("null", "This JSON is not a conversation"),
         ('[{"role": "user", "content": "a", "chatkit": {"id": "x"}}, {"role": "user", "content": "b", "chatkit": {"id": "x"}}]',
          r"messages\[1\]: the id 'x' stands twice"),
@@ -196,5 +198,5 @@ def test_what_is_no_json_is_refused_before_anything_is_written(talk, tmp_path):
 
 
 def test_settings_travel_with_the_conversation(talk):
-    kept = conversation_file.parse(talk.to_json({"model": "m"}))
+    kept = parse(talk.to_json({"model": "m"}))
     assert kept.settings == {"model": "m"}

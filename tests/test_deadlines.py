@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from chatkit.endpoint.deadlines import Deadlines, Expired, Watch
+from chatkit.client.deadlines import Deadlines, Expired, Watch
 
 
 class Jumping(selectors.DefaultSelector):  # type: ignore[misc, valid-type]

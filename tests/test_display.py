@@ -13,27 +13,27 @@ import pytest
 from test_parts import TALK
 
 import chatkit
-from chatkit import answers, captions
-from chatkit.chat import Chat
-from chatkit.conversation import Conversation
+from chatkit import captions
+from chatkit.chats import request
+from chatkit.chats.chat import Chat
+from chatkit.chats.history import History, Kept
+from chatkit.chats.history_file import Archive, Entry, now
+from chatkit.chats.inspection import Inspection
+from chatkit.client.reply import Answer, Reply
+from chatkit.conversation.conversation import Conversation
+from chatkit.conversation.message import Message
 from chatkit.display import AS_IT_IS, displayed, shown
-from chatkit.endpoint.reply import Answer, Reply
 from chatkit.exceptions import EndpointError
-from chatkit.inspection import Inspection
-from chatkit.keeping.archive import Archive, Entry, now
 from chatkit.ledger.budget import Budget
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.store import UsageStore
 from chatkit.magics import ShownReply
-from chatkit.message import Message
-from chatkit.readings.classroom import ClassReport
-from chatkit.readings.forecast import NOTHING, Forecast
-from chatkit.readings.report import UsageReport
-from chatkit.readings.session_list import Session, SessionList
-from chatkit.recall import History, Kept
-from chatkit.render.sheet import sheet_html
-from chatkit.render.static import page
-from chatkit.render.transcript import saved, transcript
+from chatkit.render.export import saved, transcript
+from chatkit.render.html import page, sheet_html
+from chatkit.reports.class_report import ClassReport
+from chatkit.reports.forecast import NOTHING, Forecast
+from chatkit.reports.report import UsageReport
+from chatkit.reports.summary import Session, SessionList
 from chatkit.speech.timed import Segment
 from chatkit.speech.transcript import Transcript
 
@@ -70,24 +70,24 @@ def limited(path: Path) -> Budget:
 
 
 PRODUCERS: dict[str, Callable[[Path], Any]] = {
-    "answers.reply_html": lambda _: REPLY,
+    "chats.request.reply_html": lambda _: REPLY,
     "captions.usage_html": lambda _: USAGE,
-    "chat.Chat": lambda _: Chat(conversation=[*TALK, Message("user", TEXT), Message("assistant", TEXT)]),
-    "endpoint.reply.Reply": lambda _: Reply((), "error", error=EndpointError(TEXT, kind="server")),
-    "inspection.Inspection": lambda _: Inspection(
+    "chats.chat.Chat": lambda _: Chat(conversation=[*TALK, Message("user", TEXT), Message("assistant", TEXT)]),
+    "client.reply.Reply": lambda _: Reply((), "error", error=EndpointError(TEXT, kind="server")),
+    "chats.inspection.Inspection": lambda _: Inspection(
         replace(REPLY, request={"url": TEXT, "body": {"a": TEXT}}, notes=(TEXT,))
     ),
     "ledger.budget.Budget": limited,
     "ledger.record.Usage": lambda _: Usage(),
     "magics.ShownReply": lambda _: ShownReply(REPLY),
-    "readings.classroom.ClassReport": lambda path: ClassReport(store=kept_in(path)),
-    "readings.forecast.Forecast": lambda _: Forecast(NOTHING, 3, (TEXT,)),
-    "readings.report.UsageReport": lambda path: UsageReport(kept_in(path), {}, TEXT),
-    "readings.session_list.SessionList": lambda _: SessionList([Session(TEXT, (TEXT,), WHEN, WHEN, USAGE)]),
-    "readings.summary.Summary": lambda path: UsageReport(kept_in(path), {}, TEXT).summary("user"),
-    "recall.History": lambda _: listed(),
+    "reports.class_report.ClassReport": lambda path: ClassReport(store=kept_in(path)),
+    "reports.forecast.Forecast": lambda _: Forecast(NOTHING, 3, (TEXT,)),
+    "reports.report.UsageReport": lambda path: UsageReport(kept_in(path), {}, TEXT),
+    "reports.summary.SessionList": lambda _: SessionList([Session(TEXT, (TEXT,), WHEN, WHEN, USAGE)]),
+    "reports.summary.Summary": lambda path: UsageReport(kept_in(path), {}, TEXT).summary("user"),
+    "chats.history.History": lambda _: listed(),
     "speech.transcript.Transcript": lambda _: Transcript(TEXT, notes=(TEXT,), segments=(Segment(0, 1, TEXT),)),
-    "worddiff.Diff": lambda _: compared(),
+    "conversation.diff.Diff": lambda _: compared(),
 }
 EMPTY: dict[str, Callable[[Path], Any]] = {
     "Chat": lambda _: Chat(),
@@ -98,7 +98,7 @@ EMPTY: dict[str, Callable[[Path], Any]] = {
     "Transcript": lambda _: Transcript(""),
 }
 WIDGETS = {"ui.usage_meter.UsageMeter", "ui.widget.Widget"}
-LITERALS = {"render.transcript", "render.export", "api.body"}
+LITERALS = {"render.export", "api.reading"}
 """Modules that name the type of HTML: an output's data, a download, what a server says it sends."""
 
 
@@ -135,8 +135,8 @@ def producers() -> dict[str, set[str]]:
 def test_each_thing_that_is_displayed_as_html_is_tried_here():
     assert producers() == {
         "_repr_html_": set(PRODUCERS),
-        "_repr_mimebundle_": WIDGETS | {"plots.style.Picture"},
-        "_repr_png_": {"plots.style.Picture"},
+        "_repr_mimebundle_": WIDGETS | {"reports.plots.style.Picture"},
+        "_repr_png_": {"reports.plots.style.Picture"},
     }
     named = {
         ".".join(path.relative_to(HOUSE).with_suffix("").parts)
@@ -191,7 +191,7 @@ def test_a_reply_shows_all_that_came_and_what_ended_it():
     call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "<a>"}}
     first, second = Answer(0, "One", reasoning="<hm>"), Answer(1, refusal="<no>", tool_calls=(call,))
     both = Reply((first, second), "incomplete", "m", error=EndpointError("It <broke>.", kind="stream"))
-    html = answers.reply_html(both)
+    html = request.reply_html(both)
     for words in ("reasoning: &lt;hm&gt;", "<p>One</p>", "&lt;no&gt;", "calls f(&lt;a&gt;)", "It &lt;broke&gt;."):
         assert words in html
     assert repr(both) == "Reply('One', outcome='incomplete', model='m', answers=2, error='It <broke>.')"

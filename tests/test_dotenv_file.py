@@ -6,7 +6,7 @@ import pytest
 
 import chatkit
 from chatkit.api.hosts import OPENAI
-from chatkit.endpoint import connect, dotenv_file, launch
+from chatkit.client import connect, environment, local_process
 from chatkit.exceptions import SetupError
 
 KEY = "sk-file-0123456789abcdef"
@@ -70,8 +70,8 @@ def test_a_file_that_cannot_be_read_is_named_with_the_way_out(how, folder, monke
 @pytest.mark.parametrize("how", SAID)
 def test_a_file_that_cannot_be_read_matters_only_where_it_is_asked(how, folder, monkeypatch):
     damaged(folder / ".env", how)
-    server = launch.LocalServer("http://127.0.0.1:9/v1", "tiny", 8192, "chatkit-local-" + "0" * 16, process=None)
-    monkeypatch.setattr(launch, "local_server", lambda model=None, tell=None: server)
+    server = local_process.LocalServer("http://127.0.0.1:9/v1", "tiny", 8192, "chatkit-local-" + "0" * 16, process=None)
+    monkeypatch.setattr(local_process, "local_server", lambda model=None, tell=None: server)
     assert connect.resolve(local=True).local
     assert connect.resolve(base_url=URL, api_key=KEY).base_url == URL
     assert connect.resolve(base_url="http://127.0.0.1:9/v1").api_key == connect.NO_KEY
@@ -101,7 +101,7 @@ def test_what_is_no_file_is_passed_over(made, folder, monkeypatch):
     {"folder": path.mkdir, "pipe": lambda: os.mkfifo(path), "device": lambda: path.symlink_to("/dev/zero")}[made]()
     (folder / ".env").write_text(TEXT)
     monkeypatch.chdir(inner)
-    assert dotenv_file.find() == folder / ".env"
+    assert environment.find() == folder / ".env"
 
 
 def test_a_working_folder_that_is_gone_has_no_file(folder, monkeypatch):
@@ -109,7 +109,7 @@ def test_a_working_folder_that_is_gone_has_no_file(folder, monkeypatch):
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert dotenv_file.find() is None
+    assert environment.find() is None
     os.chdir(folder)
 
 

@@ -24,8 +24,8 @@ from faultserver import (
 )
 from turns import BODY, KEY, ask, bare_client, client, outcomes
 
-from chatkit.endpoint.engine import Engine
-from chatkit.endpoint.reply import Answer, Delta, Reply
+from chatkit.client.engine import Engine
+from chatkit.client.reply import Answer, Delta, Reply
 
 
 def test_a_stream_becomes_deltas_and_a_complete_reply() -> None:
@@ -157,7 +157,9 @@ def test_an_answer_that_is_no_stream_is_read_as_well() -> None:
 
 
 def test_importing_the_engine_does_not_import_openai() -> None:
-    code = "import sys, chatkit.endpoint.engine, chatkit.endpoint.run; print('openai' in sys.modules, 'httpx2' in sys.modules)"
+    code = (
+        "import sys, chatkit.client.engine, chatkit.client.run; print('openai' in sys.modules, 'httpx2' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False False\n"
 

@@ -3,16 +3,15 @@
 import pytest
 from faultserver import DONE, FaultServer, say, stop, stream, usage
 
-from chatkit.chat import Chat
-from chatkit.conversation import Conversation, Message
-from chatkit.endpoint import connect
-from chatkit.endpoint.address import Endpoint
+from chatkit.chats.chat import Chat
+from chatkit.client import connect
+from chatkit.client.address import Endpoint
+from chatkit.conversation.conversation import Conversation, Message
 from chatkit.exceptions import InputError
 from chatkit.render import export
-from chatkit.render.document import literal, to_markdown
+from chatkit.render.export import literal, to_markdown, transcript
+from chatkit.render.html import page
 from chatkit.render.quotation import fenced, quoted, typed
-from chatkit.render.static import page
-from chatkit.render.transcript import transcript
 from chatkit.ui import questions
 from chatkit.ui.chat_panel import ChatPanel
 

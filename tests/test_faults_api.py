@@ -33,10 +33,10 @@ from faultserver import (
 )
 from turns import BODY, KEY, Taken, ask, outcomes
 
-from chatkit.api.retry import asked_wait
-from chatkit.endpoint.deadlines import Deadlines
-from chatkit.endpoint.reply import Wait
-from chatkit.endpoint.run import start
+from chatkit.api.errors import asked_wait
+from chatkit.client.deadlines import Deadlines
+from chatkit.client.reply import Wait
+from chatkit.client.run import start
 from chatkit.exceptions import EndpointError, InputError
 
 GOOD = stream(say("Hello"), stop(), DONE)

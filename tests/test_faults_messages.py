@@ -6,9 +6,9 @@ import pytest
 from faultserver import FaultServer, refusal
 from test_chat import answer, open_chat, told
 
-from chatkit.chat import Chat
-from chatkit.conversation import Conversation, Message
-from chatkit.endpoint.address import Endpoint
+from chatkit.chats.chat import Chat
+from chatkit.client.address import Endpoint
+from chatkit.conversation.conversation import Conversation, Message
 from chatkit.exceptions import EndpointError, InputError
 
 

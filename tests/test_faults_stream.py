@@ -34,10 +34,10 @@ from turns import BODY, Taken, ask, bare_client, outcomes
 
 from chatkit.api.chat import ChatReading
 from chatkit.api.sse import Splitter
-from chatkit.endpoint.deadlines import Deadlines
-from chatkit.endpoint.engine import Engine
-from chatkit.endpoint.reply import Answer, Delta, Reply
-from chatkit.endpoint.run import Run, start
+from chatkit.client.deadlines import Deadlines
+from chatkit.client.engine import Engine
+from chatkit.client.reply import Answer, Delta, Reply
+from chatkit.client.run import Run, start
 
 HASTY = Deadlines(first_content=10, idle=0.1, tail=0.1)
 

@@ -11,7 +11,7 @@ from test_ledger_sums import START, numbered
 
 import chatkit
 from chatkit.exceptions import InputError, StoreError
-from chatkit.ledger import session as sessions_now
+from chatkit.ledger import record as sessions_now
 from chatkit.ledger.record import Usage
 from chatkit.ledger.store import UsageStore
 
@@ -118,7 +118,7 @@ def test_the_bytes_of_a_session_that_was_renamed_go_with_it(store: UsageStore, f
 def test_a_reader_that_keeps_traces_alive_is_told_of(
     store: UsageStore, file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chatkit.ledger.filing.WIPING", 0.01)
+    monkeypatch.setattr("chatkit.ledger.sessions.WIPING", 0.01)
     with closing(sqlite3.connect(file, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM chatkit_calls").fetchall()

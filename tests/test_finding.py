@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from chatkit.endpoint import connect, finding
-from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.reply import Wait
+from chatkit.client import connect
+from chatkit.client.address import Endpoint
+from chatkit.client.reply import Wait
 
 FOUND = Endpoint("http://127.0.0.1:9/v1", "chatkit-local-x", "any", "the local model", True)
 
@@ -18,7 +18,7 @@ def heard(monkeypatch: pytest.MonkeyPatch, resolve: Callable[..., Endpoint], the
 
     async def run() -> list:
         items = []
-        async for item in finding.find(None):
+        async for item in connect.find(None):
             items.append(item)
             then()
         return items
@@ -28,7 +28,7 @@ def heard(monkeypatch: pytest.MonkeyPatch, resolve: Callable[..., Endpoint], the
 
 def test_a_model_that_has_to_be_started_is_said_to_be_starting(monkeypatch: pytest.MonkeyPatch):
     started = threading.Event()
-    monkeypatch.setattr(finding, "AT_ONCE", 0.01)
+    monkeypatch.setattr(connect, "AT_ONCE", 0.01)
 
     def resolve(*, tell: Callable[[str], None]) -> Endpoint:
         assert started.wait(10)
@@ -38,12 +38,12 @@ def test_a_model_that_has_to_be_started_is_said_to_be_starting(monkeypatch: pyte
 
 
 def test_what_is_found_at_once_is_not_said_to_be_starting(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(finding, "AT_ONCE", 10)
+    monkeypatch.setattr(connect, "AT_ONCE", 10)
     assert heard(monkeypatch, lambda *, tell: FOUND, lambda: None) == [FOUND]
 
 
 def test_a_download_is_said_in_its_own_words(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(finding, "AT_ONCE", 10)
+    monkeypatch.setattr(connect, "AT_ONCE", 10)
 
     def resolve(*, tell: Callable[[str], None]) -> Endpoint:
         tell("fetching 10 %")

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 import chatkit
-from chatkit.endpoint.address import Endpoint
+from chatkit.client.address import Endpoint
 from chatkit.exceptions import InputError
 from chatkit.ledger import rulebook
+from chatkit.ledger.estimate import Range
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.store import UsageStore
-from chatkit.ledger.tokens import Range
-from chatkit.readings import notebook_calls
+from chatkit.reports import notebook_calls
 
 HOSTED = "https://api.openai.com/v1"
 
@@ -65,7 +65,7 @@ def test_the_next_turn_of_a_chat_holds_what_was_said() -> None:
 
 
 def test_without_a_key_it_is_the_local_model_and_free_and_none_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatkit.endpoint.launch.local_server", lambda *_: pytest.fail("started"))
+    monkeypatch.setattr("chatkit.client.local_process.local_server", lambda *_: pytest.fail("started"))
     found = chatkit.estimate([{"role": "user", "content": "Hi"}])
     assert found.once.cost == (0, 0, 0)
     assert repr(found).endswith("It would be answered on this machine, where it costs nothing.")

@@ -14,9 +14,9 @@ import pytest
 import sounds
 
 import chatkit
-from chatkit.endpoint import connect, listing
-from chatkit.endpoint.deadlines import DAY, Deadlines
-from chatkit.endpoint.given import NOTHING, given_to
+from chatkit.client import connect, model_list
+from chatkit.client.deadlines import DAY, Deadlines
+from chatkit.client.given import NOTHING, given_to
 from chatkit.exceptions import EndpointError, InputError
 
 KEY = "sk-real-0123456789abcdef"
@@ -87,7 +87,7 @@ def test_headers_and_query_of_a_client_go_along_with_all_that_is_asked_for_it(en
     with pytest.raises(EndpointError):  # what answers is no response
         chat.send("Hi")
     chatkit.transcribe(sounds.wav(sounds.tone(1.0)), client=client, model="whisper-1")
-    asyncio.run(listing.list_models(chat.endpoint))
+    asyncio.run(model_list.list_models(chat.endpoint))
     assert set(endpoint.seen) == {
         ("/v1/chat/completions?group=7", SECRET),
         ("/v1/responses?group=7", SECRET),

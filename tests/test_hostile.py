@@ -9,17 +9,16 @@ from hostile_payloads import PAYLOADS
 from IPython.lib.pretty import pretty
 from markdown_it import MarkdownIt
 
-from chatkit.chat import Chat
-from chatkit.conversation import Conversation, Message
-from chatkit.keeping.archive import Archive, Entry, now
-from chatkit.recall import History, Kept
+from chatkit.chats.chat import Chat
+from chatkit.chats.history import History, Kept
+from chatkit.chats.history_file import Archive, Entry, now
+from chatkit.conversation.conversation import Conversation, Message
+from chatkit.conversation.diff import Diff
 from chatkit.render import markdown
 from chatkit.render.blocks import GrowingText, render
-from chatkit.render.document import to_markdown
-from chatkit.render.plain_text import plain
-from chatkit.render.static import POLICY, conversation_html, page
-from chatkit.render.transcript import saved, transcript
-from chatkit.worddiff import Diff
+from chatkit.render.export import saved, to_markdown, transcript
+from chatkit.render.html import POLICY, conversation_html, page
+from chatkit.render.text import plain
 
 LAYOUT = {"section", "article", "header", "footer", "style", "small", "p", "br"}
 PAGE = {"html", "head", "meta", "title", "body", "main"}

@@ -10,8 +10,8 @@ import pytest
 from faultserver import DONE, FaultServer, completion, opening, refusal, reply, say, stop, stream, usage
 from turns import BODY, KEY, ask
 
-from chatkit.endpoint.reply import Answer, Reply
-from chatkit.inspection import Inspection, View
+from chatkit.chats.inspection import Inspection, View
+from chatkit.client.reply import Answer, Reply
 from chatkit.ledger.record import Usage, UsageRecord
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(1)">\u202e\x1b[31m'

@@ -16,22 +16,22 @@ import pytest
 from faultserver import DONE, FaultServer, refusal, say, stop, stream, usage
 
 import chatkit
-from chatkit import conversation_file
-from chatkit.chat import Chat
-from chatkit.conversation import Conversation
-from chatkit.endpoint import connect
-from chatkit.endpoint.address import Endpoint
+from chatkit.chats import history_file, history_writer
+from chatkit.chats.chat import Chat
+from chatkit.client import connect
+from chatkit.client.address import Endpoint
+from chatkit.conversation.conversation import Conversation
+from chatkit.conversation.file import parse
 from chatkit.exceptions import ChatkitError, EndpointError, InputError, StoreError
-from chatkit.keeping import archive, keeper, writer
 from chatkit.ledger.place import place as usage_place
-from chatkit.ui.stage import Stage
+from chatkit.ui.view_model import Stage
 
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "kept" / "history.sqlite"
     monkeypatch.setenv("CHATKIT_HISTORY", str(path))
-    monkeypatch.setattr(keeper, "_warned", False)
+    monkeypatch.setattr(history_writer, "_warned", False)
     return path
 
 
@@ -50,18 +50,18 @@ def send(server: FaultServer, text: str = "Where?") -> Chat:
     """A chat that got an answer and is written, or was tried to be."""
     chat = open_chat(server)
     assert chat.send(text).text == "In Brazil."
-    writer.writer.flush()
+    history_writer.writer.flush()
     return chat
 
 
 def send_more(chat: Chat, text: str) -> None:
     chat.send(text)
-    writer.writer.flush()
+    history_writer.writer.flush()
 
 
 def add(chat: Chat, **more) -> None:
     chat.conversation.add("user", "added", **more)
-    writer.writer.flush()
+    history_writer.writer.flush()
 
 
 def texts(messages) -> list[str]:
@@ -75,7 +75,7 @@ def bytes_of(folder: Path) -> bytes:
 def test_a_chat_is_kept_from_its_first_answer_on(file, server):
     chat = open_chat(server, "Be brief.")
     chat.conversation.add("user", "not asked")
-    writer.writer.flush()
+    history_writer.writer.flush()
     assert not file.exists()
     chat.send("Where was\nthe World Cup?")
     [kept] = chatkit.history()
@@ -101,18 +101,18 @@ def test_a_chat_can_be_left_out_and_the_whole_history_switched_off(file, server,
         open_chat(server).send("secret")
         assert (len(chatkit.history()), repr(chatkit.history())) == (0, "The history is off (CHATKIT_HISTORY).")
         assert chatkit.history().delete_all() == 0
-    writer.writer.flush()
+    history_writer.writer.flush()
     assert not file.parent.exists()
 
 
 def test_the_file_lies_in_the_users_data_folder_and_only_its_owner_reads_it(file, server, monkeypatch, tmp_path):
     open_chat(server).send("Where?")
-    writer.writer.flush()
+    history_writer.writer.flush()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir()] == ["history.sqlite"]
     monkeypatch.delenv("CHATKIT_HISTORY")
     monkeypatch.delenv("CHATKIT_DB")
-    assert archive.place() == usage_place().file.with_name("history.sqlite")
+    assert history_file.place() == usage_place().file.with_name("history.sqlite")
 
 
 def test_no_word_of_the_talk_is_in_the_usage_store(file, server):
@@ -169,7 +169,7 @@ def test_a_kept_chat_changed_in_two_places_loses_nothing(file, server):
     open_chat(server).send("first")
     one, other = chatkit.history().open(0), chatkit.history().open(0)
     one.conversation.add("user", "here")
-    writer.writer.flush()
+    history_writer.writer.flush()
     other.conversation.add("user", "there")
     other.conversation.add("user", "there too")
     assert sorted(texts(kept.messages)[2:] for kept in chatkit.history()) == [["here"], ["there", "there too"]]
@@ -202,15 +202,15 @@ def test_words_are_found_wherever_they_stand_and_any_query_is_safe(file, server,
 def test_the_list_is_limited_and_the_latest_comes_first(file, server):
     for number in range(4):
         open_chat(server).send(f"question {number}")
-        writer.writer.flush()
+        history_writer.writer.flush()
     assert [kept.title for kept in chatkit.history(limit=3)] == ["question 3", "question 2", "question 1"]
     assert [kept.title for kept in chatkit.history(limit=None)[2:]] == ["question 1", "question 0"]
 
 
 def test_what_the_history_looks_like(file, server, monkeypatch):
-    monkeypatch.setattr(archive, "now", lambda: archive.datetime(2026, 11, 24, 12, tzinfo=archive.UTC))
+    monkeypatch.setattr(history_file, "now", lambda: history_file.datetime(2026, 11, 24, 12, tzinfo=history_file.UTC))
     open_chat(server, model="m").send("<b>Where?</b> \x1b[31m\u202e")
-    when = archive.now().astimezone().strftime("%Y-%m-%d %H:%M")
+    when = history_file.now().astimezone().strftime("%Y-%m-%d %H:%M")
     history = chatkit.history("where")
     assert repr(history) == (
         f"1 conversation with 'where' in the history.\n  0  {when}  <b>Where?</b>  2 messages  answered  1 branch"
@@ -236,7 +236,7 @@ def test_what_is_deleted_is_not_in_any_byte(file, server):
     assert b"xyzzy" not in bytes_of(file.parent)
     assert [kept.title for kept in chatkit.history()] == ["plugh"]
     chat.conversation.add("user", "xyzzy again")  # the chat goes on, and is kept no more
-    writer.writer.flush()
+    history_writer.writer.flush()
     assert b"xyzzy" not in bytes_of(file.parent)
     with pytest.raises(StoreError, match="it was deleted"):
         kept.open()
@@ -255,22 +255,22 @@ def test_all_is_deleted_whatever_the_limit_or_all_that_a_search_finds(file, serv
 def test_what_was_edited_away_is_not_in_any_byte(file, server):
     chat = open_chat(server)
     chat.send("xyzzy " * 3000)
-    writer.writer.flush()
+    history_writer.writer.flush()
     chat.conversation.edit(0, "plugh")
-    writer.writer.flush()
+    history_writer.writer.flush()
     assert b"xyzzy" not in bytes_of(file.parent)
 
 
 def test_a_locked_history_breaks_no_chat_and_warns_once(file, server, monkeypatch):
-    monkeypatch.setattr(archive, "PATIENCE", 0.05)
+    monkeypatch.setattr(history_file, "PATIENCE", 0.05)
     chat = open_chat(server)
     chat.send("first")
-    writer.writer.flush()
+    history_writer.writer.flush()
     with closing(sqlite3.connect(file)) as other, warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         other.execute("BEGIN EXCLUSIVE")
         assert chat.send("second").text == chat.send("third").text == "In Brazil."
-        writer.writer.flush()
+        history_writer.writer.flush()
     assert [str(w.message).partition(" (")[0] for w in seen] == [f"The chat history {file} cannot be used"]
     chat.conversation.add("user", "fourth")
     assert len(chatkit.history()[0]) == 7
@@ -286,7 +286,7 @@ def test_a_full_disk_breaks_no_chat(file, server, monkeypatch):
 
     chat = open_chat(server)
     chat.send("first")
-    writer.writer.flush()
+    history_writer.writer.flush()
     monkeypatch.setattr(sqlite3, "connect", cramped)
     with pytest.warns(UserWarning, match="database or disk is full"):
         send_more(chat, "long " * 100_000)
@@ -300,7 +300,7 @@ def test_a_full_disk_breaks_no_chat(file, server, monkeypatch):
 def test_a_folder_that_cannot_be_written_breaks_no_chat(tmp_path, server, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CHATKIT_HISTORY", str(tmp_path / "file" / "history.sqlite"))
-    monkeypatch.setattr(keeper, "_warned", False)
+    monkeypatch.setattr(history_writer, "_warned", False)
     with pytest.warns(UserWarning, match="The chat goes on and is not kept meanwhile"):
         send(server)
 
@@ -319,7 +319,7 @@ def test_a_file_that_is_no_database_is_set_aside_and_never_deleted(file, server)
     ("statement", "words"),
     [
         ("CREATE TABLE theirs (x)", "is a database of another program"),
-        (f"PRAGMA application_id = {archive.OURS}", "was written by a newer chatkit"),
+        (f"PRAGMA application_id = {history_file.OURS}", "was written by a newer chatkit"),
     ],
 )
 def test_the_file_of_another_program_or_of_a_newer_chatkit_stays_as_it_is(file, server, statement, words):
@@ -336,16 +336,16 @@ def test_the_file_of_another_program_or_of_a_newer_chatkit_stays_as_it_is(file, 
 def test_what_changes_quickly_is_written_seldom_and_its_last_state_always(file, server, monkeypatch):
     chat = open_chat(server)
     chat.send("Where?")
-    writer.writer.flush()
+    history_writer.writer.flush()
     gate, puts = threading.Event(), []
-    put = archive.Archive.put
+    put = history_file.Archive.put
 
     def slowly(self, *args, **kwargs):
         gate.wait(10)
         puts.append(args)
         return put(self, *args, **kwargs)
 
-    monkeypatch.setattr(archive.Archive, "put", slowly)
+    monkeypatch.setattr(history_file.Archive, "put", slowly)
     for number in range(500):
         chat.conversation.edit(0, f"edit {number}")
     gate.set()
@@ -355,9 +355,9 @@ def test_what_changes_quickly_is_written_seldom_and_its_last_state_always(file, 
 
 LAST_WORDS = """
 import sys
-from chatkit.chat import Chat
-from chatkit.endpoint import connect
-from chatkit.endpoint.address import Endpoint
+from chatkit.chats.chat import Chat
+from chatkit.client import connect
+from chatkit.client.address import Endpoint
 client = connect.client_for(Endpoint(sys.argv[1], "sk-test", "asked", "test"), asynchronous=True)
 chat = Chat(client=client)
 {ending}
@@ -373,7 +373,7 @@ ENDINGS = {
         "warnings.filterwarnings('ignore', 'This process .* is multi-threaded', DeprecationWarning)\n"
         "pid = os.fork()\n"
         "chat.conversation.edit(0, 'parent' if pid else 'xyzzy')\n"
-        "from chatkit.keeping import writer\nwriter.writer.flush()\n"
+        "from chatkit.chats import history_writer as writer\nwriter.writer.flush()\n"
         "os.waitpid(pid, 0) if pid else os._exit(0)"
     ),
 }
@@ -389,8 +389,8 @@ def test_what_came_before_the_end_of_the_interpreter_is_there(file, server, endi
 
 MANY = """
 import sys
-from chatkit.conversation import Conversation
-from chatkit.keeping.archive import Archive, Entry, now
+from chatkit.conversation.conversation import Conversation
+from chatkit.chats.history_file import Archive, Entry, now
 from pathlib import Path
 archive = Archive(Path(sys.argv[1]))
 version = 0
@@ -414,7 +414,7 @@ def test_a_talk_that_is_opened_again_says_what_its_answers_took(file, server, tm
     for opened in (
         chatkit.history()[0].open(),
         Chat.load(chat.save(tmp_path / "talk.json"), history=False),
-        Chat.from_kept(conversation_file.parse(chatkit.history()[0].open().to_json()), history=False),
+        Chat.from_kept(parse(chatkit.history()[0].open().to_json()), history=False),
     ):
         assert {name: caption.rpartition(" · ")[0] for name, caption in opened.captions.items()} == took
         entry = Stage(opened).scene(None, None, None).entries[-1]
@@ -426,25 +426,25 @@ def test_a_talk_that_is_opened_again_says_what_its_answers_took(file, server, tm
 def test_captions_of_a_file_that_are_none_are_let_go(captions):
     document = json.loads(Chat("Be brief.", history=False).to_json())
     document["settings"]["captions"] = captions
-    assert Chat.from_kept(conversation_file.parse(json.dumps(document)), history=False).captions == {}
+    assert Chat.from_kept(parse(json.dumps(document)), history=False).captions == {}
 
 
 def test_a_message_that_is_switched_off_gives_no_title_where_another_is_asked():
     talk = Conversation([{"role": "user", "content": "By the way"}, {"role": "user", "content": "Where?"}])
     talk.switch(0, False)
-    assert keeper.title(talk) == "Where?"
+    assert history_writer.title(talk) == "Where?"
     talk.switch(1, False)
-    assert keeper.title(talk) == "By the way"
+    assert history_writer.title(talk) == "By the way"
 
 
 def test_a_title_is_the_first_question_in_one_short_line():
     words = "word " * 40
-    assert keeper.title(Conversation([{"role": "system", "content": "s"}, {"role": "user", "content": words}])) == (
-        "word word word word word word word word word word word word…"
-    )
-    assert keeper.title(Conversation([{"role": "user", "content": "x" * 100}])) == "x" * 60 + "…"
-    assert keeper.title(Conversation([{"role": "assistant", "content": "Hi"}])) == "Hi"
-    assert keeper.title(Conversation()) == "(no words)"
+    assert history_writer.title(
+        Conversation([{"role": "system", "content": "s"}, {"role": "user", "content": words}])
+    ) == ("word word word word word word word word word word word word…")
+    assert history_writer.title(Conversation([{"role": "user", "content": "x" * 100}])) == "x" * 60 + "…"
+    assert history_writer.title(Conversation([{"role": "assistant", "content": "Hi"}])) == "Hi"
+    assert history_writer.title(Conversation()) == "(no words)"
 
 
 @pytest.mark.parametrize(
@@ -459,9 +459,9 @@ def test_a_row_of_the_history_that_cannot_be_read_is_one_marked_line(
 ) -> None:
     file = tmp_path / "bad.sqlite"
     monkeypatch.setenv("CHATKIT_HISTORY", str(file))
-    when = archive.now()
+    when = history_file.now()
     for name in ("good", "bad"):
-        archive.Archive(file).put(archive.Entry(name, name, "m", 1, 1, when, when), "{", name)
+        history_file.Archive(file).put(history_file.Entry(name, name, "m", 1, 1, when, when), "{", name)
     with closing(sqlite3.connect(file)) as other, other:
         other.execute(f"UPDATE conversations SET {column} = ? WHERE id = 'bad'", (value,))
         other.execute("UPDATE conversations SET title = CAST(x'41ff' AS TEXT) WHERE id = 'good'")

@@ -12,7 +12,7 @@ from IPython.utils.capture import capture_output
 from sounds import encode, tone
 
 import chatkit
-from chatkit.endpoint.keys import Key, clean_key, veiled, veiled_all
+from chatkit.client.keys import Key, clean_key, veiled, veiled_all
 from chatkit.exceptions import InputError
 
 CANARY = "sk-proj-canary0123456789abcdefghijklmnop"  # pragma: allowlist secret

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from chatkit import __main__ as command
-from chatkit.endpoint.keyguard import find_leaks
-from chatkit.endpoint.keys import find_keys
+from chatkit.client.keyguard import find_leaks
+from chatkit.client.keys import find_keys
 
 ROOT = Path(__file__).parent.parent
 TAIL = "A1b2C3d4E5_f6-G7h8I9j0K1l2M3n4"

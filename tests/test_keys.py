@@ -2,7 +2,7 @@
 
 import pytest
 
-from chatkit.endpoint.keys import clean_key
+from chatkit.client.keys import clean_key
 from chatkit.exceptions import InputError
 
 KEY = "sk-proj-abcdefghijklmnop"

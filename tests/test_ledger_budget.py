@@ -23,9 +23,9 @@ import chatkit
 from chatkit.exceptions import BudgetError, InputError
 from chatkit.ledger import budget as budgets
 from chatkit.ledger import rulebook
-from chatkit.ledger.asking import read_request
 from chatkit.ledger.meter import AsyncMeteredTransport, Meter, MeteredTransport
 from chatkit.ledger.record import Usage, UsageRecord
+from chatkit.ledger.request import read_request
 from chatkit.ledger.rules import Limit, day_begins
 from chatkit.ledger.store import UsageStore
 
@@ -364,7 +364,7 @@ def test_a_chat_tells_of_it_in_its_reply(store: UsageStore) -> None:
     client = openai.AsyncOpenAI(api_key="sk-test", http_client=openai.DefaultAsyncHttpx2Client(transport=transport))
 
     async def turn() -> list[Any]:
-        from chatkit.endpoint.engine import Engine
+        from chatkit.client.engine import Engine
 
         return [item async for item in Engine().stream(client, {"model": "gpt-4o-mini", "messages": MESSAGES})]
 

@@ -11,11 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatkit.api.parameters import LOCAL_LONGEST
-from chatkit.ledger import limits, tokens
-from chatkit.ledger.estimates import CostRange, Estimate, estimate_audio, estimate_body, priced_as
-from chatkit.ledger.limits import OPENAI
+from chatkit.ledger import estimate
+from chatkit.ledger.estimate import (
+    OPENAI,
+    CostRange,
+    Estimate,
+    Range,
+    count_prompt,
+    estimate_audio,
+    estimate_body,
+    priced_as,
+)
 from chatkit.ledger.record import Usage
-from chatkit.ledger.tokens import Range, count_prompt
 from chatkit.local import chat as local_chat
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -25,12 +32,12 @@ BODY = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": ASKED}]
 
 @pytest.fixture
 def without_bpe(monkeypatch):
-    monkeypatch.setattr(tokens, "find_spec", lambda name: None)
+    monkeypatch.setattr(estimate, "find_spec", lambda name: None)
 
 
 def test_a_known_models_prompt_is_counted_by_its_vocabulary():
     exact = len(bpe_openai.get_encoding("o200k_base").encode_ordinary(ASKED))
-    assert count_prompt(BODY) == tokens.Counted(Range(exact, exact + 7, exact + 11), "bpe-openai o200k_base")
+    assert count_prompt(BODY) == estimate.Counted(Range(exact, exact + 7, exact + 11), "bpe-openai o200k_base")
 
 
 @pytest.mark.parametrize(
@@ -53,12 +60,12 @@ def test_a_known_models_prompt_is_counted_by_its_vocabulary():
     ],
 )
 def test_each_family_has_its_vocabulary(model, vocabulary):
-    assert tokens.vocabulary_of(model) == vocabulary
+    assert estimate.vocabulary_of(model) == vocabulary
 
 
 def test_without_the_package_four_bytes_are_a_token_and_a_byte_is_the_bound(without_bpe):
     # 34 bytes: 9 tokens by the rule, 34 at the very most; 4 to 8 around the message, 3 to 64 before the first
-    assert count_prompt(BODY) == tokens.Counted(Range(6, 16, 106), "4 bytes a token")
+    assert count_prompt(BODY) == estimate.Counted(Range(6, 16, 106), "4 bytes a token")
 
 
 def test_the_package_is_not_imported_for_a_model_whose_vocabulary_it_has_not(monkeypatch):
@@ -77,7 +84,7 @@ def test_the_bounds_hold_for_any_text(texts):
 
 def test_a_long_text_is_counted_in_pieces_without_losing_any():
     text = "Grüße, world! 123 import os\n" * 40_000
-    assert "".join(tokens._pieces(text)) == text
+    assert "".join(estimate._pieces(text)) == text
     once = len(bpe_openai.get_encoding("o200k_base").encode_ordinary(text[:28_000]))
     count = count_prompt({"model": "gpt-4o", "input": text}).tokens.low
     assert count == pytest.approx(40 * once, abs=30)  # a cut may cost a token
@@ -226,11 +233,11 @@ def test_what_cannot_be_priced_is_none(usage, model):
     ],
 )
 def test_windows_are_the_price_tables_and_longest_answers_the_vendors(model, window, longest):
-    assert (limits.window(model), limits.longest_answer(model)) == (window, longest)
+    assert (estimate.context_window(model), estimate.longest_answer(model)) == (window, longest)
 
 
 def test_a_model_for_chat_only_has_the_shorter_answer():
-    assert limits.longest_answer("gpt-5.2-chat-latest") == 16_384
+    assert estimate.longest_answer("gpt-5.2-chat-latest") == 16_384
 
 
 def test_the_package_that_counts_is_there_where_tests_run():

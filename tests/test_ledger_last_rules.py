@@ -26,11 +26,9 @@ import chatkit
 from chatkit import patience
 from chatkit.exceptions import BudgetError
 from chatkit.ledger import database, rulebook, store
-from chatkit.ledger.last_rules import LastRules
 from chatkit.ledger.meter import Meter, MeteredTransport
-from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.place import Place, place
-from chatkit.ledger.rules import Limit, MoneyRules
+from chatkit.ledger.rules import LastRules, Limit, MoneyRules, OwnPrice
 from chatkit.ledger.store import UsageStore
 
 STOP = Limit(Decimal("0.5"), "day")

@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 
 from chatkit.ledger.meter import AsyncMeteredTransport, Meter, MeteredTransport
 from chatkit.ledger.place import Place
-from chatkit.ledger.record import Usage, UsageRecord
-from chatkit.ledger.session import session
+from chatkit.ledger.record import Usage, UsageRecord, session
 from chatkit.ledger.store import UsageStore
 
 CHAT = "https://api.openai.com/v1/chat/completions"
@@ -640,7 +639,7 @@ def test_a_database_that_cannot_be_is_told_of_and_breaks_no_call(monkeypatch: py
 
 
 def test_a_body_beyond_the_limit_passes_unread(store: UsageStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chatkit.ledger.exchange.MOST", 1000)
+    monkeypatch.setattr("chatkit.ledger.exchange.MOST_KEPT", 1000)
     big = json.dumps(answer("x" * 5000)).encode()
     kind = {"content-type": "application/json"}
     bench = Bench(store, lambda _: httpx2.Response(200, headers=kind, stream=Body(big[:3000], big[3000:])))

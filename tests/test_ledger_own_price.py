@@ -13,10 +13,10 @@ from faultserver import FaultServer, reply
 
 import chatkit
 from chatkit.exceptions import InputError
-from chatkit.ledger import own_price, rulebook
+from chatkit.ledger import rulebook, rules
 from chatkit.ledger.meter import Meter, MeteredTransport
-from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.record import Usage, UsageRecord
+from chatkit.ledger.rules import OwnPrice
 from chatkit.ledger.store import UsageStore
 
 TODAY = datetime.now(UTC).date().isoformat()
@@ -82,11 +82,11 @@ def test_the_most_special_goes_first() -> None:
         ("m", "h:8000", 3), ("models/M-2026-01-01", "h:8000", 3), ("m", "h", 2), ("m", "other", 2),
         ("n", "h:82", 1), ("n", "h", 1), ("n", "h:81", 4),
     ):  # fmt: skip
-        found = own_price.price(own, used, [model], endpoint)
+        found = rules.price(own, used, [model], endpoint)
         assert found is not None
         assert found.cost == cost
-    assert own_price.price(own, used, ["mm", None], "hh") is None
-    assert own_price.price([OwnPrice("m", "h:80", input=Decimal(3))], used, ["m"], "h:81") is None
+    assert rules.price(own, used, ["mm", None], "hh") is None
+    assert rules.price([OwnPrice("m", "h:80", input=Decimal(3))], used, ["m"], "h:81") is None
 
 
 def test_a_price_holds_from_then_on_and_rows_keep_theirs(store: UsageStore) -> None:

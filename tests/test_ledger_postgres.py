@@ -20,9 +20,9 @@ from postgres import Cluster
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger import rulebook
+from chatkit.ledger.outbox import spool_of
 from chatkit.ledger.record import Usage, UsageRecord, total
 from chatkit.ledger.rules import Limit
-from chatkit.ledger.spool import spool_of
 from chatkit.ledger.store import UsageStore
 
 pytestmark = postgres.needed

@@ -10,7 +10,7 @@ from genai_prices.types import ModelInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatkit.ledger.prices import SMALLEST, price, table_name
+from chatkit.ledger.price_table import SMALLEST, price, table_name
 
 OPENAI = "https://api.openai.com/v1/chat/completions"
 URLS = {

@@ -16,20 +16,17 @@ import pytest
 import chatkit
 from chatkit.captions import estimate_caption
 from chatkit.exceptions import BudgetError, StoreError
-from chatkit.ledger import bounds, pricing, rulebook, tokens
-from chatkit.ledger.asking import MeteredRequest, read_request
-from chatkit.ledger.estimates import estimate_body, priced_as
-from chatkit.ledger.last_rules import LastRules
+from chatkit.ledger import budget, estimate, pricing, rulebook
+from chatkit.ledger.estimate import estimate_body, priced_as
 from chatkit.ledger.meter import Meter, MeteredTransport
-from chatkit.ledger.own_price import OwnPrice
 from chatkit.ledger.pricing import price_of
 from chatkit.ledger.record import Usage, UsageRecord
-from chatkit.ledger.rules import MoneyRules
+from chatkit.ledger.request import MeteredRequest, read_request
+from chatkit.ledger.rules import LastRules, MoneyRules, OwnPrice
 from chatkit.ledger.store import UsageStore, default_store
 from chatkit.speech import costs
-from chatkit.ui.outlook import outlook
-from chatkit.ui.price import foresee
-from chatkit.ui.stage import Stage
+from chatkit.ui.audio_captions import foresee
+from chatkit.ui.view_model import Stage, outlook
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 HERE = "http://127.0.0.1:36179/v1"
@@ -75,10 +72,10 @@ def held(url: str, model: str) -> Decimal | None:
     """What the budget holds for a question of 1,000 tokens at most 100 long, for 1,000 and 100 tokens."""
     body = {"model": model, "max_tokens": 100, "prompt": "x"}
     given = asked(url, body)
-    cost = bounds.likely(given, pricing.own_now(), AT)
+    cost = budget.likely(given, pricing.own_now(), AT)
     if cost is None:
         return None
-    sent = tokens.of_prompt(body)
+    sent = estimate.of_prompt(body)
     one, hundred = (price_of({"input_tokens": n, "output_tokens": 100}, model, url) for n in (sent, 1000))
     assert one is not None
     assert hundred is not None
@@ -177,7 +174,7 @@ def test_a_minute_of_sound_costs_the_same_everywhere(tmp_path: Path) -> None:
         )
         given = read_request(request)
     assert given is not None
-    assert bounds.likely(replace(given, audio_seconds=90.0), pricing.own_now(), AT) == cost
+    assert budget.likely(replace(given, audio_seconds=90.0), pricing.own_now(), AT) == cost
 
 
 def test_a_price_for_one_port_is_not_that_of_the_next(store: UsageStore) -> None:
@@ -239,8 +236,8 @@ def test_a_tier_is_priced_alike_before_and_after(tier: str | None) -> None:
         "messages": [{"role": "user", "content": "Hi"}],
         **more,
     }
-    likely = bounds.likely(asked(OPENAI, body), (), datetime.now(UTC))
-    plain = bounds.likely(asked(OPENAI, body | {"service_tier": "auto"}), (), datetime.now(UTC))
+    likely = budget.likely(asked(OPENAI, body), (), datetime.now(UTC))
+    plain = budget.likely(asked(OPENAI, body | {"service_tier": "auto"}), (), datetime.now(UTC))
     assert likely is not None
     assert plain is not None
     ratio = {None: 1, "flex": Decimal("0.5"), "priority": 2}[tier]

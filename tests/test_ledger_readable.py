@@ -22,7 +22,7 @@ from postgres import Cluster
 import chatkit
 from chatkit import __main__ as command
 from chatkit.exceptions import InputError, StoreError
-from chatkit.ledger import parcel, readable, repricing, rollup, series
+from chatkit.ledger import export, queries, readable, repricing, rollup
 from chatkit.ledger.readable import Unread, faults
 from chatkit.ledger.record import Usage, UsageRecord, total
 from chatkit.ledger.rollup import PROBE
@@ -31,8 +31,8 @@ from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.rules import Limit
 from chatkit.ledger.schema import UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS, statement, worded
 from chatkit.ledger.store import UsageStore
-from chatkit.readings import live
-from chatkit.readings.classroom import ClassReport
+from chatkit.reports import live
+from chatkit.reports.class_report import ClassReport
 
 AT = datetime(2026, 11, 27, 5, 3, 20, tzinfo=UTC)
 GOOD = UsageRecord(
@@ -320,10 +320,10 @@ def test_a_bad_line_of_a_file_that_is_handed_on_is_told_and_the_rest_is_taken(
     store: UsageStore, tmp_path: Path, line: str
 ) -> None:
     path = tmp_path / "ada.jsonl"
-    parcel.export(store, path)
+    export.export(store, path)
     lines = path.read_text().splitlines()
     path.write_bytes("\n".join([*lines[:3], line, *lines[3:]]).encode("utf-8", "surrogateescape"))
-    merged = parcel.merge(other := UsageStore(tmp_path / "class.sqlite"), [path])
+    merged = export.merge(other := UsageStore(tmp_path / "class.sqlite"), [path])
     assert (merged.read, merged.new, merged.unread.count) == (4, 4, 1)
     assert f"{path}, line 4 (" in str(merged.unread)
     assert (other.records(), other.unread()) == (RECORDS, Unread())
@@ -347,11 +347,11 @@ def test_the_commands_tell_what_they_leave_out(
 
 
 def test_a_file_that_is_no_export_keeps_none_of_the_others_out(store: UsageStore, tmp_path: Path) -> None:
-    parcel.export(store, tmp_path / "ada.jsonl")
+    export.export(store, tmp_path / "ada.jsonl")
     (tmp_path / "list.txt").write_text("milk\n")
     other = UsageStore(tmp_path / "class.sqlite")
     with pytest.raises(InputError, match=r"list.txt is no export.* 4 calls were read, 4 of them new"):
-        parcel.merge(other, [tmp_path / "list.txt", tmp_path / "ada.jsonl"])
+        export.merge(other, [tmp_path / "list.txt", tmp_path / "ada.jsonl"])
     assert other.records() == RECORDS
 
 
@@ -490,7 +490,7 @@ def test_a_server_and_many_rows_use_the_quarters_too(
 ) -> None:
     spoil(file, "bad", "cost_pico", -5)
     for few, many in (("FEW", 1), ("TURNS", 1), ("MANY", 2), ("SAMPLE", 2)):
-        monkeypatch.setattr(series, few, many)
+        monkeypatch.setattr(queries, few, many)
     assert sum(one.cost for one in store.moments()) == total(RECORDS).cost
     assert store.turns()
     assert store.spread().latencies

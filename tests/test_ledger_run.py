@@ -18,7 +18,7 @@ def ledgers(tmp_path_factory: pytest.TempPathFactory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("chatkit.ledger.store._default", store)
         patch.setattr("openai._base_client.INITIAL_RETRY_DELAY", 0.001)
-        patch.setattr("chatkit.api.retry.FIRST", 0.001)
+        patch.setattr("chatkit.api.errors.FIRST", 0.001)
         yield ledger_run.run(400)
     store.close()
 

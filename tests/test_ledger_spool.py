@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from chatkit.ledger.outbox import Spool
 from chatkit.ledger.rows import NAMES
-from chatkit.ledger.spool import Spool
 
 ROWS = [tuple({"id": id, "session": "s", "latency": 0.25}.get(name) for name in NAMES) for id in ("a", "b", "c")]
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ledger_store import RECORD
 
-from chatkit.ledger import rollup, series
+from chatkit.ledger import queries, rollup
 from chatkit.ledger.record import NOTHING, Usage, UsageRecord, total
 from chatkit.ledger.schema import FIRST, MIGRATIONS, statement
 from chatkit.ledger.store import UsageStore
@@ -139,19 +139,19 @@ def test_few_calls_are_moments_of_their_own_in_the_order_of_time(store: UsageSto
     store.add(numbered(1, at=later, usage=Usage(3, 4, cost=Decimal(1), known="estimated")))
     store.add(numbered(2, at=earlier, usage=Usage()))
     assert store.moments() == [
-        series.Moment(earlier, 0, 0, Decimal(0), 1, 1, 1),
-        series.Moment(later, 7, 7, Decimal(1), 1, 0, 0),
+        queries.Moment(earlier, 0, 0, Decimal(0), 1, 1, 1),
+        queries.Moment(later, 7, 7, Decimal(1), 1, 0, 0),
     ]
 
 
 def test_many_calls_are_moments_by_the_quarter(store: UsageStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(series, "FEW", 3)
+    monkeypatch.setattr(queries, "FEW", 3)
     for number in range(6):
         usage = Usage(1, 1, cost=Decimal(1) if number else None, known="measured")
         store.add(numbered(number, at=START + timedelta(minutes=5 * number), usage=usage))
     assert store.moments() == [
-        series.Moment(START + timedelta(minutes=10), 6, 0, Decimal(2), 3, 0, 1),
-        series.Moment(START + timedelta(minutes=25), 6, 0, Decimal(3), 3, 0, 0),
+        queries.Moment(START + timedelta(minutes=10), 6, 0, Decimal(2), 3, 0, 1),
+        queries.Moment(START + timedelta(minutes=25), 6, 0, Decimal(3), 3, 0, 0),
     ]
 
 
@@ -160,13 +160,13 @@ def test_turns_are_in_the_order_of_writing_and_leave_out_what_was_no_turn(store:
     store.add(numbered(2, at=START, usage=Usage(audio_seconds=9.0, known="measured")))
     store.add(numbered(3, at=START - timedelta(hours=1), usage=Usage(20, 6, known="estimated")))
     assert store.turns(session="Lesson 1") == [
-        series.TurnUsage(1, 10, 4, 5, False),
-        series.TurnUsage(2, 20, 0, 6, True),
+        queries.TurnUsage(1, 10, 4, 5, False),
+        queries.TurnUsage(2, 20, 0, 6, True),
     ]
 
 
 def test_of_many_turns_the_largest_of_neighbours_is_a_point(store: UsageStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(series, "TURNS", 2)
+    monkeypatch.setattr(queries, "TURNS", 2)
     for number in range(1, 6):
         store.add(numbered(number, usage=Usage(number, 1, known="measured")))
     assert [(turn.number, turn.prompt_tokens) for turn in store.turns()] == [(3, 3), (5, 5)]
@@ -176,12 +176,12 @@ def test_waits_are_counted_and_those_of_failed_calls_are_not(store: UsageStore) 
     for number, (latency, first) in enumerate([(0.5, 0.25), (0.5, None), (12.34, 0.25)]):
         store.add(numbered(number, latency=latency, first_token=first))
     store.add(numbered(9, latency=30.0, outcome="error"))
-    assert store.spread() == series.Spread([(0.5, 2), (12.3, 1)], [(0.25, 2)])
+    assert store.spread() == queries.Spread([(0.5, 2), (12.3, 1)], [(0.25, 2)])
 
 
 def test_waits_of_very_many_calls_are_those_of_a_sample(store: UsageStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(series, "MANY", 10)
-    monkeypatch.setattr(series, "SAMPLE", 5)
+    monkeypatch.setattr(queries, "MANY", 10)
+    monkeypatch.setattr(queries, "SAMPLE", 5)
     for number in range(20):
         store.add(numbered(number, latency=float(number), first_token=None))
-    assert store.spread() == series.Spread([(0, 1), (4, 1), (8, 1), (12, 1), (16, 1)], [], every=4)
+    assert store.spread() == queries.Spread([(0, 1), (4, 1), (8, 1), (12, 1), (16, 1)], [], every=4)

@@ -7,9 +7,9 @@ import pytest
 from faultserver import CLOSE, GATE, FaultServer, head, refusal, reply
 from hosted import answering
 
-from chatkit.endpoint import listing
-from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.listing import Models, ask_models, models_of
+from chatkit.client import model_list
+from chatkit.client.address import Endpoint
+from chatkit.client.model_list import Models, ask_models, models_of
 
 KEY = "sk-proj-" + "A1b2C3d4E5f6G7h8I9j0_K-L"
 
@@ -32,10 +32,10 @@ def test_the_names_are_those_that_the_endpoint_lists_in_its_order():
 
 def test_a_list_is_asked_for_once_and_again_when_it_is_old(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(listing, "monotonic", lambda: now[0])
+    monkeypatch.setattr(model_list, "monotonic", lambda: now[0])
     with FaultServer(reply(200, listed("a")), reply(200, listed("b"))) as server:
         assert models_of(at(server)).names == models_of(at(server)).names == ("a",)
-        now[0] = listing.KEPT
+        now[0] = model_list.KEPT
         assert models_of(at(server)).names == ("b",)
         assert len(server.log) == 2
 
@@ -71,7 +71,7 @@ def test_a_server_that_is_not_there_is_a_reason():
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch):
-    monkeypatch.setattr(listing, "PATIENCE", 0.05)
+    monkeypatch.setattr(model_list, "PATIENCE", 0.05)
     with FaultServer([GATE]) as server:
         found = models_of(at(server))
         server.wait_until(lambda s: s.open == 0)
@@ -92,7 +92,7 @@ async def _awaited(endpoint: Endpoint) -> Models:
 
 
 def test_on_the_engines_own_thread_it_says_that_it_cannot_wait(monkeypatch):
-    monkeypatch.setattr(listing, "on_loop_thread", lambda: True)
+    monkeypatch.setattr(model_list, "on_loop_thread", lambda: True)
     assert models_of(Endpoint("http://127.0.0.1:9/v1", KEY, "m", "a")).reason
 
 
@@ -111,7 +111,7 @@ def test_of_the_hosted_models_those_are_named_that_chat_and_are_still_there(monk
     data = [{"id": name, "created": number} for number, name in enumerate(names)]
     data.append({"id": "gpt-7", "created": 99, "shutdown_date": "2026-11-24"})
     data.append({"id": "gpt-8", "created": 98, "shutdown_date": None})
-    found = listing._hosted(data, date(2026, 11, 24))
+    found = model_list._hosted(data, date(2026, 11, 24))
     assert found == ["gpt-6-luna", "gpt-8", "ft:gpt-4o-mini:org::id", "o3", "gpt-6.1-sol", "gpt-4.1-mini", "gpt-4o"]
     hosted = answering(monkeypatch)
     hosted.models = data

@@ -20,12 +20,12 @@ from local_server import AUDIO, KEY, LocalServer, chat, needs_weights
 from sounds import encode, samples
 from test_local_speech import RATE, encoded, hostile, wav
 
-from chatkit.local import form, quiet, recogniser, whisper
+from chatkit.local import form, parent, recogniser, whisper
 from chatkit.local import sound as sound_module
 from chatkit.local import speech as speech_module
-from chatkit.local.api_error import ApiError
 from chatkit.local.sound import Sound
 from chatkit.local.speech import RecogniserDeadlines, Speech
+from chatkit.local.validation import ApiError
 
 POSIX = os.name == "posix"
 posix = pytest.mark.skipif(not POSIX, reason="the system has no such limits")
@@ -494,7 +494,7 @@ def test_the_recogniser_knows_no_key_and_ends_when_the_server_is_killed():
     assert server.hear(wav(np.zeros(RATE))).status == 200
     [child] = psutil.Process(server.process.pid).children()
     assert KEY not in " ".join([*child.cmdline(), *child.environ(), *child.environ().values()])
-    assert child.environ().items() >= quiet.VARIABLES.items()
+    assert child.environ().items() >= parent.VARIABLES.items()
     server.process.kill()
     child.wait(10)
     server.process.communicate()

@@ -8,9 +8,9 @@ import pytest
 from starlette.requests import Request
 
 from chatkit.local import form as form_module
-from chatkit.local.api_error import ApiError
 from chatkit.local.form import UploadForm
 from chatkit.local.transcriptions import AudioRequest, Recognised, TranscriptStream, answer, read
+from chatkit.local.validation import ApiError
 
 FILE: Any = object()
 

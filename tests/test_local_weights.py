@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from chatkit.exceptions import SetupError
-from chatkit.local import gguf, index, shipped, weights
+from chatkit.local import index, machine, shipped, weights
 
 DATA = b"GGUF" + bytes(range(256)) * 4000
 SPEC = replace(shipped.SMOLLM2, size=len(DATA), sha256=hashlib.sha256(DATA).hexdigest())
@@ -260,17 +260,17 @@ def test_the_head_of_a_model_file_is_read(tmp_path):
     head = b"GGUF" + (3).to_bytes(4, "little") + (0).to_bytes(8, "little") + len(pairs).to_bytes(8, "little")
     path = tmp_path / "x.gguf"
     path.write_bytes(head + b"".join(pairs))
-    values = gguf.head(path)
-    assert gguf.window(values) == 8192
-    assert gguf.bytes_per_token(values) == 30 * 64 * 3 * 2 * 2
+    values = machine.head(path)
+    assert machine.window(values) == 8192
+    assert machine.bytes_per_token(values) == 30 * 64 * 3 * 2 * 2
     whole = path.read_bytes()
     for cut in range(0, len(whole), 7):
         path.write_bytes(whole[:cut])
         with pytest.raises(SetupError, match="not a whole GGUF file"):
-            gguf.head(path)
+            machine.head(path)
     path.write_bytes(head + b"\xff" * 100)
     with pytest.raises(SetupError, match="not a whole GGUF file"):
-        gguf.head(path)
+        machine.head(path)
 
 
 def test_a_parent_that_dies_in_mid_fetch_leaves_no_tool_behind(tmp_path, monkeypatch):

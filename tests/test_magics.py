@@ -11,17 +11,17 @@ from test_readings import MEASURED, row
 from traitlets.config import Config
 
 import chatkit
-from chatkit.endpoint import connect
-from chatkit.endpoint.address import Endpoint
+from chatkit.client import connect
+from chatkit.client.address import Endpoint
 from chatkit.exceptions import InputError
-from chatkit.ledger import session as sessions_now
+from chatkit.ledger import record as sessions_now
 from chatkit.ledger.store import UsageStore
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UsageStore]:
     store = UsageStore(tmp_path / "usage.sqlite")
-    monkeypatch.setattr("chatkit.readings.questions.default_store", lambda: store)
+    monkeypatch.setattr("chatkit.reports.report.default_store", lambda: store)
     monkeypatch.setattr("chatkit.ui.usage_meter.default_store", lambda: store)
     process = sessions_now.Booking("draft")
     monkeypatch.setattr(sessions_now, "_process", process)

@@ -8,7 +8,7 @@ import pytest
 
 import chatkit
 from chatkit import __main__ as command
-from chatkit.endpoint import launch
+from chatkit.client import local_process
 
 ROOT = Path(__file__).parent.parent
 COMMANDS = ["serve", "models", "usage", "db", "check-keys", "version"]
@@ -69,7 +69,7 @@ def test_a_word_that_is_like_none_gets_the_choices_and_no_guess(capsys):
 
 @pytest.mark.parametrize("words", [["serve"], ["models", "fetch"]])
 def test_without_the_engines_the_way_to_install_them_is_said(words, monkeypatch, capsys):
-    monkeypatch.setattr(launch, "has_engines", lambda: False)
+    monkeypatch.setattr(local_process, "has_engines", lambda: False)
     assert command.main(words) == 1
     assert "pip install 'notebook-chatkit[local]'" in capsys.readouterr().err
 
@@ -94,8 +94,15 @@ def test_help_names_the_local_models_and_loads_nothing_that_fetches_starts_or_ru
     assert {name for name in loaded if name.startswith("chatkit.local.")} == {
         f"chatkit.local.{n}" for n in ("options", "shipped")
     }
-    assert not loaded & {"chatkit.endpoint.launch", "urllib.request", "http.client", "ssl", "subprocess", "asyncio"}
+    assert not loaded & {
+        "chatkit.client.local_process",
+        "urllib.request",
+        "http.client",
+        "ssl",
+        "subprocess",
+        "asyncio",
+    }
 
 
 def test_the_engines_are_those_of_the_local_extra():
-    assert launch.has_engines()
+    assert local_process.has_engines()

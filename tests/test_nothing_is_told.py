@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from local_server import AUDIO, clip, form, needs_weights
 
-from chatkit.local import quiet, weights, whisper
+from chatkit.local import parent, weights, whisper
 
 posix = pytest.mark.skipif(os.name != "posix", reason="a home is set otherwise there")
 KEY = "chatkit-local-a-key-of-this-test"
@@ -71,7 +71,7 @@ OTHERS = {
     ".config/matplotlib/": "the folder for its settings, which it makes empty",
 }
 VARIABLES = ("OPENAI_", "AZURE_", "CHATKIT_", "XDG_", "ORT_", "HF_", "MPL", "IPYTHON", "JUPYTER_", "PYTHON")
-SILENCERS = (*quiet.VARIABLES, "CI", "GITHUB_ACTIONS", "TF_BUILD", "DO_NOT_TRACK", "TMPDIR")
+SILENCERS = (*parent.VARIABLES, "CI", "GITHUB_ACTIONS", "TF_BUILD", "DO_NOT_TRACK", "TMPDIR")
 """Where one of these is set, onnxruntime and others keep silent by themselves."""
 NAMES = 53
 """The port at which names are looked up; a resolver may listen on loopback itself."""

@@ -11,12 +11,12 @@ from faultserver import FaultServer
 from panel_wire import ScriptedChat, View, Wire
 from test_chat import answer, open_chat, told
 
-from chatkit import offered
 from chatkit.api.models import HOSTED_DEFAULT
-from chatkit.chat import Chat
-from chatkit.conversation import Conversation
+from chatkit.chats import offered
+from chatkit.chats.chat import Chat
+from chatkit.chats.history import history
+from chatkit.conversation.conversation import Conversation
 from chatkit.exceptions import ChatkitError, InputError
-from chatkit.recall import history
 from chatkit.ui.chat_panel import ChatPanel
 
 PLAIN = {

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from chatkit.ui import pages
 from chatkit.ui.audio_uploader import AudioUploader
 from chatkit.ui.chat_panel import ChatPanel
 from chatkit.ui.usage_meter import UsageMeter
+from chatkit.ui.widget import HERE
 
-FILES = sorted([*pages.HERE.glob("*.js"), *pages.HERE.glob("page/*.js")])
+FILES = sorted([*HERE.glob("*.js"), *HERE.glob("page/*.js")])
 WIDGETS = {"chat_panel": ChatPanel, "audio_uploader": AudioUploader, "usage_meter": UsageMeter}
 TOP = re.compile(r"^(?:export )?(?:async )?(?:function\*?|const|let|var|class) +(\w+)", re.M)
 COMMENT = re.compile(r"(?<!\w)/\*.*?\*/|^\s*//[^\n]*$", re.S | re.M)
@@ -85,20 +85,20 @@ def test_what_only_looks_is_no_change(line: str):
 
 
 def test_tables_that_modules_share_cannot_be_changed():
-    assert re.search(r"const ICONS = Object\.freeze\(\{", (pages.HERE / "page" / "dom.js").read_text(encoding="utf-8"))
+    assert re.search(r"const ICONS = Object\.freeze\(\{", (HERE / "page" / "dom.js").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("widget", WIDGETS)
 def test_a_widgets_module_holds_every_part_that_it_uses_and_no_other(widget: str):
     module = str(WIDGETS[widget]._esm)
     joined = [path for path in FILES if path.read_text(encoding="utf-8") in module]
-    assert pages.HERE / f"{widget}.js" in joined
+    assert HERE / f"{widget}.js" in joined
     used = {word for path in joined for word in re.findall(r"\w+", code_of(path))}
     had = {name for path in joined for name in names_of(path)}
     missing = {name for path in FILES if path not in joined for name in names_of(path)} & used
     calls = {word for path in joined for word in re.findall(r"(?<![\w.])(\w+)\(", code_of(path))}
     assert missing & calls - had == set()
-    for part in set(joined) - {pages.HERE / f"{widget}.js"}:
+    for part in set(joined) - {HERE / f"{widget}.js"}:
         others = {word for path in joined if path != part for word in re.findall(r"\w+", code_of(path))}
         assert set(names_of(part)) & others, f"{part.name} is used by nobody"
 

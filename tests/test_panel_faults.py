@@ -7,20 +7,20 @@ from typing import Any
 import pytest
 from panel_wire import PATIENCE, ScriptedChat, View, Wire, ask, complete
 
-from chatkit.endpoint.reply import Delta, Reply
+from chatkit.client.reply import Delta, Reply
 from chatkit.exceptions import EndpointError, InputError
 from chatkit.speech.source import AudioSource
-from chatkit.ui import control, flush, recognition
-from chatkit.ui.acts import ACTS
+from chatkit.ui import feed as flush
+from chatkit.ui import recognition
+from chatkit.ui.actions import ACTS
 from chatkit.ui.audio_uploader import AudioUploader
 from chatkit.ui.chat_panel import ChatPanel
-from chatkit.ui.feed import Feed, Scene
+from chatkit.ui.feed import Feed, Scene, checked
 from chatkit.ui.intake import INTAKE
 from chatkit.ui.questions import QUESTIONS
-from chatkit.ui.requests import checked
-from chatkit.ui.stage import Stage
-from chatkit.ui.turn import RunningTurn
 from chatkit.ui.usage_meter import UsageMeter
+from chatkit.ui.view_model import RunningTurn, Stage
+from chatkit.ui.widget import _deliver
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +153,7 @@ def heard_by(monkeypatch: pytest.MonkeyPatch, kind: type) -> tuple[list[dict[str
 
 
 def test_an_uploader_that_fails_says_so(monkeypatch):
-    from chatkit.ui.audio_stage import AudioStage
+    from chatkit.ui.audio_view import AudioStage
 
     sent, came = heard_by(monkeypatch, AudioUploader)
     uploader = AudioUploader()
@@ -256,8 +256,8 @@ def test_what_is_no_set_of_fields_is_refused_in_words(content: Any):
 
 @pytest.mark.parametrize("data", [None, 5, [], "x", {}, {"panel": {}}, {"panel": "p", "content": 5}])
 def test_a_forged_word_on_the_second_way_is_let_go(data: Any):
-    control._deliver({"content": {"data": data}})
-    control._deliver({"content": {}})
+    _deliver({"content": {"data": data}})
+    _deliver({"content": {}})
 
 
 def test_what_a_page_types_is_mended(panel: ChatPanel, view: View, wire: Wire):

@@ -6,16 +6,15 @@ import pytest
 from panel_wire import View, Wire, ask
 
 from chatkit.api.answer import SPOKEN, UNHEARD, Answer
-from chatkit.chat import Chat
-from chatkit.endpoint import launch
-from chatkit.endpoint.asking import BILLED_TWICE
-from chatkit.endpoint.listing import Models
-from chatkit.endpoint.reply import Reply
+from chatkit.chats.chat import Chat
+from chatkit.client import local_process
+from chatkit.client.attempts import BILLED_TWICE
+from chatkit.client.model_list import Models
+from chatkit.client.reply import Reply
 from chatkit.exceptions import EndpointError
 from chatkit.ui.chat_panel import ChatPanel
-from chatkit.ui.controls import controls
-from chatkit.ui.outlook import outlook
-from chatkit.ui.stage import Stage
+from chatkit.ui.settings_form import controls
+from chatkit.ui.view_model import Stage, outlook
 
 PICTURE = "1 picture came with the answer; chatkit does not show it"
 CALL = {"id": "1", "type": "function", "function": {"name": "lookup", "arguments": "{}"}}
@@ -168,6 +167,6 @@ def test_an_empty_panel_says_who_will_answer_by_the_environment(monkeypatch: pyt
 
 
 def test_an_empty_panel_promises_no_model_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(launch, "has_engines", lambda: False)
+    monkeypatch.setattr(local_process, "has_engines", lambda: False)
     said = Stage(Chat(history=False)).scene(None, None, None).status["endpoint"]
     assert said == "There is no API key, and the engines of the local models are not installed."

@@ -6,15 +6,13 @@ from html import escape
 import pytest
 from IPython.lib.pretty import pretty
 
-from chatkit.chat import Chat
-from chatkit.conversation import Conversation
-from chatkit.endpoint.cell import conversation_code
-from chatkit.message import ROLES, Message
-from chatkit.parts import Heading, heading, parts, said
-from chatkit.render.document import to_markdown
-from chatkit.render.static import conversation_html, page
-from chatkit.render.transcript import transcript
-from chatkit.ui.stage import Stage
+from chatkit.chats.chat import Chat
+from chatkit.client.code import conversation_code
+from chatkit.conversation.conversation import Conversation
+from chatkit.conversation.message import ROLES, Heading, Message, heading, parts, said
+from chatkit.render.export import to_markdown, transcript
+from chatkit.render.html import conversation_html, page
+from chatkit.ui.view_model import Stage
 
 PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo=", "detail": "low"}}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "<Paris>"}'}}

@@ -24,14 +24,14 @@ from test_readings import ESTIMATED, HEARD, HOSTILE, MEASURED, UNKNOWN, row
 
 import chatkit
 from chatkit.exceptions import InputError
+from chatkit.ledger.queries import Moment, Spread, TurnUsage
 from chatkit.ledger.scope import UsageLine
-from chatkit.ledger.series import Moment, Spread, TurnUsage
 from chatkit.ledger.store import UsageStore
 from chatkit.magics import HELP
-from chatkit.plots import bars, growth, over_time, panels, style, waits
-from chatkit.readings import figures
-from chatkit.readings.figures import PLOTS
-from chatkit.readings.report import UsageReport
+from chatkit.reports import figures
+from chatkit.reports.figures import PLOTS
+from chatkit.reports.plots import bars, growth, over_time, style, waits
+from chatkit.reports.report import UsageReport
 
 LINES = [
     UsageLine(("Lesson 1",), MEASURED + ESTIMATED, ESTIMATED),
@@ -126,7 +126,7 @@ MOMENTS = [
 
 
 def test_tokens_and_cost_are_added_up_and_the_budget_is_a_line() -> None:
-    figure = panels.over_time(MOMENTS, limit=Decimal("0.5"))
+    figure = bars.over_time(MOMENTS, limit=Decimal("0.5"))
     first, second = figure.axes
     assert list(first.lines[0].get_ydata()) == [10, 15, 35]
     assert list(second.lines[0].get_ydata()) == pytest.approx([0.1, 0.1, 0.4])
@@ -168,15 +168,15 @@ def test_where_nothing_cost_anything_no_axis_is_made_up_for_it() -> None:
     free = [UsageLine(("ada",), chatkit.Usage(7, 3, cost=Decimal(0), known="measured"))]
     (alone,) = over_time.cost(FREE).axes
     assert ([text.get_text() for text in alone.texts], list(alone.get_yticks())) == (["No call cost anything"], [])
-    for figure, ticked in ((panels.over_time(FREE), "y"), (panels.side_by_side(free, "model"), "x")):
+    for figure, ticked in ((bars.over_time(FREE), "y"), (bars.side_by_side(free, "model"), "x")):
         (tokens,) = figure.axes
         assert tokens.get_xlabel().endswith("No call cost anything")
         assert len(getattr(tokens, f"get_{ticked}ticks")()) > 1
     (bar,) = bars.cost(free).axes
     assert ([text.get_text() for text in bar.texts], list(bar.get_xticks())) == (["free"], [])
-    limited = panels.over_time(FREE, limit=Decimal("0.5"))
+    limited = bars.over_time(FREE, limit=Decimal("0.5"))
     assert len(limited.axes) == 2 and "budget: 0.5 USD" in words(limited)
-    unknown = panels.over_time([*FREE, Moment(START + timedelta(seconds=11), 1, 0, Decimal(0), 1, 0, 1)])
+    unknown = bars.over_time([*FREE, Moment(START + timedelta(seconds=11), 1, 0, Decimal(0), 1, 0, 1)])
     assert unknown.axes[1].get_xlabel() == "1 call without price, not in the sum"
 
 
@@ -315,7 +315,7 @@ def test_a_figure_is_shown_by_a_notebook_and_has_a_stable_text(store: UsageStore
 
 def test_pyplot_is_never_imported() -> None:
     code = (
-        "import sys; from chatkit.plots import bars, growth, over_time, panels, waits;"
+        "import sys; from chatkit.reports.plots import bars, growth, over_time, bars as panels, waits;"
         " bars.tokens([]).to_png(); print('matplotlib.pyplot' in sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 from local_server import needs_weights
 
-from chatkit import conversation_file, private_folder
+from chatkit import private_folder
+from chatkit.conversation import file
 from chatkit.exceptions import InputError
-from chatkit.ledger import parcel
+from chatkit.ledger import export
 from chatkit.ledger.store import UsageStore
 from chatkit.local import weights
 from chatkit.private_folder import PrivateFolder
@@ -255,7 +256,7 @@ def test_a_conversation_is_not_waited_for(tmp_path: Path, kind: str):
     path = tmp_path / "talk.json"
     os.mkfifo(path) if kind == "pipe" else path.mkdir()
     with pytest.raises(InputError, match="talk.json is no file"):
-        conversation_file.read(path)
+        file.read(path)
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder"])
@@ -263,7 +264,7 @@ def test_an_export_of_usage_is_not_waited_for(tmp_path: Path, kind: str):
     path = tmp_path / "ada.jsonl"
     os.mkfifo(path) if kind == "pipe" else path.mkdir()
     with pytest.raises(InputError, match="ada.jsonl is no file"):
-        parcel.merge(UsageStore(tmp_path / "usage.sqlite"), [path])
+        export.merge(UsageStore(tmp_path / "usage.sqlite"), [path])
 
 
 # --- the engine

@@ -20,7 +20,7 @@ from chatkit.exceptions import InputError, SetupError
 from chatkit.ledger.meter import Meter
 from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.store import UsageStore
-from chatkit.readings.clock import instant
+from chatkit.reports.rows import instant
 
 MEASURED = chatkit.Usage(100, 20, 30, 5, None, Decimal("0.0002"), "measured")
 ESTIMATED = chatkit.Usage(50, 10, cost=Decimal("0.0001"), known="estimated")
@@ -257,7 +257,7 @@ def test_no_text_of_prompt_answer_or_file_name_is_in_the_store(tmp_path: Path) -
 
 
 def test_the_user_is_the_one_that_the_environment_or_the_session_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    from chatkit.ledger.session import booking, current_user
+    from chatkit.ledger.record import booking, current_user
 
     monkeypatch.setitem(os.environ, "CHATKIT_USER", "ada")
     assert current_user() == "ada"

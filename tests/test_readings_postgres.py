@@ -10,7 +10,7 @@ from test_ledger_sums import START
 from test_readings import ESTIMATED, HEARD, MEASURED, UNKNOWN, row
 
 import chatkit
-from chatkit.ledger import series
+from chatkit.ledger import queries
 from chatkit.ledger.store import UsageStore
 
 
@@ -27,7 +27,7 @@ def test_a_server_answers_as_a_file_does(server: Cluster, tmp_path: Path, monkey
             store.flush()
         _assert_same_answers(*stores)
         for few, many in (("FEW", 1), ("TURNS", 1), ("MANY", 2), ("SAMPLE", 2)):
-            monkeypatch.setattr(series, few, many)
+            monkeypatch.setattr(queries, few, many)
         assert stores[0].moments() == stores[1].moments()
         assert stores[0].turns() == stores[1].turns()
         assert stores[0].spread() == stores[1].spread()

@@ -9,7 +9,7 @@ from test_ledger_store import RECORD, numbered
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger.store import UsageStore
-from chatkit.readings import questions
+from chatkit.reports.report import usage
 
 
 @pytest.fixture
@@ -30,23 +30,23 @@ def fill(store: UsageStore, count: int) -> None:
 def test_calls_that_wait_in_memory_are_shown_and_the_rest_is_not_said_to_be_nothing(unusable: UsageStore, count: int):
     fill(unusable, count)
     for session in (None, RECORD.session):
-        report = questions.usage(session, store=unusable)
+        report = usage(session, store=unusable)
         assert report.total.calls == len(report.records()) == count
         said = "only the call that waits" if count == 1 else f"only the {count} calls that wait"
         assert f"{said} in memory (The usage store " in re.sub(r"\s+", " ", repr(report))
         assert said in report._repr_html_()
-    assert questions.usage("another", store=unusable).total.calls == 0
+    assert usage("another", store=unusable).total.calls == 0
     assert unusable.waiting == count
     unusable._waiting.clear()
 
 
 def test_where_nothing_waits_the_store_says_why_it_cannot_be_read(unusable: UsageStore):
     with pytest.raises(StoreError, match="cannot be used"):
-        questions.usage(None, store=unusable)
+        usage(None, store=unusable)
 
 
 def test_once_the_store_is_there_all_is_read_from_it(unusable: UsageStore, tmp_path: Path):
     fill(unusable, 2)
     (tmp_path / "usage.sqlite").rmdir()
-    report = questions.usage(None, store=unusable)
+    report = usage(None, store=unusable)
     assert (report.total.calls, "in memory" in repr(report), unusable.waiting) == (2, False, 0)

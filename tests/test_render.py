@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 
 import pytest
 
-from chatkit.conversation import Message
+from chatkit.conversation.conversation import Message
 from chatkit.render import markdown
 from chatkit.render.blocks import BLANK_LIMIT, BLOCK_LIMIT, PIPE_LIMIT, TEXT_LIMIT, GrowingText, blocks, render
-from chatkit.render.plain_text import plain, tame
-from chatkit.render.static import STYLE, conversation_html
+from chatkit.render.html import STYLE, conversation_html
+from chatkit.render.text import plain, tame
 
 LINK = 'target="_blank" rel="noopener noreferrer"'
 ALLOWED = markdown.TEXT_TAGS | markdown.MATH_TAGS

@@ -21,20 +21,20 @@ ROOT = Path(__file__).parent.parent
 CLASSES = [name for name in chatkit.__all__ if inspect.isclass(getattr(chatkit, name))]
 
 INNER = {
-    "chatkit.keeping.archive": {"Archive", "Broken", "Entry"},
-    "chatkit.keeping.keeper": {"Keeper"},
-    "chatkit.conversation_file": {"FileContent"},
-    "chatkit.inspection": {"View"},
-    "chatkit.endpoint.given": {"Given"},
+    "chatkit.chats.history_file": {"Archive", "Broken", "Entry"},
+    "chatkit.chats.history_writer": {"Keeper"},
+    "chatkit.chats.inspection": {"View"},
+    "chatkit.client.given": {"Given"},
+    "chatkit.conversation.diff": {"DiffRow"},
+    "chatkit.conversation.file": {"FileContent"},
     "chatkit.ledger.place": {"Place"},
-    "chatkit.ledger.prices": {"Price"},
+    "chatkit.ledger.price_table": {"Price"},
+    "chatkit.ledger.queries": {"Call", "Moment", "Spread", "TurnUsage"},
     "chatkit.ledger.readable": {"Unread"},
     "chatkit.ledger.rows": {"Run"},
-    "chatkit.ledger.scope": {"UsageLine", "Scope"},
-    "chatkit.ledger.series": {"Call", "Moment", "Spread", "TurnUsage"},
-    "chatkit.readings.table": {"Table"},
-    "chatkit.ui.stage": {"Stage"},
-    "chatkit.worddiff": {"DiffRow"},
+    "chatkit.ledger.scope": {"Scope", "UsageLine"},
+    "chatkit.render.table": {"Table"},
+    "chatkit.ui.view_model": {"Stage"},
 }
 """What public classes hand to each other, and no page of the documentation speaks of."""
 

@@ -13,8 +13,8 @@ import pytest
 from recording import recording
 
 import chatkit
-from chatkit.endpoint import connect, faults, launch, route
-from chatkit.endpoint.deadlines import Deadlines
+from chatkit.client import connect, faults, local_process, proxies
+from chatkit.client.deadlines import Deadlines
 from chatkit.exceptions import SetupError
 from chatkit.local import hub
 
@@ -117,14 +117,14 @@ def test_no_proxy_takes_names_numbers_and_ranges(name, port, scheme, monkeypatch
     for table, excepted in ((EXCEPTED, True), (NOT_EXCEPTED, False)):
         for said, host in pairs(table):
             monkeypatch.setenv(name, said)
-            assert (route.proxy(f"{scheme}://{host}{port}/v1") is None) == excepted, (said, host)
+            assert (proxies.proxy(f"{scheme}://{host}{port}/v1") is None) == excepted, (said, host)
 
 
 @pytest.mark.parametrize("no_proxy", [None, "localhost,.corp", "10.0.0.0/8"])
 def test_the_local_model_is_not_asked_through_a_proxy(no_proxy, proxy, here, monkeypatch):
     here.called = "chatkit-local"
-    local = launch.LocalServer(here.url, "tiny", 8192, "chatkit-local-" + "0" * 16, process=None)
-    monkeypatch.setattr(launch, "local_server", lambda model=None, tell=None: local)
+    local = local_process.LocalServer(here.url, "tiny", 8192, "chatkit-local-" + "0" * 16, process=None)
+    monkeypatch.setattr(local_process, "local_server", lambda model=None, tell=None: local)
     by_variables(proxy.url.removesuffix("/v1"), monkeypatch)
     if no_proxy:
         monkeypatch.setenv("NO_PROXY", no_proxy)
@@ -166,7 +166,7 @@ def test_others_are_asked_through_it(proxy, monkeypatch):
 )
 def test_a_proxy_is_understood_as_it_is_written(value, place, auth, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", value)
-    found = route.proxy(HOSTED)
+    found = proxies.proxy(HOSTED)
     assert (str(found.url), found.auth) == (place, auth)
     assert PASSWORD not in repr(found)
     connect.connect(base_url=HOSTED, api_key=KEY, quiet=True)
@@ -176,8 +176,8 @@ def test_a_proxy_is_understood_as_it_is_written(value, place, auth, monkeypatch)
 def test_a_host_that_needs_none_is_asked_directly(named, monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", named)
-    assert route.proxy(HOSTED) is None
-    assert named == "*" or route.proxy("https://elsewhere.example") is not None
+    assert proxies.proxy(HOSTED) is None
+    assert named == "*" or proxies.proxy("https://elsewhere.example") is not None
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_a_host_that_needs_none_is_asked_directly(named, monkeypatch):
 )
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_proxy_that_cannot_be_used_is_told_by_its_variable(value, rule, asynchronous, here, monkeypatch):
-    monkeypatch.setattr(route.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(proxies.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("ALL_PROXY", value)
     with pytest.raises(SetupError, match=f"^ALL_PROXY {rule}") as caught:
         connect.connect(base_url=HOSTED, api_key=KEY, quiet=True, asynchronous=asynchronous)
@@ -214,10 +214,10 @@ def test_a_proxy_of_the_systems_settings_is_told_as_theirs(value, here, monkeypa
 
 
 def test_socks_is_spoken_where_the_package_is_there(monkeypatch):
-    monkeypatch.setattr(route.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(proxies.importlib.util, "find_spec", lambda name: object())
     for value, place in (("socks://h", "socks5://h:1080"), ("socks5h://h:9050", "socks5h://h:9050")):
         monkeypatch.setenv("ALL_PROXY", value)
-        assert str(route.proxy(HOSTED).url) == place
+        assert str(proxies.proxy(HOSTED).url) == place
 
 
 def test_a_chat_says_it_too(monkeypatch):
@@ -256,13 +256,13 @@ def test_a_file_of_certificates_that_has_none_is_named(kind, asynchronous, here,
         connect.connect(base_url=HOSTED, api_key=KEY, quiet=True, asynchronous=asynchronous)
     client = connect.connect(base_url=here.url, api_key=KEY, quiet=True)
     assert chatkit.Chat(client=client, model="m").send("Hi").text == "Hi"
-    assert route.trust("http://llm.example.org/v1").get_ca_certs() == []
+    assert proxies.trust("http://llm.example.org/v1").get_ca_certs() == []
 
 
 def test_a_device_for_a_file_of_certificates_is_named(monkeypatch):
     monkeypatch.setenv("SSL_CERT_FILE", os.devnull)
     with pytest.raises(SetupError, match="SSL_CERT_FILE names '/dev/null', where no certificate is"):
-        route.trust(HOSTED)
+        proxies.trust(HOSTED)
 
 
 @pytest.mark.parametrize("kind", ["missing", "empty", "other"])
@@ -279,7 +279,7 @@ def test_a_folder_of_certificates_that_has_none_is_named(kind, here, monkeypatch
     (tmp_path / "more").mkdir()
     (tmp_path / "more" / "a.0").write_text("")
     monkeypatch.setenv("SSL_CERT_DIR", os.pathsep.join([str(path), str(tmp_path / "more")]))
-    assert route.trust(HOSTED).verify_mode == ssl.CERT_REQUIRED
+    assert proxies.trust(HOSTED).verify_mode == ssl.CERT_REQUIRED
 
 
 def test_a_log_of_keys_that_cannot_be_written_is_named(here, monkeypatch, tmp_path):
@@ -293,12 +293,12 @@ def test_a_log_of_keys_that_cannot_be_written_is_named(here, monkeypatch, tmp_pa
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 def test_an_empty_variable_names_nothing(name, monkeypatch):
     monkeypatch.setenv(name, "")
-    assert route.trust(HOSTED).verify_mode == ssl.CERT_REQUIRED
+    assert proxies.trust(HOSTED).verify_mode == ssl.CERT_REQUIRED
 
 
 def test_nobody_is_trusted_where_no_certificates_could_be_read(monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
-    context = route.trust("http://llm.example.org/v1")
+    context = proxies.trust("http://llm.example.org/v1")
     assert (context.verify_mode, context.check_hostname, context.get_ca_certs()) == (ssl.CERT_REQUIRED, True, [])
 
 

@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 from faultserver import GATE, FaultServer, cut, say
 
-from chatkit.endpoint.loop import NAME, get_loop
-from chatkit.endpoint.reply import Answer, Delta, Reply, Wait
-from chatkit.endpoint.run import Run, start
-from chatkit.endpoint.turn import FOLD_AT, RunItem
+from chatkit.client.reply import Answer, Delta, Reply, Wait
+from chatkit.client.run import Run, start
+from chatkit.client.turn import FOLD_AT, NAME, RunItem, get_loop
 from chatkit.exceptions import EndpointError, InputError
 from chatkit.ledger.store import UsageStore
 
@@ -471,8 +470,8 @@ def test_a_forked_child_has_a_loop_of_its_own_and_waits_for_nothing_it_inherited
 
 LEAVES = """
 import sys, threading
-from chatkit.endpoint.engine import Engine
-from chatkit.endpoint.run import start
+from chatkit.client.engine import Engine
+from chatkit.client.run import start
 from turns import client
 
 asking = client(sys.argv[1])

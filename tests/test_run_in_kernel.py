@@ -12,8 +12,8 @@ from jupyter_client.manager import KernelManager, start_new_kernel
 PATIENCE = 30
 SETUP = """
 import openai
-from chatkit.endpoint.engine import Engine
-from chatkit.endpoint.run import start
+from chatkit.client.engine import Engine
+from chatkit.client.run import start
 
 client = openai.AsyncOpenAI(api_key="sk-test-12345678", base_url={url!r})
 

@@ -17,8 +17,8 @@ from faultserver import DONE, FaultServer, completion, refusal, reply, say, stop
 from jupyter_server.services.contents.filemanager import FileContentsManager
 from nbconvert.exporters import HTMLExporter, MarkdownExporter
 
-from chatkit.api.redact import scrub, without_parts
-from chatkit.endpoint.keys import clean_key
+from chatkit.api.text import scrub, without_parts
+from chatkit.client.keys import clean_key
 
 HALVES = ("canary0Tq7Wd2Xn9", "Lf4Zb8Rk3Vm6Hc1y")
 CANARY = "sk-" + "".join(HALVES)
@@ -36,7 +36,7 @@ for name in ("openai", "httpx2", "httpcore2", "chatkit", "asyncio", "sqlalchemy.
 logging.getLogger("markdown_it").setLevel(logging.INFO)
 import chatkit
 from chatkit import Chat, ChatPanel, connect
-from chatkit.endpoint.connect import endpoint_of
+from chatkit.client.connect import endpoint_of
 """,
     "connect": """
 client = connect()

@@ -23,12 +23,11 @@ from openai.resources.responses import Responses
 import chatkit
 from chatkit.api.hosts import OPENAI
 from chatkit.api.parameters import named
-from chatkit.conversation import Message
-from chatkit.endpoint import launch, snippets
-from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.cell import conversation_code
-from chatkit.endpoint.literals import literal
-from chatkit.endpoint.redact import without_keys
+from chatkit.client import code, local_process
+from chatkit.client.address import Endpoint
+from chatkit.client.code import conversation_code, literal
+from chatkit.client.keys import without_keys
+from chatkit.conversation.conversation import Message
 
 KEY = "sk-proj-" + "A1b2C3d4E5f6G7h8I9j0_K-L"
 HOSTILE = [
@@ -94,7 +93,7 @@ def shell(command: str) -> str:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_python_sends_the_same_request(server, text):
     request = chat(server.url, messages=[{"role": "user", "content": text}], temperature=0.5, stop=["\n", '"'])
-    assert run(snippets.python(request)) == "Brazil\n"
+    assert run(code.python(request)) == "Brazil\n"
     assert (server.log[-1].path, server.log[-1].json) == ("/v1/chat/completions", request["body"])
     assert server.log[-1].headers["authorization"] == f"Bearer {KEY}"
 
@@ -105,13 +104,13 @@ def test_the_python_sends_any_request_again(server, talk, more):
     request = chat(server.url, messages=talk)
     request["body"] = {**more, **request["body"]}
     assume(without_keys(request["body"]) == request["body"] and "stream" not in more)
-    run(snippets.python(request))
+    run(code.python(request))
     assert server.log[-1].json == request["body"]
 
 
 def test_a_parameter_that_the_sdk_does_not_know_goes_along(server):
     request = chat(server.url, **{"top_k": 5, "class": "x", "a-b": {"c": None}, "extra_body": 1, "timeout": 3})
-    run(snippets.python(request))
+    run(code.python(request))
     assert server.log[-1].json == request["body"]
 
 
@@ -126,7 +125,7 @@ def test_the_sdk_takes_by_name_what_is_given_by_name(api, resource):
 def test_a_stream_is_printed_as_it_comes():
     with FaultServer(stream(say("Bra"), say("zil"), stop(), DONE)) as server:
         request = chat(server.url, stream=True, stream_options={"include_usage": True})
-        assert run(snippets.python(request)) == "Brazil"
+        assert run(code.python(request)) == "Brazil"
         assert server.log[-1].json == request["body"]
 
 
@@ -142,16 +141,16 @@ def test_responses_are_sent_and_printed():
             "url": f"{server.url}/responses",
             "body": {"model": "m", "input": "Where?", "reasoning": {"effort": "low"}},
         }
-        assert run(snippets.python(request)) == "Brazil\n"
+        assert run(code.python(request)) == "Brazil\n"
         assert (server.log[0].path, server.log[0].json) == ("/v1/responses", request["body"])
         request["body"]["stream"] = True
-        assert run(snippets.python(request)) == "Brazil"
+        assert run(code.python(request)) == "Brazil"
         assert server.log[1].json == request["body"]
 
 
 def test_a_call_of_another_kind_is_posted_as_it_is(server):
     request = {"url": f"{server.url}/moderations", "body": {"model": "m", "input": "x"}}
-    run(snippets.python(request))
+    run(code.python(request))
     assert (server.log[-1].path, server.log[-1].json) == ("/v1/moderations", request["body"])
 
 
@@ -160,10 +159,10 @@ def test_an_azure_deployment_has_azures_client(server, monkeypatch):
     host = server.url.removesuffix("/v1")
     request = chat(f"{host}/openai/deployments/class")
     request["url"] += "?api-version=2024-10-21"
-    run(snippets.python(request))
+    run(code.python(request))
     assert server.log[-1].path == "/openai/deployments/class/chat/completions?api-version=2024-10-21"
     assert server.log[-1].json == request["body"]
-    shell(snippets.curl(request))
+    shell(code.curl(request))
     assert server.log[-1].headers["api-key"] == "azure-" + "0123456789abcdef"
 
 
@@ -176,24 +175,24 @@ def test_the_python_for_chatkits_own_server_runs_by_connect(server, monkeypatch)
 
     monkeypatch.setattr(chatkit, "connect", stand_in)
     request = chat("http://127.0.0.1:9/v1")
-    assert run(snippets.python(request, local=True)) == "Brazil\n"
+    assert run(code.python(request, local=True)) == "Brazil\n"
     assert (asked, server.log[-1].json) == ([{"local": True}], request["body"])
 
 
 def test_chatkits_own_server_is_named_by_what_it_is_and_not_by_its_port(server):
-    source = snippets.python(chat(server.url), local=True)
+    source = code.python(chat(server.url), local=True)
     assert source.startswith("import chatkit\n\nclient = chatkit.connect(local=True)\nresponse = ")
     assert "127.0.0.1" not in source
 
 
 def test_the_hosted_api_needs_no_address():
-    source = snippets.python(chat("https://api.openai.com/v1"))
+    source = code.python(chat("https://api.openai.com/v1"))
     assert source.splitlines()[:3] == [
         "from openai import OpenAI",
         "",
         "client = OpenAI()  # the key is in OPENAI_API_KEY",
     ]
-    elsewhere = snippets.python(chat("https://models.example.org/v1"))
+    elsewhere = code.python(chat("https://models.example.org/v1"))
     assert (
         'OpenAI(\n    base_url="https://models.example.org/v1",\n    api_key=os.environ["OPENAI_API_KEY"],\n)'
         in elsewhere
@@ -221,7 +220,7 @@ def test_the_python_is_laid_out_as_ruff_lays_it_out(tmp_path):
         conversation_code([], None, {"a-b": 1, "seed": 2}, endpoint=Endpoint("https://models.example.org/v1", "k", "m", "a")),
         conversation_code([], None, {}, "responses", Endpoint("https://a", "", "m", "Azure", azure=(("azure_endpoint", "https://a"), ("api_version", "1")))),
     ]  # fmt: skip
-    for number, source in enumerate([*map(snippets.python, requests), *cells]):
+    for number, source in enumerate([*map(code.python, requests), *cells]):
         ast.parse(source)
         (tmp_path / f"{number}.py").write_text(source + "\n", encoding="utf-8")
     check = [sys.executable, "-m", "ruff", "format", "--isolated", "--no-cache", "--diff", str(tmp_path)]
@@ -241,7 +240,7 @@ def test_a_literal_is_the_value_again(value):
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_curl_sends_the_same_request(server, text):
     request = chat(server.url, messages=[{"role": "user", "content": text}])
-    answer = shell(snippets.curl(request))
+    answer = shell(code.curl(request))
     assert json.loads(answer)["choices"][0]["message"]["content"] == "Brazil"
     seen = server.log[-1]
     assert (seen.method, seen.path, seen.json) == ("POST", "/v1/chat/completions", request["body"])
@@ -253,17 +252,17 @@ def test_the_curl_sends_the_same_request(server, text):
 def test_the_curl_sends_any_request_again(server, talk, more):
     request = chat(server.url, messages=talk, more=more)
     assume(without_keys(request["body"]) == request["body"])
-    shell(snippets.curl(request))
+    shell(code.curl(request))
     assert server.log[-1].json == request["body"]
 
 
 def test_the_curl_for_chatkits_own_server_takes_the_key_of_this_kernel_and_says_what_a_terminal_needs(
     server, monkeypatch
 ):
-    monkeypatch.setenv(launch.KEY, "chatkit-local-" + "0" * 24)
+    monkeypatch.setenv(local_process.KEY, "chatkit-local-" + "0" * 24)
     for more in ({}, {"stream": True}, {"user": "x" * 200_000}):
         request = chat(server.url, **more)
-        command = snippets.curl(request, local=True)
+        command = code.curl(request, local=True)
         assert "chatkit-local-" not in command and "OPENAI_API_KEY" not in command
         assert command.partition("\n")[0].endswith("export CHATKIT_KERNEL_KEY=… (chatkit.connect(local=True).api_key)")
         shell(command)
@@ -282,12 +281,12 @@ def test_the_curl_of_an_answer_runs_as_it_is_where_the_local_model_gave_it():
         assert "chatkit-local-" not in found.curl
         came = shell(found.curl)
         assert "data: " in came and '"code"' not in came
-        assert launch.KEY in found._repr_html_()
+        assert local_process.KEY in found._repr_html_()
 
 
 def test_a_body_too_long_for_an_argument_is_a_here_document(server):
     request = chat(server.url, messages=[{"role": "user", "content": f"{text}! " * 2_000} for text in HOSTILE])
-    command = snippets.curl(request)
+    command = code.curl(request)
     assert len(command) > 300_000 and "!" not in command
     shell(command)
     assert server.log[-1].json == request["body"]
@@ -296,18 +295,18 @@ def test_a_body_too_long_for_an_argument_is_a_here_document(server):
 def test_an_address_with_brackets_and_a_query_is_taken_literally():
     with FaultServer(reply(200, completion("Brazil"))) as server:
         request = {"method": "POST", "url": f"{server.url}/chat/completions?key=[key]&x={{a,b}}&y=$(id)'", "body": {}}
-        shell(snippets.curl(request))
+        shell(code.curl(request))
         assert server.log[-1].path == "/v1/chat/completions?key=[key]&x={a,b}&y=$(id)'"
 
 
 def test_curl_shows_a_stream_at_once_and_another_method_as_it_is():
-    assert snippets.curl(chat("http://h/v1", stream=True)).startswith("curl -N http://h/v1/chat/completions ")
-    assert snippets.curl({"method": "DELETE", "url": "http://h/v1/responses/r"}).startswith("curl -X DELETE ")
+    assert code.curl(chat("http://h/v1", stream=True)).startswith("curl -N http://h/v1/chat/completions ")
+    assert code.curl({"method": "DELETE", "url": "http://h/v1/responses/r"}).startswith("curl -X DELETE ")
 
 
 def test_the_json_is_the_body_to_read():
     body = {"model": "m", "messages": [{"role": "user", "content": "Grüße \u202e😀"}]}
-    text = snippets.json({"url": "http://h/v1/responses", "body": body})
+    text = code.json({"url": "http://h/v1/responses", "body": body})
     assert json.loads(text) == body
     assert "Grüße \\u202e😀" in text
     assert text.startswith('{\n  "model": "m",\n')
@@ -326,7 +325,7 @@ def test_a_key_is_in_no_snippet_wherever_it_stood_in_the_request(held, monkeypat
         "headers": {"Authorization": f"Bearer {held}", "x-api-key": held},
         "body": {"model": held, held: held, "messages": [{"role": "user", "content": f"my key:\n{held}\nkeep it"}]},
     }
-    sources = [snippets.python(request), snippets.curl(request), snippets.json(request)]
+    sources = [code.python(request), code.curl(request), code.json(request)]
     sources.append(conversation_code(request["body"]["messages"], held, {"user": held}))
     for source in sources:
         assert held not in source and held[8:] not in source
@@ -335,7 +334,7 @@ def test_a_key_is_in_no_snippet_wherever_it_stood_in_the_request(held, monkeypat
 
 def test_a_key_of_no_known_form_is_found_by_the_environment(monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "plainword")
-    assert "plainword" not in snippets.json(chat("http://h/v1", user="a plainword b"))
+    assert "plainword" not in code.json(chat("http://h/v1", user="a plainword b"))
 
 
 # --- a conversation as a cell

@@ -14,7 +14,8 @@ from recording import recording
 
 import chatkit
 from chatkit.__main__ import main
-from chatkit.endpoint import connect, launch, sources
+from chatkit.client import connect, local_process
+from chatkit.client import environment as sources
 from chatkit.exceptions import ChatkitError, InputError, SetupError
 
 DOCS = Path(__file__).parent.parent / "docs" / "endpoints.md"
@@ -55,8 +56,8 @@ def house(monkeypatch, tmp_path):
     with ExitStack() as stack:
         servers = {name: stack.enter_context(recording()) for name in (*NAMES, "OpenAI", "local model")}
         servers["local model"].called = "chatkit-local"
-        local = launch.LocalServer(servers["local model"].url, "tiny", 8192, LOCAL_KEY, process=None)
-        monkeypatch.setattr(launch, "local_server", lambda model=None, tell=None: local)
+        local = local_process.LocalServer(servers["local model"].url, "tiny", 8192, LOCAL_KEY, process=None)
+        monkeypatch.setattr(local_process, "local_server", lambda model=None, tell=None: local)
         monkeypatch.setattr(
             sources, "PLAIN", sources.Names("OPENAI_BASE_URL", ("OPENAI_API_KEY",), servers["OpenAI"].url)
         )

@@ -7,9 +7,9 @@ import pytest
 import tqdm.auto
 from tqdm.notebook import tqdm as notebook_bar
 
-from chatkit.endpoint.reply import Progress
+from chatkit.client.reply import Progress
 from chatkit.exceptions import InputError
-from chatkit.speech import bar
+from chatkit.speech import job
 
 
 class Job:
@@ -42,23 +42,23 @@ def bars(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return made[-1]
 
     monkeypatch.setattr(tqdm.auto, "tqdm", make)
-    monkeypatch.setattr(bar, "_is_seen", lambda: True)
+    monkeypatch.setattr(job, "_is_seen", lambda: True)
     return made
 
 
 @pytest.mark.parametrize("waits", [2, 3])
 def test_a_notebooks_bar_is_gone_after_a_job_that_ended_well(bars: list[Any], waits: int):
-    assert bar.wait(Job(waits, "said"), True) == "said"
+    assert job.wait(Job(waits, "said"), True) == "said"
     assert bars[0].container.comm is None
 
 
 def test_it_stays_in_red_after_one_that_failed(bars: list[Any]):
     with pytest.raises(InputError):
-        bar.wait(Job(2, InputError("There is no audio.")), True)
+        job.wait(Job(2, InputError("There is no audio.")), True)
     assert bars[0].container.comm is not None
     assert bars[0].container.children[1].bar_style == "danger"
 
 
 def test_what_ends_at_once_has_no_bar(bars: list[Any]):
-    assert bar.wait(Job(0, "said"), True) == "said"
+    assert job.wait(Job(0, "said"), True) == "said"
     assert bars == []

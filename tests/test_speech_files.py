@@ -8,7 +8,7 @@ from test_audio_length import tag, with_picture
 
 import chatkit
 from chatkit.exceptions import InputError
-from chatkit.speech import jobs
+from chatkit.speech import job
 
 MODEL = "whisper-1"
 
@@ -70,7 +70,7 @@ def test_where_all_tracks_are_silent_that_is_said_and_nothing_is_sent():
 @pytest.mark.parametrize("track", [0, -1, 1.0, "2", True])
 def test_a_track_is_a_number_from_1(track):
     with pytest.raises(InputError, match="It is the number of a sound track in the file, from 1"):
-        jobs.start("transcribe", encoded("mp3"), track=track)
+        job.start("transcribe", encoded("mp3"), track=track)
 
 
 def test_a_track_that_is_not_there_is_refused_before_anything_is_sent():

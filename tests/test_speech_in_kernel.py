@@ -13,7 +13,7 @@ from sounds import CLIPS, Hearing, whole
 PATIENCE = 60
 SETUP = """
 import chatkit, openai
-from chatkit.speech import bar, jobs
+from chatkit.speech import job as bar, job as jobs
 
 client = openai.OpenAI(api_key="sk-test-12345678", base_url={url!r})
 clip = {clip!r}

@@ -13,11 +13,12 @@ from hosted import answering
 from sounds import CLIPS, RATE, Hearing, encode, encoded, samples, silence, tone, wav, whole, word
 
 import chatkit
-from chatkit.endpoint.reply import Delta, Progress, Reply
+from chatkit.client.reply import Delta, Progress, Reply
 from chatkit.exceptions import EndpointError, InputError
-from chatkit.ledger.session import session
+from chatkit.ledger.record import session
 from chatkit.ledger.store import default_store
-from chatkit.speech import jobs, piece
+from chatkit.speech import job as jobs
+from chatkit.speech import pieces
 from chatkit.speech.timed import Segment, Word
 from chatkit.speech.work import Limits
 
@@ -543,12 +544,12 @@ def test_no_key_is_in_any_text_of_an_error():
 
 def test_a_file_is_not_sent_twice_into_silence(monkeypatch):
     """It may be billed twice: an attempt that brought no word is not made again."""
-    work = piece.Deadlines
+    work = pieces.Deadlines
 
     def soon(**limits):
         return work(**{**limits, "first_content": 0.2})
 
-    monkeypatch.setattr(piece, "Deadlines", soon)
+    monkeypatch.setattr(pieces, "Deadlines", soon)
     with Hearing(lambda form: [GATE]) as endpoint, pytest.raises(EndpointError, match="Not a word of an answer came"):
         chatkit.transcribe(encoded("mp3"), model=MODEL, client=endpoint.client)
     assert len(endpoint.log) == 1

@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatkit.speech.edges import at_the_sound
-from chatkit.speech.joining import Heard, join, read, with_marks
+from chatkit.speech.pieces import Heard, at_the_sound, join, read, with_marks
 from chatkit.speech.timed import Missing, Segment, Word
 
 SENTENCE = [f"word{n}" for n in range(60)]

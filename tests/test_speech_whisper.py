@@ -9,7 +9,7 @@ from sounds import RATE, encode, encoded, samples, silence, text_of
 
 import chatkit
 from chatkit.local import whisper
-from chatkit.speech import jobs
+from chatkit.speech import job
 from chatkit.speech.transcript import Transcript
 from chatkit.speech.work import Limits
 
@@ -34,7 +34,7 @@ def lecture() -> Transcript:
     """Ten clips in a row, heard in parts of at most half a minute."""
     order = [clip for _ in range(TIMES) for clip in CLIPS]
     sound = encode(np.concatenate([part for clip in order for part in (samples(clip), silence(PAUSE))]), "flac")
-    return jobs.start("transcribe", sound, words=True, limits=Limits(whole=32.0, piece=32.0, search=6.0)).wait()
+    return job.start("transcribe", sound, words=True, limits=Limits(whole=32.0, piece=32.0, search=6.0)).wait()
 
 
 def test_the_word_error_rate_counts_what_must_be_changed():

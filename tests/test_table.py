@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from chatkit.ledger.record import NOTHING
-from chatkit.readings.session_list import Session, SessionList
-from chatkit.readings.table import STYLE, Table
+from chatkit.render.table import STYLE, Table
+from chatkit.reports.summary import Session, SessionList
 
 ROWS = [("a", "x", "12", "m"), ("bb", "yy", "1", "long")]
 

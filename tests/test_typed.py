@@ -8,15 +8,15 @@ from test_chat import answer, open_chat
 
 import chatkit
 from chatkit import typed
-from chatkit.chat import Chat
-from chatkit.conversation import Conversation
+from chatkit.chats.chat import Chat
+from chatkit.conversation.conversation import Conversation
 from chatkit.exceptions import ChatkitError, InputError, SetupError
-from chatkit.ledger import parcel, price_list
-from chatkit.ledger import session as sessions
-from chatkit.ledger.own_price import host_of
+from chatkit.ledger import export, repricing
+from chatkit.ledger import record as sessions
+from chatkit.ledger.rules import host_of
 from chatkit.ledger.store import UsageStore
 from chatkit.local import weights
-from chatkit.readings import questions
+from chatkit.reports import report
 from chatkit.speech.transcript import Transcript
 
 HALVES = ["a\ud83db", "\udc80", "nul\0l"]
@@ -35,19 +35,19 @@ def test_a_call_is_booked_on_the_mended_names_and_found_by_the_typed_ones(half: 
         with chatkit.session(name, lesson=half, exercise=half, user=half) as given:
             assert (given, chatkit.current_session(), sessions.current_user()) == (f"typed {clean}",) * 2 + (clean,)
             open_chat(server).send("hi")
-        questions.tag_session(half, session=name)
+        report.tag_session(half, session=name)
         for scope in (
             {"session": name},
             {"lesson": half, "session": name},
             {"user": half},
             {"tag": half, "exercise": half},
         ):
-            assert questions.usage(**scope).total.calls == 1, scope
-        [record] = questions.usage(name).records()
+            assert report.usage(**scope).total.calls == 1, scope
+        [record] = report.usage(name).records()
         assert (record.session, record.lesson, record.exercise, record.user) == (f"typed {clean}", clean, clean, clean)
-        assert [found.name for found in questions.sessions(half)] == [f"typed {clean}"]
-        questions.rename_session(f"renamed {half}", session=name)
-        assert questions.delete_session(f"renamed {half}") == 1
+        assert [found.name for found in report.sessions(half)] == [f"typed {clean}"]
+        report.rename_session(f"renamed {half}", session=name)
+        assert report.delete_session(f"renamed {half}") == 1
 
 
 def test_a_user_that_the_environment_names_in_another_encoding_is_mended(monkeypatch: pytest.MonkeyPatch):
@@ -60,14 +60,14 @@ def test_a_name_that_is_no_text_is_refused_in_words(store: UsageStore, value):
     for ask in (
         lambda: chatkit.session(value).__enter__(),
         lambda: chatkit.session("a", user=value).__enter__(),
-        lambda: questions.usage(value, store=store),
-        lambda: questions.usage(tag=value, store=store),
-        lambda: questions.tag_session(value, store=store),
-        lambda: questions.rename_session(value, store=store),
-        lambda: questions.delete_session(value, store=store),
+        lambda: report.usage(value, store=store),
+        lambda: report.usage(tag=value, store=store),
+        lambda: report.tag_session(value, store=store),
+        lambda: report.rename_session(value, store=store),
+        lambda: report.delete_session(value, store=store),
         lambda: store.records(session=value),
-        lambda: price_list.set_price(value, input="1"),
-        lambda: price_list.set_price(endpoint=value, input="1"),
+        lambda: repricing.set_price(value, input="1"),
+        lambda: repricing.set_price(endpoint=value, input="1"),
     ):
         with pytest.raises(InputError, match="must be text"):
             ask()
@@ -76,9 +76,9 @@ def test_a_name_that_is_no_text_is_refused_in_words(store: UsageStore, value):
 @pytest.mark.parametrize("half", HALVES)
 def test_whatever_is_typed_nothing_but_words_comes_back(store: UsageStore, half: str, tmp_path: Path):
     for ask in (
-        lambda: questions.delete_session(half, store=store),
-        lambda: questions.usage(session=half, model=half, endpoint=half, user=half, store=store)._repr_html_(),
-        lambda: questions.usage(since=half, store=store),
+        lambda: report.delete_session(half, store=store),
+        lambda: report.usage(session=half, model=half, endpoint=half, user=half, store=store)._repr_html_(),
+        lambda: report.usage(since=half, store=store),
         lambda: chatkit.history(half),
         lambda: chatkit.history().open(half),
         lambda: Conversation().branch(half),
@@ -117,9 +117,9 @@ def test_a_file_that_no_file_can_be_called_is_refused_in_words(
         lambda: Chat(conversation=talk).export(path),
         lambda: Chat.load(path),
         lambda: Transcript("x").save(path),
-        lambda: questions.usage(None, store=store).to_csv(path),
-        lambda: parcel.export(store, path),
-        lambda: parcel.merge(store, [path]),
+        lambda: report.usage(None, store=store).to_csv(path),
+        lambda: export.export(store, path),
+        lambda: export.merge(store, [path]),
         lambda: UsageStore(path),
         lambda: chatkit.transcribe(path),
         lambda: weights.find(path),

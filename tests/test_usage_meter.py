@@ -19,8 +19,8 @@ import chatkit
 from chatkit.exceptions import StoreError
 from chatkit.ledger.record import Usage
 from chatkit.ledger.store import UsageStore
-from chatkit.readings import live
-from chatkit.ui import flush, usage_meter
+from chatkit.reports import live
+from chatkit.ui import feed, usage_meter
 from chatkit.ui.feed import RETELLS
 from chatkit.ui.usage_meter import UsageMeter
 
@@ -38,7 +38,7 @@ class Told:
     def __init__(self, store: UsageStore, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
         self.now = 1000.0
         self.sent: list[dict[str, Any]] = []
-        monkeypatch.setattr(flush.reader, "touch", lambda *_, **__: None)
+        monkeypatch.setattr(feed.reader, "touch", lambda *_, **__: None)
         monkeypatch.setattr(usage_meter.time, "monotonic", lambda: self.now)
         monkeypatch.setattr(UsageMeter, "send", lambda _, content, buffers=None: self._send(content))
         self.meter = UsageMeter("Lesson 1", store=store, **options)

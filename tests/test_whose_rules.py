@@ -11,23 +11,23 @@ from faultserver import DONE, FaultServer, reply, say, stop, stream
 from hosted import answering
 
 import chatkit
-from chatkit import settings
 from chatkit.api.hosts import rules_at
 from chatkit.api.model_table import SPEECH, TABLE
 from chatkit.api.models import find
 from chatkit.api.parameters import CONTROLS, EFFORTS, LIMITS, LOCAL_DEFAULTS, LOCAL_LONGEST
-from chatkit.endpoint.address import Endpoint
-from chatkit.endpoint.listing import Models
+from chatkit.chats import settings
+from chatkit.client.address import Endpoint
+from chatkit.client.model_list import Models
 from chatkit.exceptions import InputError
-from chatkit.ledger.estimates import estimate_body
+from chatkit.ledger.estimate import estimate_body
 from chatkit.local import chat as local_chat
 from chatkit.local import completions as local_completions
 from chatkit.local import responses as local_responses
-from chatkit.speech import asking
-from chatkit.ui import controls as ui_controls
-from chatkit.ui.controls import controls, set_control
-from chatkit.ui.outlook import outlook
-from chatkit.ui.price import foresee
+from chatkit.speech import request
+from chatkit.ui import settings_form as ui_controls
+from chatkit.ui.audio_captions import foresee
+from chatkit.ui.settings_form import controls, set_control
+from chatkit.ui.view_model import outlook
 
 AT_OPENAI = ("https://api.openai.com/v1", "https://API.OpenAI.com:443/v1/", "https://eu.api.openai.com/v1",
              "https://us.api.openai.com/v1", "https://api.openai.com./v1")  # fmt: skip
@@ -75,7 +75,7 @@ def in_2028(monkeypatch):
     """A day on which whatever has an end has ended."""
     day = SimpleNamespace(now=lambda zone: datetime(2028, 3, 1, tzinfo=zone))
     monkeypatch.setattr(settings, "datetime", day)
-    monkeypatch.setattr(asking, "datetime", day)
+    monkeypatch.setattr(request, "datetime", day)
 
 
 def test_openais_hosts_are_known_and_no_other_is_taken_for_one():

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatkit.conversation import Conversation, Message
+from chatkit.conversation.conversation import Conversation, Message
+from chatkit.conversation.diff import StepsLeft, diff, words
 from chatkit.exceptions import InputError
-from chatkit.worddiff import StepsLeft, diff, words
 
 
 def pairs(left, right, **more):

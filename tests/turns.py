@@ -10,11 +10,10 @@ import httpx2
 import openai
 from faultserver import FaultServer
 
-from chatkit.endpoint.engine import Engine
-from chatkit.endpoint.reply import Delta, Reply, Wait
+from chatkit.client.engine import Engine
+from chatkit.client.reply import Delta, Reply, Wait
 from chatkit.ledger.meter import AsyncMeteredTransport, Meter
-from chatkit.ledger.record import UsageRecord
-from chatkit.ledger.session import session
+from chatkit.ledger.record import UsageRecord, session
 from chatkit.ledger.store import default_store
 
 KEY = "sk-test-abcdefghijkl-wxyz"

@@ -9,13 +9,13 @@ from typing import Any
 import httpx2
 import openai
 
-from chatkit import answers
-from chatkit.endpoint.engine import Engine
-from chatkit.endpoint.reply import Delta, Reply
+from chatkit.chats import request as answers
+from chatkit.client.engine import Engine
+from chatkit.client.reply import Delta, Reply
+from chatkit.conversation.message import Message
 from chatkit.ledger.exchange import Ticket, new_call
 from chatkit.ledger.meter import AsyncMeteredTransport, Meter, MeteredTransport
 from chatkit.ledger.record import UsageRecord
-from chatkit.message import Message
 
 KEY = "sk-test-abcdefghijkl-wxyz"
 DONE = b"data: [DONE]\n\n"

@@ -8,9 +8,8 @@ Form: https://platform.openai.com/docs/api-reference/chat-streaming, and what ot
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chatkit.api.answer import Delta
+from chatkit.api.answer import Delta, reason_of
 from chatkit.api.errors import error_in, read_refusal
-from chatkit.api.finish import reason_of
 from chatkit.api.reading import BadEvent, Reading
 from chatkit.api.sse import Event
 

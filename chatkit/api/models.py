@@ -1,8 +1,10 @@
-"""The wire, what a model is: how long it lives, what follows it, which parameters it refuses, how much it gives.
+"""The wire, what a model is: how long it lives, which parameters it refuses, how much it gives; and lists of models.
 
 In: a model's name, and whose rules hold where it is asked. Out: a `Model`; what is not known of it is None. OpenAI's
 facts (model_table.py) hold at OpenAI's own hosts: elsewhere the same name is somebody's alias, and nothing is refused.
-Windows are the price table's: ledger/limits.py.
+Windows are the price table's: ledger/estimate.py.
+
+Together and Jan send a bare array (danielmiessler/Fabric#435, janhq/jan#1669), others `models`, or names alone.
 """
 
 from collections.abc import Mapping
@@ -14,6 +16,7 @@ from typing import Any, Literal
 from chatkit.api import parameters as table
 from chatkit.api.hosts import HostRules
 from chatkit.api.model_table import SPEECH, TABLE, ModelFacts
+from chatkit.api.text import decode, mend
 
 HOSTED_DEFAULT = "gpt-6-luna"
 """The one name of a hosted chat model in this project."""
@@ -193,3 +196,31 @@ def _rows(name: str) -> list[ModelFacts]:
     aside = [word for word in _ASIDE if word in name]
     rows = [row for row in TABLE if name == row.name or name.startswith(f"{row.name}-")]
     return sorted((row for row in rows if all(word in row.name for word in aside)), key=lambda row: -len(row.name))
+
+
+_LISTS = ("models", "result", "items")
+_NAMES = ("id", "name", "model")
+
+
+def read_models(body: bytes) -> list[dict[str, Any]]:
+    """The models of a list; raises ValueError for what is no list.
+
+    >>> read_models(b'[{"id": "a"}, {"id": null}, null, "b"]')
+    [{'id': 'a'}, {'id': 'b'}]
+    """
+    listed = decode(body.decode("utf-8", "replace"))
+    if isinstance(listed, Mapping):
+        others = (listed[name] for name in _LISTS if isinstance(listed.get(name), list) and listed[name])
+        listed = listed["data"] if isinstance(listed.get("data"), list) else next(others, None)
+    if not isinstance(listed, list):
+        raise ValueError("it holds no list of models")
+    return [model for model in map(_model, listed) if model]
+
+
+def _model(entry: Any) -> dict[str, Any] | None:
+    if isinstance(entry, str):
+        return {"id": mend(entry)} if entry else None
+    if not isinstance(entry, Mapping):
+        return None
+    name = next((entry[key] for key in _NAMES if isinstance(entry.get(key), str) and entry[key]), None)
+    return {**entry, "id": name} if name else None

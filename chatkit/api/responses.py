@@ -11,15 +11,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from chatkit.api import usage
-from chatkit.api.answer import Delta, DeltaKind
-from chatkit.api.decode import mend
+from chatkit.api import answer
+from chatkit.api.answer import Delta, DeltaKind, Outcome, is_known, outcome_of, reason_of
 from chatkit.api.errors import Refusal, error_in, from_object
-from chatkit.api.finish import Outcome, is_known, outcome_of, reason_of
-from chatkit.api.items import Items, OutputItem, PartPlace
+from chatkit.api.items import SAID, Items, OutputItem, PartPlace
 from chatkit.api.reading import BadEvent, Reading
 from chatkit.api.sse import Event
-from chatkit.api.tool_calls import SAID
+from chatkit.api.text import mend
 
 DELTAS: dict[str, DeltaKind] = {
     "response.output_text.delta": "text",
@@ -198,7 +196,7 @@ class ResponsesReading(Reading):
         items = response.get("output")
         items = [item for item in items if isinstance(item, Mapping)] if isinstance(items, list) else []
         if self.counts:
-            self.counts = usage.with_tools(self.counts, [item.get("type") for item in items])
+            self.counts = answer.with_tools(self.counts, [item.get("type") for item in items])
         deltas = self._completed_by_last(items)
         status = str(response.get("status") or LAST.get(kind, "completed"))
         if (refusal := error_in(response)) or "failed" in (status, LAST.get(kind)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chatkit.api.errors import Refusal, is_missing_model, kind_of, tokens_over
-from chatkit.api.redact import plain
+from chatkit.api.text import plain
 from chatkit.exceptions import EndpointError
 
 _NOTHING_SAID = re.compile(

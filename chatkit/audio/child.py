@@ -44,8 +44,10 @@ def main() -> None:
 
 def do(asked: dict[str, Any]) -> None:
     """Look the file through within the limits; say why there is no audio in it, if so."""
-    from chatkit.audio.decode import TooLongError  # av and numpy are loaded before the limits are set
-    from chatkit.audio.opening import NoAudioError
+    from chatkit.audio.decode import (
+        NoAudioError,
+        TooLongError,  # av and numpy are loaded before the limits are set
+    )
 
     limit()
     try:
@@ -73,7 +75,7 @@ def say(**words: Any) -> None:
 def work(asked: dict[str, Any]) -> None:
     """Look the file through; cut it if it must be cut or converted; write what may be played."""
     from chatkit.audio.decode import Decoded
-    from chatkit.audio.loudness import Loudness, silences
+    from chatkit.audio.samples import Loudness, silences
 
     track, seen, loudness = _track(asked), Decoded(), Loudness()
     for block in _samples(asked, seen, track, telling=True):
@@ -91,8 +93,7 @@ def work(asked: dict[str, Any]) -> None:
 
 def _track(asked: dict[str, Any]) -> int:
     """The sound track that is asked for, counted from 1, as a number from 0; else the first in which something is heard."""
-    from chatkit.audio.decode import track_with_sound
-    from chatkit.audio.opening import Allowed
+    from chatkit.audio.decode import Allowed, track_with_sound
 
     if asked.get("track") is not None:
         return int(asked["track"]) - 1
@@ -144,8 +145,7 @@ def preview(asked: dict[str, Any], track: int) -> None:
 
 def _samples(asked: dict[str, Any], seen: Any, track: int, *, telling: bool = False) -> Iterator[Any]:
     """The blocks of the file; the parent hears now and then how far it is."""
-    from chatkit.audio.decode import blocks
-    from chatkit.audio.opening import Allowed
+    from chatkit.audio.decode import Allowed, blocks
 
     due = TELLING
     with Path(asked["path"]).open("rb") as file:

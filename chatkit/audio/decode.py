@@ -1,4 +1,4 @@
-"""Audio, decoded: a file nobody vouches for becomes samples, 16,000 a second, one channel, block by block.
+"""Audio: a file is opened by PyAV and becomes samples, block by block.
 
 In: an open file, and what is allowed. Out: numpy blocks of int16, and what was found on the way. Only a child process
 (child.py, or the local server's recogniser) imports this: a decoder that crashes or eats memory takes no kernel along.
@@ -7,19 +7,97 @@ In: an open file, and what is allowed. Out: numpy blocks of int16, and what was 
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import av
+import av.logging
+from av.container import InputContainer
 
-from chatkit.audio import riff
-from chatkit.audio.loudness import Loudness
-from chatkit.audio.mono import RATE as RATE
-from chatkit.audio.mono import Mono
-from chatkit.audio.opening import FAULTS, Allowed, NoAudioError, container
-from chatkit.audio.rates import THINNEST, is_a_rate
+from chatkit.audio import headers
+from chatkit.audio.headers import THINNEST, is_a_rate
+from chatkit.audio.samples import RATE as RATE
+from chatkit.audio.samples import Loudness, Mono
 from chatkit.audio.sniff import begin
+
+FAULTS = (av.FFmpegError, OSError)
+"""What a bad file is met with: ffmpeg's own errors, and Python's where PyAV reads or seeks. All else is ours."""
+_OPTIONS = {"protocol_whitelist": "none", "format_probesize": "5000000"}
+UNCLOSED = "the recording was not closed, or its end is cut off: the index of what it holds (moov) is missing"
+
+av.logging.set_level(av.logging.PANIC)  # what ffmpeg prints of a bad file helps nobody
+
+
+class NoAudioError(Exception):
+    """There is nothing to decode; the words say why, and `code` in the API's way."""
+
+    def __init__(self, why: str, code: str = "no_audio") -> None:
+        super().__init__(why)
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """What ffmpeg may do: by a `demuxer` that was sniffed or by one of those in the `options`; with these `decoders`."""
+
+    demuxer: str | None = None
+    options: dict[str, str] = field(default_factory=dict)
+    decoders: frozenset[str] | None = None
+    longest: float | None = None
+
+
+def opened(file: IO[bytes], options: dict[str, str], demuxer: str | None = None) -> InputContainer:
+    """The file as a container, its tags in whatever encoding; without a demuxer ffmpeg finds it.
+
+    Raises one of FAULTS for a bad file.
+    """
+    inside: InputContainer = av.open(file, "r", format=demuxer, options=options, **_tags(av.__version__))
+    return inside
+
+
+@contextmanager
+def container(file: IO[bytes], allowed: Allowed, *, ignore_length: bool = False) -> Iterator[InputContainer]:
+    """The file as a container; NoAudioError for what is none. An open file, not a name: ffmpeg opens nothing by itself."""
+    options = _OPTIONS | allowed.options | ({"ignore_length": "1"} if ignore_length else {})
+    start = begin(file)
+    if start:
+        file = cast(IO[bytes], _Behind(file, start))
+    file.seek(0)
+    try:
+        inside = opened(file, options, allowed.demuxer)
+    except FAULTS as error:
+        said = str(getattr(error, "strerror", None) or error)[:80]
+        why = UNCLOSED if headers.is_unclosed(file) else f"its header cannot be read ({said})"
+        raise NoAudioError(why, "unsupported_format") from None
+    with inside:
+        yield inside
+
+
+class _Behind:
+    """A file without its first bytes: most demuxers know a head only where the file begins."""
+
+    def __init__(self, file: IO[bytes], start: int) -> None:
+        self._file, self._start = file, start
+        self.read = file.read
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go there; the place, counted from where the head is."""
+        return self._file.seek(offset + (self._start if whence == io.SEEK_SET else 0), whence) - self._start
+
+    def tell(self) -> int:
+        """The place, counted so too."""
+        return self._file.tell() - self._start
+
+
+def _tags(version: str) -> dict[str, Any]:
+    """What lets tags be that are not UTF-8: up to 18 PyAV breaks on them unless told; 19 never does, and knows no word.
+
+    >>> _tags("18.1.0"), _tags("19.0.2")
+    ({'metadata_errors': 'ignore'}, {})
+    """
+    return {"metadata_errors": "ignore"} if int(version.partition(".")[0]) < 19 else {}
+
 
 LONGEST = 24 * 3600 + 60
 """Seconds of audio that are looked through: a day, and a little."""
@@ -83,7 +161,7 @@ def blocks(file: IO[bytes], seen: Decoded, allowed: Allowed, track: int = 0) -> 
     Raises NoAudioError where there is no stream to decode, TooLongError by its length.
     """
     size, start, most = file.seek(0, io.SEEK_END), begin(file), allowed.longest or LONGEST
-    head = riff.read(file, start)
+    head = headers.read(file, start)
     seen.hidden, seen.holds_more = start > 0, head is not None and head.holds_more
     with _sound(file, allowed, track, head) as (inside, stream):
         seen.codec, seen.tracks = stream.codec_context.codec.name, len(inside.streams.audio)
@@ -119,7 +197,7 @@ def _is_heard(file: IO[bytes], allowed: Allowed, track: int) -> bool:
 
 def counted(file: IO[bytes], allowed: Allowed, track: int = 0) -> float:
     """What the packets say they last, up to what is taken; where some say nothing, from the first's time to the last's."""
-    head, most = riff.read(file, begin(file)), allowed.longest or LONGEST
+    head, most = headers.read(file, begin(file)), allowed.longest or LONGEST
     with _sound(file, allowed, track, head) as (inside, stream):
         tick, total, silent, first, last = float(stream.time_base or 0), 0, False, None, 0
         for packet in _packets(inside, stream):
@@ -134,7 +212,7 @@ def counted(file: IO[bytes], allowed: Allowed, track: int = 0) -> float:
 
 
 @contextmanager
-def _sound(file: IO[bytes], allowed: Allowed, track: int, head: riff.Wav | None) -> Iterator[tuple[Any, Any]]:
+def _sound(file: IO[bytes], allowed: Allowed, track: int, head: headers.Wav | None) -> Iterator[tuple[Any, Any]]:
     """The container and its sound track, if both are what is taken."""
     with container(file, allowed, ignore_length=head is not None and head.fills_the_file) as inside:
         streams = inside.streams.audio
@@ -164,7 +242,7 @@ def _check_length(seconds: float | None, most: float, size: int) -> None:
         raise TooLongError(seconds)
 
 
-def _promised(inside: Any, stream: Any, head: riff.Wav | None) -> float | None:
+def _promised(inside: Any, stream: Any, head: headers.Wav | None) -> float | None:
     """Seconds that the head names, unless it says nothing; beside pictures a container's length is the longest track's."""
     if head is not None:
         return head.promised

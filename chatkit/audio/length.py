@@ -8,9 +8,8 @@ import io
 import struct
 from typing import IO, Any
 
-from chatkit.audio import mp4, riff
-from chatkit.audio.mpeg import frame
-from chatkit.audio.rates import THINNEST, is_a_rate
+from chatkit.audio import headers
+from chatkit.audio.headers import THINNEST, frame, is_a_rate
 from chatkit.audio.sniff import begin
 
 HEAD = 65_536
@@ -51,13 +50,13 @@ def _seconds(file: IO[bytes]) -> float | None:
 
 def _of_its_kind(file: IO[bytes], start: int, size: int) -> float | None:
     head = _at(file, start, 12)
-    if found := riff.read(file, start):
+    if found := headers.read(file, start):
         return found.seconds
     if head[:4] == b"fLaC":
         return _flac(_at(file, start, 26), 18)
     if head[:4] == b"OggS":
         return _ogg(_at(file, start), _at(file, max(start, size - HEAD)))
-    return mp4.seconds(file, start) if head[4:8] == b"ftyp" else _mp3(file, start, size)
+    return headers.seconds(file, start) if head[4:8] == b"ftyp" else _mp3(file, start, size)
 
 
 def _check(rate: int) -> int:

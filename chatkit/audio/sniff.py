@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO
 
-from chatkit.audio.mpeg import adts_size, frame
+from chatkit.audio.headers import adts_size, frame
 
 HEAD = 65_536
 """Bytes of a file that are looked at."""

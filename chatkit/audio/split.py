@@ -15,8 +15,7 @@ from typing import Any
 import av
 import numpy as np
 
-from chatkit.audio.loudness import STEP, Loudness, silences
-from chatkit.audio.mono import RATE
+from chatkit.audio.samples import RATE, STEP, Loudness, silences
 
 LONG_ENOUGH = 1.5
 """Seconds beyond which a silence is not better for being longer."""

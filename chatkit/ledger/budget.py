@@ -1,28 +1,113 @@
-"""The budget: what may still be spent, asked by the meter before each attempt, for all kernels of a user.
+"""The budget: what may still be spent, what a request cannot exceed, asked by the meter before each attempt.
 
 In: an amount, from a person; requests that are about to go, from the meter. Out: a hold on each, or a
 `BudgetError`; and to the person, a `Budget` that shows what is left.
 
 What is held for a request is its likely cost; a limit of its own (`max_completion_tokens`) makes that the
 most it can cost. So calls cannot overshoot the budget by more than what those in flight cost beyond it.
+
+`estimate.py` reckons the same for people, with a real count of the tokens.
+
+A token has one byte at least, so a text bounds its tokens; an answer is bounded by the limit that the
+request sets, else by the model's longest answer; sound by what the head of its file says, else by the file's size.
 """
 
 import html
 import warnings
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from decimal import ROUND_DOWN, ROUND_UP, Decimal
 from typing import Any
 
+from chatkit.api.parameters import answer_limit
 from chatkit.display import displayed
 from chatkit.exceptions import BudgetError, InputError, StoreError
-from chatkit.ledger import bounds
-from chatkit.ledger.asking import MeteredRequest
-from chatkit.ledger.own_price import Money, money
+from chatkit.ledger import estimate
+from chatkit.ledger.pricing import price_of, tier_asked
+from chatkit.ledger.record import Counts, current_session
+from chatkit.ledger.request import MeteredRequest
 from chatkit.ledger.rulebook import Rulebook, rulebook_of
-from chatkit.ledger.rules import Limit, MoneyRules, On, Per, Spending
-from chatkit.ledger.session import current_session
+from chatkit.ledger.rules import Limit, Money, MoneyRules, On, OwnPrice, Per, Spending, money
 from chatkit.ledger.store import UsageStore, default_store
 from chatkit.signs import fit_to_print
+
+TYPICAL = 300
+"""Tokens of an answer for which no limit was asked, most likely."""
+LONGEST = 128_000
+"""Tokens of an answer, or of a prompt that is not all text, where nothing is known of the model."""
+PIECE = 4
+"""Tokens that one event of a stream, or one token by the rule of four bytes, may be."""
+SPEECH = 0.25
+"""How much of the time that a file of its size could last, a recording most likely does."""
+
+_NOT_TEXT = frozenset(("image_url", "input_audio", "file", "file_id", "file_data", "file_url", "previous_response_id"))
+
+
+def likely(asked: MeteredRequest, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
+    """What the request will cost, at the limit that it sets, or with an answer of the usual length."""
+    if asked.kind == "audio":
+        return _sound(asked.audio_seconds or asked.sound * SPEECH, asked, own, at)
+    if asked.body is None:
+        return None
+    return _text(estimate.of_prompt(asked.body), _limit(asked) or TYPICAL * _answers(asked), asked, own, at)
+
+
+def most(asked: MeteredRequest, own: Sequence[OwnPrice], at: datetime, seen: int = 0) -> Decimal | None:
+    """What the request cannot exceed; `seen` tokens of an answer that broke off bound what was written of it."""
+    if asked.kind == "audio":
+        return _sound(asked.audio_seconds or asked.sound, asked, own, at)
+    if asked.body is None:
+        return None
+    sent = _window(asked) if _is_mixed(asked.body) else estimate.of_prompt(asked.body) * estimate.BYTES
+    longest = _limit(asked) or (estimate.longest_answer(asked.model or "", asked.url) or LONGEST) * _answers(asked)
+    return _text(sent, min(longest, seen * PIECE) if seen else longest, asked, own, at)
+
+
+def _text(sent: int, came: int, asked: MeteredRequest, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
+    if asked.kind == "moderations":
+        return Decimal(0)
+    counts = {"input_tokens": sent} | ({} if asked.kind == "embeddings" else {"output_tokens": came})
+    return _cost_of(counts, asked, own, at)
+
+
+def _cost_of(counts: Counts, asked: MeteredRequest, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
+    found = price_of(counts, asked.model, asked.url, at, tier=tier_asked(asked.body), own=own)
+    return found.cost if found else None
+
+
+def _sound(seconds: float, asked: MeteredRequest, own: Sequence[OwnPrice], at: datetime) -> Decimal | None:
+    heard = 10 * round(seconds)  # a model that is paid by the token hears ten a second, and few write as many
+    by_token: Counts = {"input_tokens": heard, "input_audio_tokens": heard, "output_tokens": heard}
+    by_second = _cost_of({"audio_seconds": seconds}, asked, own, at)
+    return _cost_of(by_token, asked, own, at) if by_second is None else by_second
+
+
+def _limit(asked: MeteredRequest) -> int | None:
+    limit = answer_limit(asked.body or {})
+    return None if limit is None else limit * _answers(asked)
+
+
+def _answers(asked: MeteredRequest) -> int:
+    return max(1, asked.choices)
+
+
+def _window(asked: MeteredRequest) -> int:
+    return estimate.context_window(asked.model or "", asked.url) or LONGEST
+
+
+def _is_mixed(body: dict[str, Any]) -> bool:
+    """Whether a prompt has more than text in it."""
+    left: list[Any] = [body]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            if not _NOT_TEXT.isdisjoint(value):
+                return True
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return False
+
 
 BAR = 20
 """Characters of the bar."""
@@ -122,7 +207,7 @@ def admit(rulebook: Rulebook, rules: MoneyRules, asked: MeteredRequest, call: st
     if limit is None:
         return
     session, now = current_session(), datetime.now(UTC)
-    cost = bounds.likely(asked, rules.prices, now)
+    cost = likely(asked, rules.prices, now)
     try:
         if cost is None:
             _refuse(limit, _unpriced(limit, asked), ("unpriced", asked.model))

@@ -14,9 +14,9 @@ from secrets import token_urlsafe
 from typing import Literal
 
 from chatkit.exceptions import InputError
-from chatkit.ledger import functions, safeguards
-from chatkit.ledger.functions import INSTRUCTOR, STUDENT, RunStatement
+from chatkit.ledger import safeguards
 from chatkit.ledger.rows import NAMES
+from chatkit.ledger.safeguards import INSTRUCTOR, STUDENT, RunStatement
 
 ClassRole = Literal["student", "instructor"]
 
@@ -31,29 +31,29 @@ _PRICED = "cost_pico, at_most_pico, price_table, price_date"
 def statements(schema: str) -> Sequence[str]:
     """What is to be run, by the role that owns the tables, which are in `schema`."""
     return (
-        f"SET LOCAL search_path = {functions.path(schema)}",
+        f"SET LOCAL search_path = {safeguards.path(schema)}",
         *(_role(role) for role in (STUDENT, INSTRUCTOR)),
         f"GRANT USAGE ON SCHEMA {schema} TO {BOTH}",
-        *(f"REVOKE ALL ON chatkit_{table} FROM PUBLIC, {BOTH}" for table in functions.TABLES),
+        *(f"REVOKE ALL ON chatkit_{table} FROM PUBLIC, {BOTH}" for table in safeguards.TABLES),
         f"GRANT SELECT ON chatkit_schema, chatkit_prices, chatkit_calls, chatkit_rollup, chatkit_repricings TO {BOTH}",
         f"GRANT INSERT ({', '.join(NAMES)}) ON chatkit_calls TO {BOTH}",
         f"GRANT INSERT, UPDATE, DELETE ON chatkit_prices TO {INSTRUCTOR}",
         f"GRANT UPDATE ({_PRICED}) ON chatkit_calls TO {INSTRUCTOR}",
         f"GRANT INSERT ON chatkit_repricings TO {INSTRUCTOR}",
         *(f"GRANT SELECT, INSERT, UPDATE, DELETE ON chatkit_{table} TO {BOTH}" for table in _OWN),
-        *(one for table in functions.OWNED for one in _policies(f"chatkit_{table}")),
+        *(one for table in safeguards.OWNED for one in _policies(f"chatkit_{table}")),
         *(
             statement
-            for one in functions.all_of(schema)
+            for one in safeguards.all_of(schema)
             if one.for_class
-            for statement in (*functions.made(one, schema), *functions.attached(one, schema))
+            for statement in (*safeguards.made(one, schema), *safeguards.attached(one, schema))
         ),
     )
 
 
 def set_up(run: RunStatement) -> None:
     """Set the rights; raises `StoreError` where students could make things beside the tables."""
-    schema = functions.schema_of(run)
+    schema = safeguards.schema_of(run)
     for statement in statements(schema):
         run(statement)
     safeguards.check_schema(run, schema)

@@ -17,13 +17,13 @@ from sqlalchemy.pool import NullPool, PoolProxiedConnection
 
 from chatkit import sqlite_file
 from chatkit.exceptions import StoreError
-from chatkit.ledger import safeguards, sums, upkeep
-from chatkit.ledger.functions import RunStatement
-from chatkit.ledger.last_rules import LastRules
+from chatkit.ledger import queries, safeguards, upkeep
 from chatkit.ledger.place import LockedError, NewerError, NotAStoreError, Place
 from chatkit.ledger.readable import Unread
 from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import NAMES, to_record
+from chatkit.ledger.rules import LastRules
+from chatkit.ledger.safeguards import RunStatement
 from chatkit.ledger.schema import CALLS, FIRST, MIGRATIONS, PIECES, guards, statement, worded
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.trouble import ELSEWHERE, Faults, is_full
@@ -112,7 +112,7 @@ class Database:
         """The records of the scope that can be read, in the order in which they were written."""
 
         def read(connection: sa.Connection) -> list[UsageRecord]:
-            where, values = sums.matching(connection, scope)
+            where, values = queries.matching(connection, scope)
             query = sa.select(CALLS).where(sa.text(where)).order_by(CALLS.c.seq)
             return [to_record(row) for row in connection.execute(query, values)]
 
@@ -120,7 +120,7 @@ class Database:
 
     def unread(self, scope: Scope) -> Unread:
         """The rows of the scope that cannot be read."""
-        return self.ask(lambda connection: sums.unread(connection, scope))
+        return self.ask(lambda connection: queries.unread(connection, scope))
 
     def select(self, text: str, **values: Any) -> list[Any]:
         """The rows of a query; its parameters are written `:name`, what differs by the database in braces."""

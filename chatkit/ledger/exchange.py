@@ -14,7 +14,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,19 +22,17 @@ from typing import Literal, NamedTuple
 
 import httpx2
 
-from chatkit.api import usage
-from chatkit.api.body import MOST, Body
+from chatkit.api import answer
+from chatkit.api.answer import Counts, Outcome
 from chatkit.api.errors import Refusal
-from chatkit.api.finish import Outcome
-from chatkit.api.redact import scrub, without_parts
+from chatkit.api.reading import MOST_KEPT, Body
 from chatkit.api.request import reading_of
-from chatkit.api.usage import Counts
-from chatkit.ledger import bounds, counts, session, tokens
-from chatkit.ledger.asking import MeteredRequest
-from chatkit.ledger.free import is_nearby
-from chatkit.ledger.own_price import OwnPrice
-from chatkit.ledger.pricing import price_of
+from chatkit.api.text import scrub, without_parts
+from chatkit.ledger import budget, estimate, record
+from chatkit.ledger.pricing import is_nearby, price_of
 from chatkit.ledger.record import Known, UsageRecord
+from chatkit.ledger.request import MeteredRequest
+from chatkit.ledger.rules import OwnPrice
 
 NEVER_SENT = (
     httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError, httpx2.UnsupportedProtocol,
@@ -80,7 +78,7 @@ class Exchange:
         self._edits = edits
         self._ticket = ticket
         self._free = ticket.free
-        self._booking, self._user = session.booking(), session.current_user()
+        self._booking, self._user = record.booking(), record.current_user()
         self._at = datetime.now(UTC)
         self._start = time.perf_counter()
         self._first_token: float | None = None
@@ -99,7 +97,7 @@ class Exchange:
         self.coding = response.headers.get("content-encoding", "").replace("identity", "")
         kind = response.headers.get("content-type", "")
         streamed = self._asked.streamed
-        self.body = Body(self._reading, kind, status=self._status, streamed=streamed, edits=self._edits, most=MOST)
+        self.body = Body(self._reading, kind, status=self._status, streamed=streamed, edits=self._edits, most=MOST_KEPT)
         if self._asked.kind == "audio" and self._status < 300:
             self._take_audio_head(response)
         if self._status < 300 and self._asked.kind not in READABLE and not _is_text(kind):
@@ -163,7 +161,7 @@ class Exchange:
         """Read what the head of an answer to audio says; chatkit's own server names model and seconds there."""
         self._reading.model = response.headers.get("openai-model")
         with suppress(ValueError):
-            self._reading.counts = usage.read({"seconds": float(response.headers.get("x-audio-seconds", ""))})
+            self._reading.counts = answer.read({"seconds": float(response.headers.get("x-audio-seconds", ""))})
 
     def _outcome(self, cause: BaseException | str) -> Outcome:
         form = self.body.form if self.body else None
@@ -195,10 +193,10 @@ class Exchange:
             attempt=asked.attempt,
             latency=latency,
             first_token=self._first_token,
-            usage=counts.to_usage(used, known, cost),
+            usage=record.to_usage(used, known, cost),
             price_table=table,
             price_date=day,
-            details=counts.details(used, reading.tier),
+            details=record.details(used, reading.tier),
             at_most=None if measured or self._free else self._most(used, cost),
             user=self._user,
             lesson=self._booking.lesson,
@@ -216,22 +214,22 @@ class Exchange:
         if reading.counts and (reading.doubt == "measured" or seconds is None):
             return self._without_zeros(reading.counts, reading.doubt)
         if isinstance(cause, NEVER_SENT) or (status and 300 <= status < 500 and status != 408):
-            return counts.NOTHING, "measured"
+            return record.NO_COUNTS, "measured"
         given_up = status is None and not isinstance(cause, Exception)
         if seconds is not None and not reading.failed and (status == 200 or given_up):
             return {"audio_seconds": seconds}, "estimated"
         if status is None or status >= 300 or self._asked.body is None:
             return None, "unknown"
         if self._asked.kind == "moderations":
-            return counts.NOTHING, "measured"
+            return record.NO_COUNTS, "measured"
         if (self.body and self.body.form == "events") or reading.pieces or reading.size is not None:
             return self._estimate(), "estimated"
         return None, "unknown"
 
     def _estimate(self) -> dict[str, int | float]:
         reading = self._reading
-        output = reading.pieces if reading.size is None else tokens.of_bytes(reading.size)
-        return {"input_tokens": tokens.of_prompt(self._asked.body or {}), "output_tokens": output}
+        output = reading.pieces if reading.size is None else estimate.of_bytes(reading.size)
+        return {"input_tokens": estimate.of_prompt(self._asked.body or {}), "output_tokens": output}
 
     def _without_zeros(self, found: Counts, doubt: Known) -> tuple[Counts, Known]:
         """The counts, where one is 0 that cannot be: of a prompt that was sent, of a text that came."""
@@ -253,7 +251,7 @@ class Exchange:
     def _most(self, used: Counts | None, cost: Decimal | None) -> Decimal | None:
         """What a call cannot have cost more than, where that is not measured."""
         seen = int(used.get("output_tokens", 0)) if used else 0
-        most = bounds.most(self._asked, self._ticket.own, self._at, seen)
+        most = budget.most(self._asked, self._ticket.own, self._at, seen)
         return cost if most is None else max(most, cost or Decimal(0))
 
 
@@ -269,3 +267,77 @@ def _decoded(body: bytes, encoding: str) -> bytes | None:
         return httpx2.Response(200, headers={"content-encoding": encoding}, content=body).content
     except httpx2.DecodingError:
         return None
+
+
+class MeteredStream(httpx2.SyncByteStream):
+    """The body of a metered answer."""
+
+    def __init__(self, inner: httpx2.SyncByteStream, exchange: Exchange) -> None:
+        self._inner = inner
+        self._exchange = exchange
+
+    def __iter__(self) -> Iterator[bytes]:
+        exchange = self._exchange
+        try:
+            for data in _unpacked(self._inner, exchange) if exchange.unpacks else self._inner:
+                if passed := exchange.take(data):
+                    yield passed
+        except BaseException as error:
+            if rest := _rest_of_the_broken(exchange, error):
+                yield rest
+            raise
+        if rest := _rest_of_the_whole(exchange):
+            yield rest
+
+    def close(self) -> None:
+        try:
+            self._inner.close()
+        finally:
+            self._exchange.end("close")
+
+
+class AsyncMeteredStream(httpx2.AsyncByteStream):
+    """The body of a metered answer, for an async client."""
+
+    def __init__(self, inner: httpx2.AsyncByteStream, exchange: Exchange) -> None:
+        self._inner = inner
+        self._exchange = exchange
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        exchange = self._exchange
+        try:
+            async for data in _unpacked_later(self._inner, exchange) if exchange.unpacks else self._inner:
+                if passed := exchange.take(data):
+                    yield passed
+        except BaseException as error:
+            if rest := _rest_of_the_broken(exchange, error):
+                yield rest
+            raise
+        if rest := _rest_of_the_whole(exchange):
+            yield rest
+
+    async def aclose(self) -> None:
+        try:
+            await self._inner.aclose()
+        finally:
+            self._exchange.end("close")
+
+
+def _rest_of_the_whole(exchange: Exchange) -> bytes:
+    rest = exchange.rest()
+    exchange.end("end")
+    return rest
+
+
+def _rest_of_the_broken(exchange: Exchange, error: BaseException) -> bytes:
+    rest = exchange.rest(whole=False) if isinstance(error, Exception) else b""  # after a cancel, nobody reads on
+    exchange.end(error)
+    return rest if isinstance(error, httpx2.HTTPError) else b""
+
+
+def _unpacked(stream: httpx2.SyncByteStream, exchange: Exchange) -> Iterator[bytes]:
+    return httpx2.Response(200, headers={"content-encoding": exchange.coding}, stream=stream).iter_bytes()
+
+
+def _unpacked_later(stream: httpx2.AsyncByteStream, exchange: Exchange) -> AsyncIterator[bytes]:
+    return httpx2.Response(200, headers={"content-encoding": exchange.coding}, stream=stream).aiter_bytes()

@@ -15,14 +15,13 @@ from contextlib import suppress
 
 import httpx2
 
-from chatkit.api import retry
+from chatkit.api import errors
 from chatkit.api.errors import Refusal
 from chatkit.exceptions import InputError, StoreError
-from chatkit.ledger import budget, prices
-from chatkit.ledger.asking import MeteredRequest, read_request, with_usage
-from chatkit.ledger.exchange import Exchange, Ticket, new_call
-from chatkit.ledger.passing import AsyncMeteredStream, MeteredStream
+from chatkit.ledger import budget, price_table
+from chatkit.ledger.exchange import AsyncMeteredStream, Exchange, MeteredStream, Ticket, new_call
 from chatkit.ledger.record import UsageRecord
+from chatkit.ledger.request import MeteredRequest, read_request, with_usage
 from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.store import PATIENCE, UsageStore, default_store
 
@@ -120,7 +119,7 @@ class Meter:
         except (StoreError, InputError):
             return  # the first row will say so
         if not self.free:
-            prices.load()
+            price_table.load()
 
 
 class MeteredTransport(httpx2.BaseTransport):
@@ -240,7 +239,7 @@ def _refused(response: httpx2.Response, body: bytes) -> httpx2.Response:
     """A refusal, read; where another try cannot help, the SDK is told so by the header that it obeys."""
     exchange, status = response.extensions[NAME], response.status_code
     refusal = exchange.refusal or Refusal()
-    if (status in retry.AGAIN or status >= 500) and not retry.may_retry(status, refusal, response.headers):
+    if (status in errors.AGAIN or status >= 500) and not errors.may_retry(status, refusal, response.headers):
         response.headers["x-should-retry"] = "false"
     return _with_stream(response, httpx2.ByteStream(body))
 

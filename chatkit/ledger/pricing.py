@@ -1,19 +1,29 @@
-"""What a call costs, by one rule for every place that says so: the user's own prices, then the price table.
+"""What a call costs, by one rule for every place that says so: free, the user's own prices, the price table.
 
 In: counts in the table's words, the model's names, the URL that is called, when. Out: a `Price`, or None where
 it is not known. A server is a host and a port: a price for another port of the same machine is another server's.
+
+All
+three must agree: the key is one that only chatkit's own servers use, the answer names such a server, and
+the connection leads to this machine or its private network. A host elsewhere can say what it likes.
 """
 
+import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from chatkit.api.hosts import LOCAL_PREFIX, SERVER
 from chatkit.exceptions import InputError
-from chatkit.ledger import own_price, prices
-from chatkit.ledger.own_price import OwnPrice
-from chatkit.ledger.prices import Count, Price
+from chatkit.ledger import price_table, rules
+from chatkit.ledger.price_table import Count, Price
 from chatkit.ledger.rulebook import rulebook_of
+from chatkit.ledger.rules import OwnPrice
 from chatkit.ledger.store import default_store
+
+if TYPE_CHECKING:
+    import httpx2
+
 
 _USUAL_TIERS = (None, "auto", "default")
 
@@ -39,10 +49,10 @@ def price_of(
     """
     names = [models] if models is None or isinstance(models, str) else list(models)
     set_now = own_now() if own is None else own
-    if set_now and (found := own_price.price(set_now, counts, names, prices.server_of(url))):
+    if set_now and (found := rules.price(set_now, counts, names, price_table.server_of(url))):
         return found
     when = at or datetime.now(UTC)
-    listed = (prices.price(counts, name, url, when, tier) for name in names if name)
+    listed = (price_table.price(counts, name, url, when, tier) for name in names if name)
     return next((found for found in listed if found), None)
 
 
@@ -66,3 +76,21 @@ def tier_asked(body: Mapping[str, Any] | None) -> str | None:
     """The service tier that a request asks for, where it has a price of its own."""
     tier = (body or {}).get("service_tier")
     return None if tier in _USUAL_TIERS else str(tier)
+
+
+def has_local_key(headers: Mapping[str, str]) -> bool:
+    """Whether the request carries a local server's key, on which nobody is billed."""
+    return headers.get("authorization", "").startswith(f"Bearer {LOCAL_PREFIX}")
+
+
+def is_nearby(response: "httpx2.Response") -> bool:
+    """Whether a chatkit server answered, on this machine or in its private network."""
+    if response.headers.get("server") != SERVER:
+        return False
+    stream: Any = response.extensions.get("network_stream")
+    peer = stream.get_extra_info("server_addr") if stream is not None else None
+    try:
+        address = ipaddress.ip_address(str(peer[0]).partition("%")[0]) if peer else None
+    except ValueError:
+        return False
+    return address is not None and (address.is_loopback or address.is_private)

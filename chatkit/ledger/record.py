@@ -1,17 +1,27 @@
-"""Values of the ledger: `Usage` (what was used, adds up) and `UsageRecord` (one HTTP attempt).
+"""Values of the ledger: `Usage` (it adds up), `UsageRecord` (one HTTP attempt), and the session it is booked on.
 
 In: what the meter read off the wire. Out: rows for the store, in the columns that are told here once, sums for a reading. What is not known
 is None, never 0; a sum adds what is known and counts the calls that are not.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, fields
-from datetime import datetime
+import json
+import os
+import weakref
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple, TypeVar, get_args
+from uuid import uuid4
 
-from chatkit.api.finish import Outcome as Outcome
+from chatkit import typed
+from chatkit.api.answer import Counts as Counts
+from chatkit.api.answer import Outcome as Outcome
+from chatkit.api.answer import is_count
 from chatkit.display import shown
+from chatkit.exceptions import mended
 from chatkit.signs import fit_to_print
 
 Known = Literal["measured", "estimated", "unknown"]
@@ -209,3 +219,127 @@ def _told(value: Any, *names: str) -> str:
 def total(records: Iterable[UsageRecord]) -> Usage:
     """The usage of all records together."""
     return sum((record.usage for record in records), NOTHING)
+
+
+_COLUMNS = {"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens",
+            "cache_read_tokens": "cached_tokens", "output_reasoning_tokens": "reasoning_tokens",
+            "audio_seconds": "audio_seconds"}  # fmt: skip
+
+NO_COUNTS: Counts = {"input_tokens": 0, "output_tokens": 0}
+"""What a request used that was refused."""
+
+
+def to_usage(counts: Counts | None, known: Known, cost: Decimal | None) -> Usage:
+    """A `Usage` of one call."""
+    if not counts:
+        return Usage(cost=cost, known=known)
+    return Usage(
+        _whole(counts.get("input_tokens")),
+        _whole(counts.get("output_tokens")),
+        _whole(counts.get("cache_read_tokens")),
+        _whole(counts.get("output_reasoning_tokens")),
+        counts.get("audio_seconds"),
+        cost,
+        known,
+    )
+
+
+def details(counts: Counts | None, tier: str | None) -> str | None:
+    """What pricing the call again needs beyond its columns, as JSON; None if that is nothing.
+
+    >>> details({"input_tokens": 9, "input_audio_tokens": 4}, "flex")
+    '{"input_audio_tokens": 4, "service_tier": "flex"}'
+    """
+    more: dict[str, Any] = {key: count for key, count in (counts or {}).items() if count and key not in _COLUMNS}
+    if tier and tier != "default":
+        more["service_tier"] = tier
+    return json.dumps(more) if more else None
+
+
+def of_record(record: UsageRecord) -> tuple[Counts, str | None]:
+    """The counts that a record keeps, and its service tier; ValueError where its details cannot be read."""
+    columns = {key: getattr(record.usage, name) for key, name in _COLUMNS.items()}
+    more = _read_details(record.details) if record.details else {}
+    counted = {key: count for key, count in {**columns, **more}.items() if is_count(count)}
+    return counted, more.get("service_tier")
+
+
+def _read_details(details: str) -> dict[str, Any]:
+    try:
+        more = json.loads(details)
+    except RecursionError:
+        more = None
+    if not isinstance(more, dict) or not isinstance(more.get("service_tier", ""), str):
+        raise ValueError("these are no counts")
+    return more
+
+
+def _whole(count: int | float | None) -> int | None:
+    return None if count is None else int(count)
+
+
+@dataclass(eq=False, slots=True, weakref_slot=True)
+class Booking:
+    """The names that a call is booked on; renaming the session reaches every call that is still to come."""
+
+    session: str
+    user: str = ""
+    lesson: str = ""
+    exercise: str = ""
+
+
+def new_name() -> str:
+    """The name of a session that nobody has named: when it began, and six digits of its own."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {uuid4().hex[:6]}"
+
+
+_process = Booking(new_name())
+_current: ContextVar[Booking] = ContextVar("chatkit_session")
+_open: "weakref.WeakSet[Booking]" = weakref.WeakSet([_process])
+
+
+def booking() -> Booking:
+    """What calls are booked on now."""
+    return _current.get(_process)
+
+
+def current_session() -> str:
+    """The name of the session that calls are booked on now."""
+    return booking().session
+
+
+def current_user() -> str:
+    """Who calls: what `session(user=...)` says, else `CHATKIT_USER`, else nobody."""
+    return booking().user or mended(os.environ.get("CHATKIT_USER", ""))
+
+
+@contextmanager
+def session(name: str, *, lesson: str = "", exercise: str = "", user: str = "") -> Iterator[str]:
+    """Book the calls made inside on the session `name`, and on a lesson, an exercise and a user if they are given.
+
+    >>> with session("Lesson 1", exercise="b"):
+    ...     current_session()
+    'Lesson 1'
+    """
+    outer = booking()
+    name = typed.name(name, "session")
+    inner = replace(
+        outer,
+        session=name,
+        lesson=typed.name(lesson, "lesson") or outer.lesson,
+        exercise=typed.name(exercise, "exercise") or outer.exercise,
+        user=typed.name(user, "user") or outer.user,
+    )
+    _open.add(inner)
+    token = _current.set(inner)
+    try:
+        yield name
+    finally:
+        _current.reset(token)
+
+
+def rename(old: str, new: str) -> None:
+    """Book on the session `new` what this process would go on to book on `old`."""
+    for one in list(_open):
+        if one.session == old:
+            one.session = new

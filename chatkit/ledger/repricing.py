@@ -1,6 +1,8 @@
-"""Pricing calls again that are in the store, when a person asks for it: by prices of today's knowledge.
+"""Prices that a person sets, shows and takes out; and calls that are in the store, priced again by them.
 
 In: which calls. Out: what changed; the price that each had before is kept beside it.
+
+Rows that are written already keep their price.
 """
 
 from collections.abc import Sequence
@@ -9,14 +11,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from chatkit.ledger.counts import of_record
-from chatkit.ledger.own_price import OwnPrice
-from chatkit.ledger.prices import Price
+from chatkit import typed
+from chatkit.exceptions import InputError
+from chatkit.ledger.price_table import Price
 from chatkit.ledger.pricing import price_of
 from chatkit.ledger.readable import LISTED, NONE, Unread
-from chatkit.ledger.record import UsageRecord
+from chatkit.ledger.record import UsageRecord, of_record
 from chatkit.ledger.rows import moment, pico
 from chatkit.ledger.rulebook import rulebook_of
+from chatkit.ledger.rules import Money, OwnPrice, bare, host_of, money
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import BACKGROUND, UsageStore, default_store
 
@@ -116,3 +119,47 @@ def _change(run: Any, record: UsageRecord, found: Price) -> None:
     most = None if record.usage.known == "measured" else max(record.at_most or Decimal(0), found.cost)
     run(_KEEP, id=record.id, at=moment(datetime.now(UTC)))
     run(_CHANGE, id=record.id, cost=pico(found.cost), most=pico(most), table=found.table, day=found.date)
+
+
+def set_price(
+    model: str | None = None,
+    *,
+    input: Money | None = None,
+    output: Money | None = None,
+    cached: Money | None = None,
+    per_minute: Money | None = None,
+    endpoint: str | None = None,
+) -> OwnPrice:
+    """Set what a model, or everything at an endpoint, costs from now on, in US dollars.
+
+    `input`, `output` and `cached` are for a million tokens, `per_minute` for sound; "0" is free. `endpoint`
+    is a host (with all its ports) or a URL (that port alone, where it names one). A price for a model at an endpoint goes before one for the model, that before one
+    for the endpoint, and each before the price table. Rows that are there keep their price.
+
+    Raises InputError for what is no amount, and where neither a model nor an endpoint is named.
+    """
+    rates = {"input": input, "output": output, "cached": cached, "per_minute": per_minute}
+    amounts = {name: money(rate, name) for name, rate in rates.items()}
+    if not (model or endpoint) or not any(rate is not None for rate in amounts.values()):
+        raise InputError(
+            "A price is for a model or an endpoint, and has a rate.",
+            'For instance: chatkit.set_price("my-model", input="0.10", output="0.40").',
+        )
+    own = OwnPrice(_name(model), host_of(endpoint), **amounts, since=datetime.now(UTC).date().isoformat())
+    rulebook_of(default_store()).set_price(own)
+    return own
+
+
+def own_prices() -> tuple[OwnPrice, ...]:
+    """The prices that were set, in the order of their models."""
+    return tuple(rulebook_of(default_store()).reread().prices)
+
+
+def remove_price(model: str | None = None, *, endpoint: str | None = None) -> tuple[OwnPrice, ...]:
+    """Take the price for just this model and endpoint out; gives back those that stay."""
+    rulebook_of(default_store()).remove_price(_name(model), host_of(endpoint))
+    return own_prices()
+
+
+def _name(model: str | None) -> str | None:
+    return bare(typed.name(model, "model")) if model else None

@@ -1,10 +1,13 @@
-"""The rules in the store, for all kernels of a user: the budget, what is held of it, prices of one's own.
+"""The rules in the store, for all kernels of a user: the budget, what is held and spent of it, one's own prices.
 
 In: rules to set, requests that are about to go. Out: the rules that hold (read again after a moment, so that
 another kernel's change is seen), what was spent, a hold for each request in flight. No rule is judged here.
 
 While the store cannot be read, what was last known holds, by this process or by the file that it shares with
 the user's others; where nothing is known, the rules say so.
+
+A row that cannot be
+read counts with the most that it says, and never below 0: nothing that is written makes room.
 """
 
 import threading
@@ -17,12 +20,40 @@ from typing import Any, get_args
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger import record
-from chatkit.ledger.last_rules import LastRules
-from chatkit.ledger.own_price import OwnPrice
-from chatkit.ledger.rows import dollars, moment, pico, text
-from chatkit.ledger.rules import Limit, MoneyRules, On, Per, Spending
-from chatkit.ledger.spent import spent
+from chatkit.ledger.rollup import PROBE, columns
+from chatkit.ledger.rows import LARGEST, dollars, moment, pico, text
+from chatkit.ledger.rules import LastRules, Limit, MoneyRules, On, OwnPrice, Per, Spending, day_begins
+from chatkit.ledger.safeguards import RunStatement
 from chatkit.ledger.store import PATIENCE, UsageStore
+
+_SUMS = "SELECT COALESCE(SUM(at_most_pico), 0), COALESCE(SUM(unbounded), 0) FROM chatkit_rollup WHERE owner = {owner}"
+_ADDED = (
+    f"SELECT COALESCE(SUM({columns('one')['at_most_pico']}), 0), COALESCE(SUM({columns('one')['unbounded']}), 0)"
+    " FROM chatkit_calls AS one WHERE owner = {owner} AND {readable}"
+)
+_UNREAD = "SELECT cost_pico, at_most_pico FROM chatkit_calls WHERE owner = {owner} AND {unreadable}"
+_IN_SESSION = " AND session = :session"
+
+
+def spent(run: RunStatement, limit: Limit, session: str) -> tuple[int, int]:
+    """What has gone of the limit in this session, or on this day, and how many calls without a bound are beside it."""
+    daily = limit.per == "day"
+    values = {"since": moment(day_begins())[:16]} if daily else {"session": text(session)}
+    if not run(PROBE):
+        [(pico, unbounded)] = run(_SUMS + (" AND period >= :since" if daily else _IN_SESSION), **values)
+        return int(pico), int(unbounded)
+    [(pico, unbounded)] = run(_ADDED + (" AND at >= :since" if daily else _IN_SESSION), **values)
+    unread = run(_UNREAD + (" AND (at >= :since OR {timeless})" if daily else _IN_SESSION), **values)
+    worst = [_worst(row) for row in unread]
+    known = [pico for pico in worst if pico is not None]
+    return int(pico) + sum(known), int(unbounded) + len(worst) - len(known)
+
+
+def _worst(row: Any) -> int | None:
+    """The most that a row can have cost by what it says; None if it says nothing that can be so."""
+    said = [value for value in row if isinstance(value, int | float) and value > 0]
+    return int(min(max(said), LARGEST)) if said else None
+
 
 FRESH = 1.0
 """Seconds after which the rules are read again; a server is asked less often."""

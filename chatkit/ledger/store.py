@@ -18,17 +18,17 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Unpack
 
 from chatkit.exceptions import StoreError
+from chatkit.ledger.outbox import Post
 from chatkit.ledger.place import LockedError, NotAStoreError, Place, place
-from chatkit.ledger.post import Post
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rows import NAMES, to_record, to_row
 from chatkit.ledger.scope import Grouping, Scope, UsageLine
 
 if TYPE_CHECKING:
     from chatkit.ledger.database import Database
-    from chatkit.ledger.functions import RunStatement
+    from chatkit.ledger.queries import Call, Moment, Spread, TurnUsage
     from chatkit.ledger.readable import Unread
-    from chatkit.ledger.series import Call, Moment, Spread, TurnUsage
+    from chatkit.ledger.safeguards import RunStatement
 
 PATIENCE = 5.0
 """Seconds that a caller is held up when another program holds the database; then the rows wait."""
@@ -157,42 +157,42 @@ class UsageStore:
 
     def total(self, **scope: Unpack[Scope]) -> Usage:
         """The sum over the records of a `Scope`, made by the database."""
-        from chatkit.ledger import sums
+        from chatkit.ledger import queries
 
-        return self._reading().ask(lambda connection: sums.total(connection, scope))
+        return self._reading().ask(lambda connection: queries.total(connection, scope))
 
     def lines(self, *by: Grouping, rename: Callable[[str], str] = str, **scope: Unpack[Scope]) -> list[UsageLine]:
         """The sums over the records of a `Scope`, one for each group, in the order of their first calls.
 
         `rename` makes one group of all whose last key it gives the same name.
         """
-        from chatkit.ledger import sums
+        from chatkit.ledger import queries
 
-        return self._reading().ask(lambda connection: sums.lines(connection, by, scope, rename))
+        return self._reading().ask(lambda connection: queries.lines(connection, by, scope, rename))
 
     def moments(self, **scope: Unpack[Scope]) -> "list[Moment]":
         """Usage over time: each call of a few, or each quarter of an hour of many."""
-        from chatkit.ledger import series
+        from chatkit.ledger import queries
 
-        return self._reading().ask(lambda connection: series.moments(connection, scope))
+        return self._reading().ask(lambda connection: queries.moments(connection, scope))
 
     def turns(self, **scope: Unpack[Scope]) -> "list[TurnUsage]":
         """What each turn of a talk sent and got, in the order in which they were written."""
-        from chatkit.ledger import series
+        from chatkit.ledger import queries
 
-        return self._reading().ask(lambda connection: series.turns(connection, scope))
+        return self._reading().ask(lambda connection: queries.turns(connection, scope))
 
     def latest(self, count: int, **scope: Unpack[Scope]) -> "list[Call]":
         """The last calls of a `Scope`, in the order in which they were written."""
-        from chatkit.ledger import series
+        from chatkit.ledger import queries
 
-        return self._reading().ask(lambda connection: series.latest(connection, scope, count))
+        return self._reading().ask(lambda connection: queries.latest(connection, scope, count))
 
     def spread(self, **scope: Unpack[Scope]) -> "Spread":
         """How long the calls took that did not fail, and how long their first tokens."""
-        from chatkit.ledger import series
+        from chatkit.ledger import queries
 
-        return self._reading().ask(lambda connection: series.spread(connection, scope))
+        return self._reading().ask(lambda connection: queries.spread(connection, scope))
 
     def unwritten(self) -> list[UsageRecord]:
         """The records that wait in this process's memory, because the store could not be written."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from chatkit.exceptions import StoreError
 from chatkit.ledger import safeguards
-from chatkit.ledger.functions import RunStatement
+from chatkit.ledger.safeguards import RunStatement
 from chatkit.ledger.schema import UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS, guards
 
 _INDEXED = {

@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from chatkit.api.hosts import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
-from chatkit.local import gguf, index, machine, parent, shipped, weights, whisper
+from chatkit.local import index, machine, parent, shipped, weights, whisper
 from chatkit.local.options import KEY, PORT, add_serve
 
 SLOTS, SLOTS_BESIDE_A_KERNEL = 4, 2
@@ -70,8 +70,8 @@ def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], 
     _check(options)
     slots = options.slots or (SLOTS_BESIDE_A_KERNEL if options.with_parent else SLOTS)
     path = weights.find(options.model, lambda text: say({"progress": text}))
-    values = gguf.head(path)
-    window = min(filter(None, (options.window or 8192, gguf.window(values))))
+    values = machine.head(path)
+    window = min(filter(None, (options.window or 8192, machine.window(values))))
     machine.check(path, values, window, slots)
     # the engine and the web server are imported only here, so that a wrong option is told at once
     from chatkit.local import front, gate, language, listen

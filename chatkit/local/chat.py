@@ -4,12 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from chatkit.api.parameters import named
-from chatkit.local.ask import IGNORED, Generation, answers, limit, sampling, streaming
-from chatkit.local.checks import Fields
+from chatkit.local.ask import IGNORED, Generation, answers, going_on, limit, read_messages, sampling, streaming
 from chatkit.local.formats import chat_format
-from chatkit.local.messages import going_on, read_messages
-from chatkit.local.piece import GeneratedPiece, Tokens, Whole
-from chatkit.local.usage import chat_usage, logprobs, total
+from chatkit.local.piece import GeneratedPiece, Tokens, Whole, chat_usage, logprobs, total
+from chatkit.local.validation import Fields
 
 KNOWN = named("chat", "takes")
 UNSUPPORTED = named("chat", "refuses")

@@ -5,9 +5,8 @@ from typing import Any
 
 from chatkit.api.parameters import COMPLETIONS_LIMIT, named
 from chatkit.local.ask import MOST_ANSWERS, Generation, answers, limit, sampling, streaming
-from chatkit.local.checks import Fields
-from chatkit.local.piece import GeneratedPiece, Tokens, Whole
-from chatkit.local.usage import chat_usage, legacy_logprobs, total
+from chatkit.local.piece import GeneratedPiece, Tokens, Whole, chat_usage, legacy_logprobs, total
+from chatkit.local.validation import Fields
 
 KNOWN = named("completions", "takes")
 

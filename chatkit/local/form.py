@@ -13,8 +13,8 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from chatkit.api.speech_models import LARGEST_FILE
-from chatkit.local.api_error import ApiError
 from chatkit.local.stream import ClientGoneError
+from chatkit.local.validation import ApiError
 
 BESIDES = 65_536
 """Bytes for all that stands beside the file; a prompt has a few hundred."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from chatkit.local.checks import Fields, shown
+from chatkit.local.validation import Fields, shown
 
 LARGEST = 32_000
 """Characters of a schema."""

@@ -18,14 +18,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chatkit.api.speech_models import Task
 from chatkit.local import chat, completions, form, responses, transcriptions
-from chatkit.local.api_error import ApiError
 from chatkit.local.ask import Generation
-from chatkit.local.checks import parse
 from chatkit.local.gate import Gate, Hosts
 from chatkit.local.language import Language
 from chatkit.local.piece import Whole
 from chatkit.local.speech import Speech
 from chatkit.local.stream import ClientGoneError, EventStream, while_connected
+from chatkit.local.validation import ApiError, parse
 
 LARGEST_BODY = 1_048_576
 """Bytes; a full window of text is some forty thousand."""

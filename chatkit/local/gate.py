@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chatkit.local.api_error import ApiError, server_fault
 from chatkit.local.stream import ClientGoneError
+from chatkit.local.validation import ApiError, server_fault
 
 KNOWN = "chatkit.known"
 """What a request's scope holds once its key was the right one."""

@@ -22,9 +22,9 @@ import xllamacpp
 
 from chatkit import private_folder
 from chatkit.exceptions import SetupError
-from chatkit.local.api_error import ApiError, server_fault
 from chatkit.local.ask import Generation
 from chatkit.local.piece import GeneratedPiece, Tokens
+from chatkit.local.validation import ApiError, server_fault
 
 _llama: Any = xllamacpp
 """The extension has no types."""

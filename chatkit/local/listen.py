@@ -20,8 +20,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from chatkit.api.hosts import SERVER
 from chatkit.exceptions import SetupError
-from chatkit.local.api_error import ApiError
 from chatkit.local.gate import KNOWN
+from chatkit.local.validation import ApiError
 
 HEAD_SECONDS = 10.0
 MOST_CONNECTIONS = 512

@@ -1,7 +1,12 @@
-"""Annexe: ends this process with the one that started it. In: the pipe on stdin. Out: one call when the parent is gone.
+"""Annexe: the process ends with the one that started it, and no library in it tells its maker anything.
 
-The pipe closes when the parent dies, kill -9 included; but a child the parent forked may hold it open, so
+The pipe to it closes when it dies, kill -9 included; but a child the parent forked may hold it open, so
 where the platform tells, a changed parent id counts as well.
+
+The variables that keep libraries quiet count when a library is loaded, so a child gets them in its environment, and a process that loads one of these
+libraries sets them before it does, whoever started it. onnxruntime from 1.29 on, by which faster-whisper finds where
+somebody speaks, would else write an id for good into the user's cache and look its maker's collector up at each start
+(its Privacy.md, "Disabling Telemetry").
 """
 
 import os
@@ -42,3 +47,6 @@ def _end_when(gone: threading.Event, parent: int, end: Callable[[], None]) -> No
     end()
     threading.Event().wait(GRACE)
     os._exit(0)
+
+
+VARIABLES = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from chatkit.audio import sandbox
-from chatkit.local import quiet
-from chatkit.local.api_error import ApiError, speech_fault
+from chatkit.local import parent
+from chatkit.local.validation import ApiError, speech_fault
 
-os.environ.update(quiet.VARIABLES)
+os.environ.update(parent.VARIABLES)
 
 import numpy as np
 import onnxruntime

@@ -5,13 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from chatkit.api.parameters import named
-from chatkit.local.ask import IGNORED, Generation, limit, sampling, streaming
+from chatkit.local.ask import IGNORED, Generation, going_on, limit, read_input, sampling, streaming
 from chatkit.local.chat import refuse_tools
-from chatkit.local.checks import Fields, shown
 from chatkit.local.formats import text_format
-from chatkit.local.messages import going_on, read_input
-from chatkit.local.piece import GeneratedPiece, Whole
-from chatkit.local.usage import logprobs, response_usage
+from chatkit.local.piece import GeneratedPiece, Whole, logprobs, response_usage
+from chatkit.local.validation import Fields, shown
 
 KNOWN = named("responses", "takes")
 UNSUPPORTED = named("responses", "refuses")

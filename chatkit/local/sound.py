@@ -14,9 +14,8 @@ import numpy as np
 
 from chatkit.audio import decode, sniff
 from chatkit.audio.decode import RATE as RATE
-from chatkit.audio.decode import Decoded, TooLongError
-from chatkit.audio.opening import Allowed, NoAudioError
-from chatkit.local.api_error import ApiError
+from chatkit.audio.decode import Allowed, Decoded, NoAudioError, TooLongError
+from chatkit.local.validation import ApiError
 
 FORMATS = "flac, m4a, mp3, mp4, mpeg, mpga, oga, ogg, wav, webm"
 DEMUXERS = "flac,matroska,webm,mov,mp4,m4a,mp3,mpeg,ogg,wav"

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from chatkit.exceptions import SetupError
-from chatkit.local import machine, quiet, transcriptions, whisper
-from chatkit.local.api_error import ApiError, speech_fault
+from chatkit.local import machine, parent, transcriptions, whisper
+from chatkit.local.validation import ApiError, speech_fault
 
 RecogniserLine = dict[str, Any]
 CHUNK = 1 << 18
@@ -143,7 +143,7 @@ class _Child:
     @classmethod
     async def start(cls, command: Sequence[str], verbose: bool) -> "_Child":
         # two arenas: more would take address space, which is limited
-        environment = os.environ | {"MALLOC_ARENA_MAX": "2"} | quiet.VARIABLES
+        environment = os.environ | {"MALLOC_ARENA_MAX": "2"} | parent.VARIABLES
         log = tempfile.TemporaryFile()  # noqa: SIM115  # it is open as long as the process runs
         process = await asyncio.create_subprocess_exec(
             *command, stdin=PIPE, stdout=PIPE, stderr=None if verbose else log, limit=LONGEST_LINE, env=environment

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from chatkit.local.api_error import ApiError, server_fault
+from chatkit.local.validation import ApiError, server_fault
 
 T = TypeVar("T")
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -11,9 +11,8 @@ from chatkit.api.speech_models import Task
 from chatkit.audio import subtitles
 from chatkit.audio.languages import CODES, NAMES, code_of
 from chatkit.audio.subtitles import Cue
-from chatkit.local.api_error import ApiError
-from chatkit.local.checks import Fields, shown
 from chatkit.local.form import UploadForm
+from chatkit.local.validation import ApiError, Fields, shown
 
 SegmentObject = dict[str, Any]
 

@@ -13,7 +13,7 @@ from typing import Any
 from markdown_it.token import Token
 
 from chatkit.render.markdown import clean, parse
-from chatkit.render.plain_text import plain, tame
+from chatkit.render.text import plain, tame
 
 BLOCK_LIMIT = 10_000
 """Characters without a blank line (outside of code) that are laid out; more is shown as plain text."""

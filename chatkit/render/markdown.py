@@ -22,7 +22,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import STANDARD_TYPES
 from pygments.util import ClassNotFound
 
-from chatkit.render.plain_text import marked
+from chatkit.render.text import marked
 
 
 def _words(text: str) -> set[str]:

@@ -14,7 +14,7 @@ from pygments.lexers import get_all_lexers
 
 from chatkit.render.blocks import is_quick
 from chatkit.render.markdown import MATH_LIMIT, host_of, lax
-from chatkit.render.plain_text import tame
+from chatkit.render.text import tame
 
 _CODE = re.compile(
     r"^[ >]*(```|~~~).*?(?:^[ >]*\1|\Z)|(?<![\\`])(`+)(?!`)(?:(?!\n[ >]*\n).)+?(?<!`)\2(?!`)", re.S | re.M

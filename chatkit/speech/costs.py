@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from chatkit.api import speech_models
 from chatkit.api.hosts import rules_at
 from chatkit.api.speech_models import Task
-from chatkit.endpoint import connect
-from chatkit.endpoint.loop import get_loop
+from chatkit.client import connect
+from chatkit.client.turn import get_loop
 from chatkit.exceptions import InputError
 from chatkit.ledger.pricing import price_of
 from chatkit.speech import source
-from chatkit.speech.looking import look
-from chatkit.speech.source import AudioSource
+from chatkit.speech.source import AudioSource, look
 
 if TYPE_CHECKING:
     import openai

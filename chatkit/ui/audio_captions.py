@@ -1,13 +1,28 @@
 """Faces: what audio, its recognition and its price are called in words.
 
 In: sizes, times, progress, transcripts. Out: short sentences that an uploader shows as they are.
+
+Nothing is started for it: where the
+environment names no endpoint, the local server would answer, and it is free.
 """
 
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from chatkit.api import speech_models
+from chatkit.api.speech_models import Task
 from chatkit.audio.languages import CODES, COMMON, NAMES, title_of
 from chatkit.captions import cost_caption, sentences
-from chatkit.endpoint.reply import Progress
+from chatkit.client import connect
+from chatkit.client.reply import Progress
+from chatkit.speech import costs
 from chatkit.speech.timed import clock
 from chatkit.speech.transcript import Transcript
+
+if TYPE_CHECKING:
+    import openai
+
 
 LANGUAGES = {code: title_of(code) for code in COMMON}
 """The languages that are offered by name; any other may be typed."""
@@ -69,3 +84,22 @@ def transcript_notes(said: Transcript) -> list[str]:
     """What has to be known beside the text: what is missing, what the model could not do."""
     gaps = [f"{clock(gap.start)} to {clock(gap.end)} is missing: {gap.why}" for gap in said.missing]
     return sentences((*gaps, *said.notes))
+
+
+@dataclass(frozen=True, slots=True)
+class MinutePrice:
+    """Who would answer, in words; US dollars a minute, None where they are not known."""
+
+    sentence: str
+    per_minute: Decimal | None
+    local: bool
+
+
+def foresee(task: Task, model: str | None, client: "openai.OpenAI | openai.AsyncOpenAI | None") -> MinutePrice:
+    """What a minute of audio would cost, and where."""
+    endpoint = connect.endpoint_of(client) if client is not None else connect.named(model)
+    if endpoint is None or endpoint.local:
+        return MinutePrice("Whisper answers on this machine: no key, no network, no cost.", None, True)
+    asked = model or speech_models.default(task)
+    minute = None if endpoint.free else costs.price(60, asked, endpoint.base_url, task)
+    return MinutePrice(replace(endpoint, model=asked).sentence, minute, endpoint.free)

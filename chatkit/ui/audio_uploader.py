@@ -1,7 +1,7 @@
 """Faces: `AudioUploader`, audio in and text out under a notebook cell: drop a file, choose one, or record.
 
 In: slices of audio (inbox.py), and what a person types and clicks. Out: numbered patches to every view (feed.py),
-sent in their turn (flush.py); audio and text in pieces when a view asks. No audio, no text and no key is in a synced
+sent in their turn (feed.py); audio and text in pieces when a view asks. No audio, no text and no key is in a synced
 trait, so none is saved with a notebook.
 """
 
@@ -15,18 +15,16 @@ from chatkit.api.speech_models import Task
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.ledger.record import NOTHING
 from chatkit.signs import fit_to_print
-from chatkit.speech import jobs
+from chatkit.speech import job as jobs
 from chatkit.speech.transcript import Transcript
-from chatkit.ui import pages
+from chatkit.ui import widget
 from chatkit.ui.audio_captions import language_code
-from chatkit.ui.audio_stage import AudioStage
-from chatkit.ui.callbacks import Callbacks
+from chatkit.ui.audio_view import AudioStage, edited
 from chatkit.ui.feed import Scene
 from chatkit.ui.inbox import AudioFile, Inbox
 from chatkit.ui.intake import INTAKE, Intake
-from chatkit.ui.lines import edited
 from chatkit.ui.recognition import Recognition
-from chatkit.ui.widget import Act, PageMessage, Widget
+from chatkit.ui.widget import Act, Callbacks, PageMessage, Widget
 
 if TYPE_CHECKING:
     import openai
@@ -65,7 +63,7 @@ class AudioUploader(Widget):
     """
 
     FALLBACK = FALLBACK
-    _esm = pages.module(
+    _esm = widget.module(
         "audio_uploader",
         *(
             "dom",
@@ -82,7 +80,7 @@ class AudioUploader(Widget):
             "drops",
         ),
     )
-    _css = pages.style("audio_uploader")
+    _css = widget.style("audio_uploader")
     verb = traitlets.Enum(("transcribe", "translate"), "transcribe")
     model = traitlets.Unicode(None, allow_none=True)
     language = traitlets.Unicode(None, allow_none=True)

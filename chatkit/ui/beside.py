@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from IPython.display import display, update_display
 
-from chatkit.chat import Chat
-from chatkit.keeping.keeper import title
-from chatkit.render.transcript import saved, transcript
+from chatkit.chats.chat import Chat
+from chatkit.chats.history_writer import title
+from chatkit.render.export import saved, transcript
 
 
 class Beside:

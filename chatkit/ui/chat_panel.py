@@ -1,7 +1,7 @@
 """Faces: `ChatPanel`, a chat that lives under a notebook cell. The panel and its `Chat` are two views of one talk.
 
-In: what a person types and clicks (acts.py, questions.py), and what code does to the chat. Out: numbered patches to
-every view (feed.py), sent in their turn (flush.py). No text of the talk and no key is in a synced trait, so none is
+In: what a person types and clicks (actions.py, questions.py), and what code does to the chat. Out: numbered patches to
+every view (feed.py), sent in their turn (feed.py). No text of the talk and no key is in a synced trait, so none is
 saved with a notebook.
 """
 
@@ -12,21 +12,20 @@ from functools import partial
 from typing import Any, overload
 from uuid import uuid4
 
-from chatkit.chat import Chat
-from chatkit.endpoint import listing
-from chatkit.endpoint.keys import veiled_all
-from chatkit.endpoint.reply import Reply
-from chatkit.endpoint.run import Run
+from chatkit.chats.chat import Chat
+from chatkit.client import model_list
+from chatkit.client.keys import veiled_all
+from chatkit.client.reply import Reply
+from chatkit.client.run import Run
+from chatkit.conversation.branched import Listeners
 from chatkit.exceptions import ChatkitError, InputError
-from chatkit.listeners import Listeners
-from chatkit.render.static import STYLE
-from chatkit.ui import pages, questions
-from chatkit.ui.acts import ACTS
+from chatkit.render.html import STYLE
+from chatkit.ui import questions, widget
+from chatkit.ui.actions import ACTS
 from chatkit.ui.beside import Beside
 from chatkit.ui.feed import Scene
-from chatkit.ui.stage import IDLE, Stage
 from chatkit.ui.trouble import fault_of, offer, trouble_of
-from chatkit.ui.turn import RunningTurn
+from chatkit.ui.view_model import IDLE, RunningTurn, Stage
 from chatkit.ui.widget import Act, Buffers, PageMessage, Widget
 
 FALLBACK = "ChatPanel: run this cell to talk to the model here."
@@ -53,7 +52,7 @@ class ChatPanel(Widget):
     """
 
     FALLBACK = FALLBACK
-    _esm = pages.module(
+    _esm = widget.module(
         "chat_panel",
         *(
             "dom",
@@ -71,7 +70,7 @@ class ChatPanel(Widget):
             "panel_parts",
         ),
     )
-    _css = STYLE + pages.style("chat_panel")
+    _css = STYLE + widget.style("chat_panel")
 
     def __init__(self, chat: Chat | None = None, *, save_transcript: bool = False, **chat_arguments: Any) -> None:
         chat_arguments = veiled_all(chat_arguments)
@@ -198,9 +197,9 @@ class ChatPanel(Widget):
     def ask_models(self) -> None:
         """Look up which models the endpoint has; they are shown when they are there."""
         if self.chat.endpoint is not None:
-            listing.ask_models(self.chat.endpoint).add_done_callback(self._take_models)
+            model_list.ask_models(self.chat.endpoint).add_done_callback(self._take_models)
 
-    def _take_models(self, found: Future[listing.Models]) -> None:
+    def _take_models(self, found: Future[model_list.Models]) -> None:
         if not found.cancelled() and found.exception() is None:
             self._stage.models = found.result()
             self._change()

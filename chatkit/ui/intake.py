@@ -11,9 +11,8 @@ from typing import Any
 
 from chatkit.exceptions import InputError
 from chatkit.speech.source import opened
-from chatkit.ui.audio_stage import AudioStage
+from chatkit.ui.audio_view import AudioStage, written
 from chatkit.ui.inbox import SLICE, Inbox, count
-from chatkit.ui.lines import written
 from chatkit.ui.recognition import Check
 from chatkit.ui.widget import Buffers, PageMessage
 

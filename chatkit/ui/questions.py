@@ -9,16 +9,16 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from chatkit.chat import Chat
-from chatkit.endpoint import cell
-from chatkit.inspection import Inspection
-from chatkit.keeping import archive
-from chatkit.recall import Kept, history
+from chatkit.chats import history_file
+from chatkit.chats.chat import Chat
+from chatkit.chats.history import Kept, history
+from chatkit.chats.inspection import Inspection
+from chatkit.client import code
 from chatkit.render import export
 from chatkit.render.markdown import code_html
-from chatkit.render.plain_text import tame
-from chatkit.ui import outlook
-from chatkit.ui.acts import Desk, source
+from chatkit.render.text import tame
+from chatkit.ui import view_model
+from chatkit.ui.actions import Desk, source
 from chatkit.ui.widget import PageMessage
 
 LISTED = 50
@@ -26,7 +26,7 @@ LISTED = 50
 
 def conversation_code(chat: Chat) -> str:
     """The Python that makes the chat's conversation again."""
-    return cell.conversation_code(chat.conversation, chat.model, chat.parameters, chat.api, chat.endpoint)
+    return code.conversation_code(chat.conversation, chat.model, chat.parameters, chat.api, chat.endpoint)
 
 
 def _sheet(label: str, text: str, language: str, *, runs: bool = False) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _code(desk: Desk, _: PageMessage) -> Mapping[str, Any]:
 
 
 def _outlook(desk: Desk, content: PageMessage) -> Mapping[str, Any] | None:
-    return outlook.outlook(desk.chat, desk.chat.preview(str(content.get("text", ""))))
+    return view_model.outlook(desk.chat, desk.chat.preview(str(content.get("text", ""))))
 
 
 def _inspect(desk: Desk, content: PageMessage) -> Mapping[str, Any]:
@@ -82,7 +82,7 @@ def _came_back(found: Inspection) -> tuple[str, str]:
 
 
 def _history(desk: Desk, content: PageMessage) -> Mapping[str, Any]:
-    if archive.place() is None:
+    if history_file.place() is None:
         return {"talks": [], "note": "The history is off (CHATKIT_HISTORY).", "off": True}
     found = history(str(content.get("search", "")).strip() or None, limit=LISTED)
     keeper = desk.chat.keeper

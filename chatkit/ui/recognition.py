@@ -10,14 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from chatkit.captions import wait_caption
-from chatkit.endpoint.loop import get_loop
-from chatkit.endpoint.reply import Delta, Progress, Reply, Wait
-from chatkit.endpoint.turn import RunItem
+from chatkit.client.reply import Delta, Progress, Reply, Wait
+from chatkit.client.turn import RunItem, get_loop
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.ledger.record import UsageRecord
-from chatkit.speech.jobs import Job
-from chatkit.speech.looking import look
-from chatkit.speech.source import opened
+from chatkit.speech.job import Job
+from chatkit.speech.source import look, opened
 from chatkit.speech.timed import clock
 from chatkit.ui.audio_captions import progress_caption
 from chatkit.ui.inbox import AudioFile

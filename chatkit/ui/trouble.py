@@ -6,11 +6,11 @@ In: an error or a reply. Out: a plain dict for the page: the words, and the acts
 from collections.abc import Mapping
 from typing import Any
 
-from chatkit import offered
-from chatkit.api.redact import plain
+from chatkit.api.text import plain
 from chatkit.captions import sentences
-from chatkit.chat import Chat
-from chatkit.endpoint.reply import Reply
+from chatkit.chats import offered
+from chatkit.chats.chat import Chat
+from chatkit.client.reply import Reply
 from chatkit.exceptions import BudgetError, ChatkitError, EndpointError, mended
 
 RETRY = ("retry", "Retry")

@@ -11,12 +11,12 @@ from typing import Any
 
 from chatkit.captions import calls_caption
 from chatkit.exceptions import StoreError
-from chatkit.ledger import session as sessions
+from chatkit.ledger import record as sessions
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import UsageStore, default_store
-from chatkit.readings.live import state
+from chatkit.reports.live import state
 from chatkit.signs import fit_to_print
-from chatkit.ui import flush, pages
+from chatkit.ui import feed, widget
 from chatkit.ui.feed import Scene
 from chatkit.ui.widget import Act, Buffers, PageMessage, Widget
 
@@ -43,7 +43,7 @@ class UsageMeter(Widget):
     """
 
     FALLBACK = FALLBACK
-    _esm = pages.module("usage_meter", "dom", "front_end", "link", "follow")
+    _esm = widget.module("usage_meter", "dom", "front_end", "link", "follow")
     _css = (HERE / "usage_meter.css").read_text(encoding="utf-8")
 
     def __init__(
@@ -86,8 +86,8 @@ class UsageMeter(Widget):
         return super()._repr_mimebundle_(**options)
 
     @property
-    def _flusher(self) -> flush.Flusher:
-        return flush.reader
+    def _flusher(self) -> feed.Flusher:
+        return feed.reader
 
     def _act(self, kind: str) -> Act | None:
         return self._choose if kind == "everywhere" else None

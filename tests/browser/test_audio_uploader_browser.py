@@ -588,7 +588,7 @@ def test_bad_files_are_refused_in_words_and_the_next_one_works(uploader: Uploade
     uploader.wait_words(".ck-error", "nothing.wav is empty. Choose another file.")
     # over the most: refused by the page, before a byte is sent
     watch = "begin, seen = uploader._inbox.begin, []\nuploader._inbox.begin = lambda told: (seen.append(told['name']), begin(told))[1]"
-    less = "from chatkit.ui import audio_stage\naudio_stage.MOST = 100_000\nuploader._touch()"
+    less = "from chatkit.ui import audio_view as audio_stage\naudio_stage.MOST = 100_000\nuploader._touch()"
     write(uploader.notebook, 1, f"{watch}\n{less}")
     uploader.notebook.run(1)
     uploader.wait_words(".ck-drop", "up to 100 kB")

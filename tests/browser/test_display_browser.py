@@ -22,22 +22,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from IPython.display import display
 import chatkit
-from chatkit.conversation import Conversation
-from chatkit.endpoint.reply import Answer, Reply
+from chatkit.conversation.conversation import Conversation
+from chatkit.client.reply import Answer, Reply
 from chatkit.exceptions import EndpointError, InputError
-from chatkit.inspection import Inspection
-from chatkit.keeping.archive import Archive, Entry, now
+from chatkit.chats.inspection import Inspection
+from chatkit.chats.history_file import Archive, Entry, now
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.store import UsageStore
 from chatkit.magics import ShownReply
-from chatkit.message import Message
-from chatkit.readings.classroom import ClassReport
-from chatkit.readings.forecast import NOTHING, Forecast
-from chatkit.readings.report import UsageReport
-from chatkit.readings.session_list import Session, SessionList
-from chatkit.recall import History, Kept
-from chatkit.render.document import to_markdown
-from chatkit.render.transcript import saved, transcript
+from chatkit.conversation.message import Message
+from chatkit.reports.class_report import ClassReport
+from chatkit.reports.forecast import NOTHING, Forecast
+from chatkit.reports.report import UsageReport
+from chatkit.reports.summary import Session, SessionList
+from chatkit.chats.history import History, Kept
+from chatkit.render.export import to_markdown
+from chatkit.render.export import saved, transcript
 from chatkit.speech.timed import Missing, Segment
 from chatkit.speech.transcript import Transcript
 docs = json.loads(Path("documents.json").read_text())

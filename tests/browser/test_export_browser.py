@@ -5,9 +5,9 @@ from hostile_payloads import PAYLOADS
 from lab import RESULTS
 from scripted_endpoint import RICH
 
-from chatkit.conversation import Message
-from chatkit.render.static import page as page_of
-from chatkit.render.transcript import transcript
+from chatkit.conversation.conversation import Message
+from chatkit.render.export import transcript
+from chatkit.render.html import page as page_of
 
 SEEN = """() => ({
     messages: document.querySelectorAll('main > .ck-conversation > .ck-message').length,

@@ -11,7 +11,7 @@ from lab import RESULTS, Lab
 from panel_page import Panel, setup
 from scripted_endpoint import ScriptedEndpoint
 
-from chatkit.ui import pages
+from chatkit.ui import widget
 
 
 def write_notebook(lab: Lab, name: str, *cells: str) -> Path:
@@ -114,12 +114,12 @@ ASKED = """([source, location, config]) => {
 def test_one_module_says_which_front_end_it_is_and_where_its_server_answers(
     page: Any, protocol: str, hostname: str, config: str, said: list[Any]
 ):
-    source = (pages.HERE / "page" / "front_end.js").read_text(encoding="utf-8")
+    source = (widget.HERE / "page" / "front_end.js").read_text(encoding="utf-8")
     assert page.evaluate(ASKED, [source, {"protocol": protocol, "hostname": hostname}, config]) == said
 
 
 def test_no_other_module_of_a_page_asks_where_it_runs():
-    scripts = {path.name: path.read_text(encoding="utf-8") for path in pages.HERE.rglob("*.js")}
+    scripts = {path.name: path.read_text(encoding="utf-8") for path in widget.HERE.rglob("*.js")}
     asking = {
         name for name, text in scripts.items() if re.search(r"\blocation\.|jupyter-config-data|sharedModel", text)
     }
@@ -155,8 +155,8 @@ def test_a_widget_has_the_theme_of_the_page_around_it_and_not_of_the_system(brow
     page = browser.new_page(color_scheme=system)
     html, theme = THEMES[shown]
     page.set_content(f"<!doctype html>{html}<div id=here></div>")
-    style = pages.style("chat_panel")
-    parts = "\n".join((pages.HERE / "page" / f"{name}.js").read_text(encoding="utf-8") for name in ("front_end",))
+    style = widget.style("chat_panel")
+    parts = "\n".join((widget.HERE / "page" / f"{name}.js").read_text(encoding="utf-8") for name in ("front_end",))
     seen = page.evaluate(
         """async ([parts, style]) => {
             const el = document.getElementById('here');
@@ -175,7 +175,7 @@ def test_a_widget_has_the_theme_of_the_page_around_it_and_not_of_the_system(brow
 def test_a_widget_follows_when_the_page_changes_its_theme(browser: Any):
     page = browser.new_page()
     page.set_content('<!doctype html><body class="vscode-light"><div id=here></div>')
-    source = (pages.HERE / "page" / "front_end.js").read_text(encoding="utf-8")
+    source = (widget.HERE / "page" / "front_end.js").read_text(encoding="utf-8")
     page.evaluate(
         "(source) => Function(`${source}; return followTheme`)()(document.getElementById('here'))",
         source,

@@ -4,11 +4,11 @@ import pytest
 from lab import Notebook
 from panel_page import Panel
 
-from chatkit.message import ROLES
+from chatkit.conversation.message import ROLES
 
 TALK = """
 import chatkit
-from chatkit.message import Message
+from chatkit.conversation.message import Message
 calls = [{"id": f"call_{n}", "type": "function", "function": {"name": "get_weather", "arguments": "{}"}} for n in (1, 2)]
 picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
 chat = chatkit.Chat(conversation=[

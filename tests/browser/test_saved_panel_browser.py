@@ -88,7 +88,7 @@ def test_a_transcript_follows_the_talk_and_nothing_else_is_saved(notebook: Noteb
 DOLLARS = r"""
 from IPython.display import display
 from chatkit import Chat
-from chatkit.render.transcript import transcript
+from chatkit.render.export import transcript
 text = r"It costs $\href{https://evil.example}{nothing}$ \(\href{javascript:alert(1)}{x}\)."
 chat = Chat(conversation=[{"role": "user", "content": text}, {"role": "assistant", "content": r"\$a\$ " + text}])
 display(chat)

@@ -8,11 +8,11 @@ import pytest
 from nbconvert.exporters import HTMLExporter
 
 from chatkit.captions import usage_html
-from chatkit.endpoint.reply import Answer, Reply
-from chatkit.inspection import Inspection
+from chatkit.chats.inspection import Inspection
+from chatkit.client.reply import Answer, Reply
+from chatkit.conversation.message import Message
 from chatkit.ledger.record import Usage
-from chatkit.message import Message
-from chatkit.render.static import conversation_html
+from chatkit.render.html import conversation_html
 from chatkit.speech.timed import Missing, Segment
 from chatkit.speech.transcript import Transcript
 

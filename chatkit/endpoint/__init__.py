@@ -1,1 +1,0 @@
-"""Where calls go, and the one engine that makes them."""

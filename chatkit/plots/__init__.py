@@ -1,1 +1,0 @@
-"""Plots. Lines of the ledger in, matplotlib figures out; never pyplot."""

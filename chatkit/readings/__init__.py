@@ -1,1 +1,0 @@
-"""Readings. Rows of the store in, answers to a person's questions out."""

@@ -1,0 +1,1 @@
+"""What the books say, as tables, figures and forecasts."""
