@@ -20,7 +20,7 @@ from chatkit.render.export import saved, to_markdown, transcript
 from chatkit.render.html import POLICY, conversation_html, page
 from chatkit.render.text import plain
 
-LAYOUT = {"section", "article", "header", "footer", "style", "small", "p", "br"}
+LAYOUT = {"section", "article", "header", "footer", "style", "small", "p", "br", "caption"}
 PAGE = {"html", "head", "meta", "title", "body", "main"}
 DIFF = {"table", "thead", "tbody", "tr", "th", "td", "b", "ins", "del"}
 ATTRIBUTES = {"href", "target", "rel", "class", "start", "tabindex", "dir", "aria-label", "scope"}

@@ -104,6 +104,8 @@ def endpoint_of(client: "openai.OpenAI | openai.AsyncOpenAI") -> Endpoint:
     """The endpoint of a client, with what was given to it; of one that chatkit did not build, by its base URL and key."""
     from chatkit.client import openai_clients
 
+    if not hasattr(client, "_client"):  # another's client, which only looks like openai's
+        return _own(client)
     known, given = _known(client), given_to(client)
     if known is None:
         return replace(_own(client), given=given)

@@ -263,7 +263,8 @@ def test_an_upload_goes_on_after_the_page_was_loaded_again(uploader: Uploader, b
     assert had >= 60 * MIB
     uploader.choose_and_wait(big[0])
     assert uploader.python("sha()") == big[1]
-    assert uploader.python("taken[0]") <= big[0].stat().st_size + 8 * MIB
+    # twice there is at most what two pages had on the way: the one that went, and the new one before the kernel had heard all of it
+    assert uploader.python("taken[0]") <= big[0].stat().st_size + 2 * 8 * MIB
 
 
 @pytest.mark.own_page

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -147,6 +148,13 @@ THEMES = {
     ),
     "a page whose name for itself is automatic": ('<html data-theme="auto"><body style="background: #fff">', "light"),
 }
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Any) -> Iterator[Any]:
+    started = chromium.launch()
+    yield started
+    started.close()
 
 
 @pytest.mark.parametrize("system", ["light", "dark"])
