@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from chatkit import typed
@@ -100,6 +101,11 @@ class Chat(ChatTurns):
         """What each answer took, in words, by its message's id; and what has changed since it was asked for."""
         outdated = self.outdated
         return {name: " · ".join([took, *filter(None, [outdated.get(name)])]) for name, took in self._took().items()}
+
+    @property
+    def told(self) -> Mapping[str, str]:
+        """What a file tells of the answers that were asked for before, by its message's id."""
+        return MappingProxyType(self._told)
 
     def _took(self) -> dict[str, str]:
         """What each answer took: those that were asked for here, and those that a file tells of."""

@@ -7,7 +7,7 @@ No part is left out: one that nobody here knows is named by its type.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 from uuid import uuid4
@@ -31,7 +31,6 @@ OF_THE_API = (
     "reasoning",
 )
 """The API's other fields of a message, which may be given by their names."""
-OWN = ("id", "enabled", "outcome", "note", "extra")
 DEEPEST = 50
 """Levels that parts and other fields may be nested; JSON writers give up at about 1,000."""
 
@@ -93,9 +92,10 @@ class Message:
         >>> Message.of("tool", "18 °C", tool_call_id="call_1").to_api()
         {'role': 'tool', 'content': '18 °C', 'tool_call_id': 'call_1'}
         """
-        if unknown := [name for name in more if name not in (*OWN, *OF_THE_API)]:
+        known = (*OF_THE_API, *(own.name for own in fields(cls)[2:]))
+        if unknown := [name for name in more if name not in known]:
             raise InputError(
-                f"A message has no {', '.join(unknown)}; it may have {', '.join((*OF_THE_API, *OWN))}.",
+                f"A message has no {', '.join(unknown)}; it may have {', '.join(known)}.",
                 f"For a field that an endpoint of yours knows: extra={{{unknown[0]!r}: …}}.",
             )
         named = {name: more.pop(name) for name in OF_THE_API if name in more}

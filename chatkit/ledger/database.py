@@ -239,8 +239,7 @@ def open_database(place: Place, patience: float = OPENING) -> Database:
 
     What is known of a budget in a file that is gone or damaged is marked as lost before there is another file.
     """
-    if place.missing:
-        LastRules(place).lose_if_missing()
+    LastRules(place).lose_if_missing()
     inode = place.file.stat().st_ino if place.file and place.file.exists() else 0
     try:
         return Database(place, patience)

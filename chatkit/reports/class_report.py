@@ -98,8 +98,7 @@ class ClassReport:
 
         drawn = {"tokens": bars.tokens, "cost": bars.cost, "audio": bars.audio}
         summary = self.summary(by, user=user)
-        free = all(line.usage.cost == 0 and not line.usage.unpriced_calls for line in summary.lines)
-        kind = kind or ("tokens" if free else "cost")
+        kind = kind or ("tokens" if bars.is_free(summary.lines) else "cost")
         if kind not in drawn:
             raise InputError(f"There is no plot {kind!r} of a class.", "Choose one of tokens, cost, audio.")
         return figures.marked(drawn[kind](summary.lines, by, ax=ax, dark=dark), summary.unread, ax=ax, dark=dark)

@@ -242,7 +242,7 @@ class Stage:
 
     def _caption_of(self, message: Message, reply: Reply | None) -> str:
         if reply is None:
-            return self._chat.captions.get(message.id, "")
+            return self._chat.told.get(message.id, "")
         return " · ".join(filter(None, [self._caption(reply), self._outdated.get(message.id)]))
 
     def _beside(self, message: Message, reply: Reply) -> Mapping[str, Any]:

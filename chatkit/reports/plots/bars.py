@@ -55,6 +55,11 @@ def audio(
     return _bars(heard, by, AUDIO, f"Audio per {by}", "minutes", lambda _: "", ax, dark, "No audio yet")
 
 
+def is_free(lines: Sequence[UsageLine]) -> bool:
+    """Whether it is known of every call that it cost nothing."""
+    return all(line.usage.cost == 0 and not line.usage.unpriced_calls for line in lines)
+
+
 def _bars(lines: Sequence[UsageLine], by: str, parts: Sequence[BarPart], title: str, unit: str, left_out: Callable[[Usage], str],
           ax: Axes | None, dark: bool | None, nothing: str = "No calls yet") -> Figure:  # fmt: skip
     shown, rest = _largest(lines, parts)
@@ -117,7 +122,7 @@ def _unpriced(usage: Usage) -> str:
 
 def side_by_side(lines: Sequence[UsageLine], by: str, *, dark: bool | None = None) -> Figure:
     """Tokens and cost of each model (or session, user …), one above the other; tokens alone where nothing cost anything."""
-    if lines and all(line.usage.cost == 0 and not line.usage.unpriced_calls for line in lines):
+    if lines and is_free(lines):
         return _noted(tokens(lines, by, dark=dark), dark)
     shown = min(len(lines), MOST)
     figure, (first, second) = _two(2 * max(2.2, 1.5 + 0.27 * shown), dark)

@@ -37,16 +37,11 @@ def tokens(moments: Sequence[Moment], *, ax: Axes | None = None, dark: bool | No
     times, end = _times(canvas, moments)
     whole = list(accumulate(moment.tokens for moment in moments))
     sure = list(accumulate(moment.tokens - moment.estimated_tokens for moment in moments))
-    axes = canvas.axes
-    axes.fill_between([*times, end], [*sure, sure[-1]], step="post", color=style.PROMPT, alpha=0.35, linewidth=0)
-    axes.hlines(whole[-1], times[-1], end, color=style.PROMPT, linewidth=1.6)
-    axes.plot(
-        times, whole, drawstyle="steps-post", color=style.PROMPT, linewidth=1.6, marker=_marker(moments), markersize=3
-    )
+    _steps(canvas, (times, end), whole, sure, style.PROMPT)
     unknown = sum(moment.unknown_calls for moment in moments)
     notes = [f"{_calls(unknown)} of unknown usage, not in the sum"] if unknown else []
     if whole[-1] > sure[-1]:
-        axes.fill_between(
+        canvas.axes.fill_between(
             [*times, end],
             [*sure, sure[-1]],
             [*whole, whole[-1]],
@@ -75,18 +70,13 @@ def cost(
         return canvas.figure
     times, end = _times(canvas, moments)
     spent = list(accumulate(float(moment.cost) for moment in moments))
-    axes = canvas.axes
-    axes.fill_between([*times, end], [*spent, spent[-1]], step="post", color=style.MONEY, alpha=0.35, linewidth=0)
-    axes.hlines(spent[-1], times[-1], end, color=style.MONEY, linewidth=1.6)
-    axes.plot(
-        times, spent, drawstyle="steps-post", color=style.MONEY, linewidth=1.6, marker=_marker(moments), markersize=3
-    )
+    _steps(canvas, (times, end), spent, spent, style.MONEY)
     unpriced = sum(moment.unpriced_calls for moment in moments)
     notes = [f"{_calls(unpriced)} without price, not in the sum"] if unpriced else []
     if is_free(moments):
         notes.append(FREE)
     if limit is not None:
-        axes.axhline(float(limit), color=style.LIMIT, linewidth=1.4, linestyle=(0, (5, 3)))
+        canvas.axes.axhline(float(limit), color=style.LIMIT, linewidth=1.4, linestyle=(0, (5, 3)))
         canvas.legend(
             [Patch(color=style.MONEY, alpha=0.6), Line2D([], [], color=style.LIMIT, linestyle=(0, (5, 3)))],
             ["spent", f"budget: {style.number(float(limit))} USD"],
@@ -98,6 +88,18 @@ def cost(
 def is_free(moments: Sequence[Moment]) -> bool:
     """Whether it is known of every call that it cost nothing."""
     return all(not moment.cost and not moment.unpriced_calls for moment in moments)
+
+
+def _steps(
+    canvas: Canvas, when: tuple[list[float], float], sums: Sequence[float], filled: Sequence[float], color: str
+) -> None:
+    """Sums that grow in steps, the last one as far as the right edge, with the area below `filled` of them."""
+    times, end = when
+    axes = canvas.axes
+    axes.fill_between([*times, end], [*filled, filled[-1]], step="post", color=color, alpha=0.35, linewidth=0)
+    axes.hlines(sums[-1], times[-1], end, color=color, linewidth=1.6)
+    marker = "o" if len(times) <= 60 else ""
+    axes.plot(times, sums, drawstyle="steps-post", color=color, linewidth=1.6, marker=marker, markersize=3)
 
 
 def _times(canvas: Canvas, moments: Sequence[Moment]) -> tuple[list[float], float]:
@@ -130,10 +132,6 @@ def _finish(canvas: Canvas, unit: str, notes: list[str]) -> None:
     canvas.numbers("y", "" if unit == "tokens" else unit)
     canvas.labels("", unit, notes)
     canvas.axes.xaxis.get_offset_text().set_color(canvas.theme.ink)
-
-
-def _marker(moments: Sequence[Moment]) -> str:
-    return "o" if len(moments) <= 60 else ""
 
 
 def _calls(count: int) -> str:

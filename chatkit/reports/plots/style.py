@@ -45,9 +45,8 @@ class Theme:
 
 
 THEMES = {
-    None: Theme(
-        "#797979", "#79797955", "none"
-    ),  # 4.3 : 1 from white and from the dark theme's ground; no grey is farther from both
+    # 4.3 : 1 from white and from the dark theme's ground; no grey is farther from both
+    None: Theme("#797979", "#79797955", "none"),
     False: Theme("#202124", "#20212433", "white"),
     True: Theme("#e3e3e3", "#e3e3e344", "#111111"),
 }
