@@ -26,7 +26,7 @@ function frontEnd() {
 }
 
 /** Where front ends say on the page, or on its body, which theme they show; what they say beside that is measured. */
-const THEME_ATTRIBUTES = ["data-jp-theme-light", "data-vscode-theme-kind", "theme", "data-theme", "data-color-mode", "data-color-scheme", "data-bs-theme"];
+const THEME_ATTRIBUTES = ["data-vscode-theme-kind", "theme", "data-theme", "data-color-mode", "data-color-scheme", "data-bs-theme"];
 const THEME_WORD = /(?:^|[-_\s])(dark|light)(?:[-_](?:theme|mode))?$/i;
 
 /** What an element says of its theme; null if it says nothing. @param {Element} node @returns {boolean | null} */
