@@ -161,6 +161,7 @@ def test_answers_are_side_by_side_again_and_each_that_was_cut_off_can_go_on(pane
 def test_an_empty_panel_says_who_will_answer_and_offers_three_beginnings(panel: Panel, endpoint: ScriptedEndpoint):
     asked = len(endpoint.exchanges)
     hello = panel.root.locator(".ck-hello")
+    hello.wait_for()  # the kernel has said what there is
     assert "scripted" in hello.locator(".ck-who").inner_text()
     chips = hello.get_by_role("button")
     assert chips.count() == 3
