@@ -24,76 +24,63 @@ _TYPES = ("type", "status", "__type")
 MOST = 2000
 """Characters of an endpoint's words in which a rule is looked for."""
 
-HOPELESS = re.compile(
+HOPELESS = (
     r"insufficient_(?:user_)?(?:quota|balance|credits?)"  # OpenAI; new-api; DeepSeek's gateways
     r"|credit_balance_exhausted|billing|(?:^|_)spend_limit_exceeded"  # OpenAI
-    r"|exceeded_current_quota|payment_required|arrearage",  # Moonshot; HTTP; DashScope
-    re.I,
+    r"|exceeded_current_quota|payment_required|arrearage"  # Moonshot; HTTP; DashScope
 )
 """Codes and types that say that money is at its end: no second try helps."""
-NO_MONEY = re.compile(
+NO_MONEY = (
     r"credit balance is too low|insufficient (?:account )?(?:balance|credits?|funds)|out of credits?"
-    r"|requires? more credits|account .{0,30}overdue|payment required|add (?:more )?credits",  # Anthropic, DeepSeek, OpenRouter
-    re.I,
+    r"|requires? more credits|account .{0,30}overdue|payment required|add (?:more )?credits"  # Anthropic, DeepSeek, OpenRouter
 )
-BAD_KEY = re.compile(
+BAD_KEY = (
     r"(?:incorrect|invalid|wrong|expired|missing|unknown|malformed|revoked)\s+(?:or \w+ )?(?:api[ _-]?key|access token)"  # xAI
     r"|api[ _-]?key\s+(?:you provided\s+)?(?:is\s+|has\s+)?(?:not valid|invalid|incorrect|expired|not found|missing|been revoked)"  # Gemini
-    r"|\b(?:invalid_api_key|api_key_invalid|authentication_error|invalid_authentication_error)\b",
-    re.I,
+    r"|\b(?:invalid_api_key|api_key_invalid|authentication_error|invalid_authentication_error)\b"
 )
-TOO_LONG = re.compile(
-    "|".join(
-        (
-            r"context_length_exceeded|maximum context length",  # OpenAI, vLLM, OpenRouter, Mistral
-            r"exceed_context_size|exceeds? the (?:available )?context|context size has been exceeded",  # llama-server
-            r"tokens to keep from the initial prompt|keep the first \d+ tokens|context (?:the )?overflow",  # LM Studio
-            r"(?:greater|longer) than the (?:model'?s? )?(?:context|maximum model) length",  # LM Studio, vLLM
-            r"reached context length",  # LM Studio
-            r"input token count.{0,40}exceeds|exceeds the maximum number of (?:input )?tokens",  # Gemini
-            r"maximum prompt length",  # xAI
-            r"prompt is too long|exceeds? (?:the )?(?:model'?s? )?context (?:limit|length|window)",  # Anthropic, Fireworks
-            r"tokens \+ .max_new_tokens. must be <=|inputs. must have less than",  # TGI, Together
-            r"input is too long for|too many input tokens",  # Bedrock
-            r"context window (?:exceeds|of this model)|exceeds? maximum context",  # MiniMax, Ollama
-            r"prompt contains \d+ tokens.{0,60}too large for",  # Mistral
-            r"too many tokens: |exceeded model token limit|prompt exceeds max length",  # Cohere, Moonshot, z.AI
-            r"reduce the length of the (?:messages|prompt|input)|range of input length should be",  # Groq, Cerebras, DashScope
-            r"max_prompt_tokens_exceeded|tokens_limit_reached|prompt token count of \d+ exceeds",  # GitHub
-        )
-    ),
-    re.I,
+TOO_LONG = "|".join(
+    (
+        r"context_length_exceeded|maximum context length",  # OpenAI, vLLM, OpenRouter, Mistral
+        r"exceed_context_size|exceeds? the (?:available )?context|context size has been exceeded",  # llama-server
+        r"tokens to keep from the initial prompt|keep the first \d+ tokens|context (?:the )?overflow",  # LM Studio
+        r"(?:greater|longer) than the (?:model'?s? )?(?:context|maximum model) length",  # LM Studio, vLLM
+        r"reached context length",  # LM Studio
+        r"input token count.{0,40}exceeds|exceeds the maximum number of (?:input )?tokens",  # Gemini
+        r"maximum prompt length",  # xAI
+        r"prompt is too long|exceeds? (?:the )?(?:model'?s? )?context (?:limit|length|window)",  # Anthropic, Fireworks
+        r"tokens \+ .max_new_tokens. must be <=|inputs. must have less than",  # TGI, Together
+        r"input is too long for|too many input tokens",  # Bedrock
+        r"context window (?:exceeds|of this model)|exceeds? maximum context",  # MiniMax, Ollama
+        r"prompt contains \d+ tokens.{0,60}too large for",  # Mistral
+        r"too many tokens: |exceeded model token limit|prompt exceeds max length",  # Cohere, Moonshot, z.AI
+        r"reduce the length of the (?:messages|prompt|input)|range of input length should be",  # Groq, Cerebras, DashScope
+        r"max_prompt_tokens_exceeded|tokens_limit_reached|prompt token count of \d+ exceeds",  # GitHub
+    )
 )
-NO_MODEL = re.compile(
+NO_MODEL = (
     r"model_not_found|deploymentnotfound|not a valid model|(?:unknown|no such|invalid|unsupported) model"
     r"|model\b.{0,120}?(?:not found|does ?n.t exist|does not exist|not exist|is not supported|not available|isn.t available"
     r"|unavailable|no longer|deprecated|has been (?:shut|removed|retired))"
-    r"|models/\S+ is not found|no endpoints found for\b|deployment .{0,60}does not exist",  # OpenRouter, Azure
-    re.I | re.S,
+    r"|models/\S+ is not found|no endpoints found for\b|deployment .{0,60}does not exist"  # OpenRouter, Azure
 )
-POLICY = re.compile(
-    r"polic(?:y|ies)|privacy|moderation|guardrail|allowed providers|data collection|region|country", re.I
-)
+POLICY = r"polic(?:y|ies)|privacy|moderation|guardrail|allowed providers|data collection|region|country"
 """A 404 that is about rules, not about the model: OpenRouter's data policy."""
-NO_STREAM = re.compile(
+NO_STREAM = (
     r"verified to (?:use )?stream|(?:does not|doesn.t|cannot|can.t|can not|not) (?:support|allow|accept|be) stream"
     r"|stream(?:ing|ed|s)?(?:\W{0,3}|\W+\w+\W+(?:is|are)\W+|\W+(?:is|are|mode is|responses? (?:is|are))\W+)"
-    r"not (?:supported|allowed|available|enabled|permitted)|unsupported.{0,20}\bstream\b",
-    re.I,
+    r"not (?:supported|allowed|available|enabled|permitted)|unsupported.{0,20}\bstream\b"
 )
 _NOT_LONG = (401, 402, 403, 408, 429)
-_WINDOWS = tuple(
-    re.compile(pattern, re.I)
-    for pattern in (
-        r"n_ctx\D{0,5}([\d,_]{2,})",
-        r">\s*([\d,_]{2,})\s*maximum",
-        r"<=\s*([\d,_]{2,})",
-        r"(?:context (?:length|window|size|limit)|prompt length)\D{0,40}?([\d,_]{2,})",
-        r"([\d,_]{2,})\s+maximum context",
-        r"(?:maximum|limit|less than)\D{0,40}?([\d,_]{2,})",
-    )
+_WINDOWS = (
+    r"n_ctx\D{0,5}([\d,_]{2,})",
+    r">\s*([\d,_]{2,})\s*maximum",
+    r"<=\s*([\d,_]{2,})",
+    r"(?:context (?:length|window|size|limit)|prompt length)\D{0,40}?([\d,_]{2,})",
+    r"([\d,_]{2,})\s+maximum context",
+    r"(?:maximum|limit|less than)\D{0,40}?([\d,_]{2,})",
 )
-_NUMBER = re.compile(r"\d[\d,_]*")
+_NUMBER = r"\d[\d,_]*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +170,7 @@ def kind_of(status: int, refusal: Refusal) -> str:
     names = f"{refusal.code} {refusal.type}"
     if status == 429 or "rate_limit" in names or refusal.code in ("slow_down", "429"):
         return "rate_limit"
-    if status != 404 and (refusal.code == "401" or BAD_KEY.search(refusal.said)):
+    if status != 404 and (refusal.code == "401" or _has(BAD_KEY, refusal.said)):
         return "auth"
     if status in by_status:
         return by_status[status]
@@ -205,29 +192,34 @@ def is_hopeless(status: int, refusal: Refusal) -> bool:
     if (
         status == 402
         or refusal.code == "402"
-        or any(HOPELESS.search(name) for name in (refusal.code, refusal.type) if name)
+        or any(_has(HOPELESS, name) for name in (refusal.code, refusal.type) if name)
     ):
         return True
-    return bool(NO_MONEY.search(refusal.message[:MOST]))
+    return _has(NO_MONEY, refusal.message[:MOST])
+
+
+def _has(pattern: str, text: str) -> bool:
+    # compiled at the first refusal, and kept by `re`: a start-up need not wait for it
+    return re.search(pattern, text, re.I | re.S) is not None
 
 
 def is_too_long(status: int, refusal: Refusal) -> bool:
     """Whether the conversation is longer than the model reads; llama-server says so as a 500."""
-    return status not in _NOT_LONG and not 300 <= status < 400 and bool(TOO_LONG.search(refusal.said))
+    return status not in _NOT_LONG and not 300 <= status < 400 and _has(TOO_LONG, refusal.said)
 
 
 def is_missing_model(status: int, refusal: Refusal) -> bool:
     """Whether the model is what is not there, and not the address or a rule's leave."""
     if refusal.code == "model_not_found":
         return True
-    return status == 404 and bool(NO_MODEL.search(refusal.said)) and not POLICY.search(refusal.message[:MOST])
+    return status == 404 and _has(NO_MODEL, refusal.said) and not _has(POLICY, refusal.message[:MOST])
 
 
 def refuses_streams(status: int, refusal: Refusal) -> bool:
     """Whether the same request without a stream may be answered: an organisation that is not verified, an old gateway."""
     if not 400 <= status < 500 or status in (401, 402, 408, 429) or "stream_options" in refusal.said:
         return False
-    return refusal.param == "stream" or bool(NO_STREAM.search(refusal.message[:MOST]))
+    return refusal.param == "stream" or _has(NO_STREAM, refusal.message[:MOST])
 
 
 def tokens_over(refusal: Refusal) -> tuple[int, int] | None:
@@ -239,7 +231,7 @@ def tokens_over(refusal: Refusal) -> tuple[int, int] | None:
     if refusal.prompt_tokens and refusal.window:
         return refusal.prompt_tokens, refusal.window
     text = refusal.message[:MOST]
-    numbers = [n for n in map(_count, _NUMBER.findall(text)) if n]
+    numbers = [n for n in map(_count, re.findall(_NUMBER, text)) if n]
     for window in _windows(text):
         came = next((n for n in numbers if n > window), None)
         if came:
@@ -248,7 +240,7 @@ def tokens_over(refusal: Refusal) -> tuple[int, int] | None:
 
 
 def _windows(text: str) -> Iterable[int]:
-    found = (pattern.search(text) for pattern in _WINDOWS)
+    found = (re.search(pattern, text, re.I) for pattern in _WINDOWS)
     return filter(None, (_count(match[1]) for match in found if match))
 
 

@@ -17,7 +17,6 @@ from chatkit.api.text import MARK
 from chatkit.captions import captions_of, reply_caption
 from chatkit.chats import history_writer, offered
 from chatkit.chats import settings as context
-from chatkit.chats.inspection import Inspection
 from chatkit.chats.request import Request
 from chatkit.chats.settings import Settings, Trim
 from chatkit.chats.turns import ChatTurns
@@ -26,7 +25,6 @@ from chatkit.client.keys import veiled_all
 from chatkit.conversation import file
 from chatkit.conversation.branches import Branch
 from chatkit.conversation.conversation import Conversation
-from chatkit.conversation.diff import Diff
 from chatkit.conversation.file import FileContent
 from chatkit.conversation.message import HEADS, Message, heading, said
 from chatkit.exceptions import InputError
@@ -35,6 +33,9 @@ from chatkit.signs import fit_to_print, printable
 
 if TYPE_CHECKING:
     import openai
+
+    from chatkit.chats.inspection import Inspection
+    from chatkit.conversation.diff import Diff
 
 
 class Chat(ChatTurns):
@@ -117,11 +118,11 @@ class Chat(ChatTurns):
         """The conversation's branches; `chat.conversation.checkout(name)` goes to one."""
         return self.conversation.branches
 
-    def diff(self, a: str | Conversation, b: str | Conversation) -> Diff:
+    def diff(self, a: str | Conversation, b: str | Conversation) -> "Diff":
         """Two branches side by side, with the words that differ."""
         return self.conversation.diff(a, b)
 
-    def inspect(self, which: int | str = -1) -> Inspection:
+    def inspect(self, which: int | str = -1) -> "Inspection":
         """What was sent for an answer and what came back: as Python, curl, JSON and chunks, with times and cost.
 
         `which` is the answer's message, by index or id. Raises InputError for one that was not asked for here.
@@ -131,6 +132,8 @@ class Chat(ChatTurns):
             raise InputError(
                 f"Message {which!r} has no request to look at.", "Name an answer that this chat asked for."
             )
+        from chatkit.chats.inspection import Inspection
+
         return Inspection(reply, local=self.endpoint.local if self.endpoint else None)
 
     # --- turns

@@ -8,13 +8,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chatkit.conversation import branches as lines
 from chatkit.conversation import file
 from chatkit.conversation.branched import Branched
 from chatkit.conversation.branches import Branches, Messages
-from chatkit.conversation.diff import Diff, diff
 from chatkit.conversation.file import FileContent
 from chatkit.conversation.message import ROLES as ROLES
 from chatkit.conversation.message import Content as Content
@@ -22,6 +21,9 @@ from chatkit.conversation.message import Message as Message
 from chatkit.conversation.message import Role as Role
 from chatkit.conversation.message import repair as repair
 from chatkit.signs import fit_to_print
+
+if TYPE_CHECKING:
+    from chatkit.conversation.diff import Diff
 
 
 class Conversation(Branched):
@@ -106,9 +108,11 @@ class Conversation(Branched):
         line = lines.checked(messages)
         self._change(lambda _: line, "Messages replaced.")
 
-    def diff(self, a: "str | Conversation", b: "str | Conversation") -> Diff:
+    def diff(self, a: "str | Conversation", b: "str | Conversation") -> "Diff":
         """Two branches, by name, or two conversations, side by side; what differs word by word."""
         (left, left_name), (right, right_name) = self._side(a), self._side(b)
+        from chatkit.conversation.diff import diff
+
         return diff(left, right, left_name, right_name)
 
     # --- out and in

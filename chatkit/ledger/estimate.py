@@ -72,8 +72,8 @@ _NOT_TEXT = frozenset(("image_url", "input_audio", "file", "file_data", "file_ur
 _UNSEEN = {"image_url": "pictures", "input_audio": "sound", "audio": "sound", "file": "files",
            "file_data": "files", "file_url": "files", "file_id": "files"}  # fmt: skip
 _KEPT = ("previous_response_id", "conversation")
-_CL100K = re.compile(r"gpt-(3\.5|35|4(?![.o]))|text-embedding-")
-_O200K = re.compile(r"gpt-(4o|4\.|[5-9]|oss)|o[1-9]\b|chatgpt-")
+_CL100K = r"gpt-(3\.5|35|4(?![.o]))|text-embedding-"
+_O200K = r"gpt-(4o|4\.|[5-9]|oss)|o[1-9]\b|chatgpt-"
 
 
 class Range(NamedTuple):
@@ -123,7 +123,7 @@ def count_prompt(body: Mapping[str, Any]) -> Counted:
 
 def vocabulary_of(model: str) -> str | None:
     """The vocabulary by which a model's tokens can be counted here; None where none is known or installed."""
-    known = "cl100k_base" if _CL100K.match(model) else "o200k_base" if _O200K.match(model) else None
+    known = "cl100k_base" if re.match(_CL100K, model) else "o200k_base" if re.match(_O200K, model) else None
     return known if known and find_spec("bpe_openai") else None
 
 

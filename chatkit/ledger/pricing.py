@@ -17,12 +17,12 @@ from chatkit.api.hosts import LOCAL_PREFIX, SERVER
 from chatkit.exceptions import InputError
 from chatkit.ledger import price_table, rules
 from chatkit.ledger.price_table import Count, Price
-from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.rules import OwnPrice
-from chatkit.ledger.store import default_store
 
 if TYPE_CHECKING:
     import httpx2
+
+    from chatkit.ledger.rulebook import Rulebook
 
 
 _USUAL_TIERS = (None, "auto", "default")
@@ -59,7 +59,7 @@ def price_of(
 def own_now() -> Sequence[OwnPrice]:
     """The user's own prices as they were last known; none where no store can be named."""
     try:
-        return rulebook_of(default_store()).rules().prices
+        return _rulebook().rules().prices
     except InputError:
         return ()
 
@@ -67,9 +67,16 @@ def own_now() -> Sequence[OwnPrice]:
 def own_at_hand() -> Sequence[OwnPrice]:
     """The same, for a face that must not wait for a server."""
     try:
-        return rulebook_of(default_store()).at_hand().prices
+        return _rulebook().at_hand().prices
     except InputError:
         return ()
+
+
+def _rulebook() -> "Rulebook":
+    from chatkit.ledger.rulebook import rulebook_of
+    from chatkit.ledger.store import default_store
+
+    return rulebook_of(default_store())
 
 
 def tier_asked(body: Mapping[str, Any] | None) -> str | None:

@@ -24,7 +24,6 @@ from chatkit.display import displayed
 from chatkit.exceptions import InputError
 from chatkit.render.blocks import blocks
 from chatkit.render.html import message_html, page
-from chatkit.render.quotation import quoted, typed
 from chatkit.render.text import line, marked, tame
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+\-.!|~$&:@])")
@@ -79,6 +78,8 @@ def _messages(messages: Iterable[Message], captions: Mapping[str, str]) -> list[
 
 
 def _blocks(message: Message, caption: str) -> Iterator[str]:
+    from chatkit.render.quotation import quoted, typed
+
     head = heading(message)
     yield f"**{head.role}**" + (f" · {literal(head.aside)}" if head.aside else "")
     for part in parts(message):

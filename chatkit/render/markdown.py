@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import nh3
-from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
@@ -128,6 +127,8 @@ def _text(tokens: list[Token], index: int, *_: object) -> str:
 def _math(source: str, display: str) -> str:
     if len(source) > MATH_LIMIT:
         return f"<code>{escape(source)}</code>"
+    from latex2mathml.converter import convert
+
     try:
         return str(convert(source, display=display))
     except Exception:  # noqa: BLE001  # it raises anything on what it does not know; then the source is shown

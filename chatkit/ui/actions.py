@@ -6,16 +6,18 @@ waits: a turn is started and followed, not waited for.
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chatkit.chats.chat import Chat
-from chatkit.chats.history import Kept, history
 from chatkit.client.run import Run
 from chatkit.conversation.conversation import Message
 from chatkit.exceptions import InputError
 from chatkit.ui.settings_form import set_control
 from chatkit.ui.view_model import Stage
 from chatkit.ui.widget import PageMessage
+
+if TYPE_CHECKING:
+    from chatkit.chats.history import Kept
 
 
 class Desk(Protocol):
@@ -250,7 +252,9 @@ def _content(message: Message, text: str) -> Any:
         raise InputError(f"This message is a list of parts, and the text is not JSON: {error}.") from None
 
 
-def _kept(content: PageMessage) -> Kept:
+def _kept(content: PageMessage) -> "Kept":
+    from chatkit.chats.history import history
+
     which = content.get("kept")
     for kept in history(limit=None):
         if kept.id == which:

@@ -20,7 +20,7 @@ from chatkit.client.run import Run
 from chatkit.conversation.branched import Listeners
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.render.html import STYLE
-from chatkit.ui import questions, widget
+from chatkit.ui import widget
 from chatkit.ui.actions import ACTS
 from chatkit.ui.beside import Beside
 from chatkit.ui.feed import Scene
@@ -114,7 +114,9 @@ class ChatPanel(Widget):
 
     def code(self) -> str:
         """The Python that makes this conversation again."""
-        return questions.conversation_code(self.chat)
+        from chatkit.ui.questions import conversation_code
+
+        return conversation_code(self.chat)
 
     def on_reply(self, callback: Callable[[Reply], object]) -> Callable[[], None]:
         """Have `callback` called with each turn's reply; returns the way to stop. An error in it is logged."""
@@ -138,7 +140,7 @@ class ChatPanel(Widget):
     def _act(self, kind: str) -> Act | None:
         if kind == "stop":
             return self._stop
-        act = ACTS.get(kind) or questions.QUESTIONS.get(kind)
+        act = ACTS.get(kind) or _question(kind)
         return None if act is None else lambda content, _: self._perform(kind, act, content)
 
     def _perform(self, kind: str, act: Callable[["ChatPanel", PageMessage], Any], content: PageMessage) -> Any:
@@ -284,3 +286,10 @@ class ChatPanel(Widget):
 
     def _scene(self) -> Scene:
         return self._stage.scene(self._turn, self._error or offer(self.chat), self._draft)
+
+
+def _question(kind: str) -> Callable[[ChatPanel, PageMessage], Any] | None:
+    # read when a view first asks: the panel is there before that
+    from chatkit.ui.questions import QUESTIONS
+
+    return QUESTIONS.get(kind)
