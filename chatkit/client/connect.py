@@ -307,9 +307,10 @@ def _is_chatkit_server(url: str) -> bool:
 
     from chatkit.client import proxies
 
-    way: dict[str, Any] = {"proxy": proxies.proxy(url), "verify": proxies.nobody_trusted()}
+    transport = proxies.Ways(url, proxies.way_without_secrets)
     try:
-        answer = httpx2.get(f"{url.removesuffix('/v1')}/health", timeout=2.0, trust_env=False, **way)
+        with httpx2.Client(transport=transport, timeout=2.0, trust_env=False) as client:
+            answer = client.get(f"{url.removesuffix('/v1')}/health")
     except httpx2.HTTPError:
         return False
     return answer.headers.get("server") == SERVER
