@@ -78,11 +78,15 @@ def connect(
             "Give timeout=, default_headers= or default_query=; a proxy and certificates are named in the environment.",
         )
     endpoint = resolve(
-        base_url=base_url, api_key=api_key, model=model, local=local, tell=None if quiet else print, **options
+        base_url=base_url, api_key=api_key, model=model, local=local, tell=None if quiet else _tell, **options
     )
     if not quiet:
         print(printable(endpoint.sentence))
     return client_for(endpoint, asynchronous, **{k: v for k, v in options.items() if k not in dict(endpoint.azure)})
+
+
+def _tell(words: str) -> None:
+    print(printable(words))
 
 
 @overload
