@@ -28,7 +28,7 @@ function microphoneFault() {
 }
 
 /** Who does not let this page use the microphone, and where that is changed. @param {string} message */
-function refused(message) {
+function deniedBy(message) {
   const system = IN_THE_SYSTEM[ownSystem()];
   if (/\bby (the )?(operating )?system\b/i.test(message)) return `The system does not let the browser use the microphone. ${system}`;
   const site = `The browser does not let this page use the microphone. ${IN_THE_SITE}`;
@@ -45,7 +45,7 @@ async function openMicrophone() {
   } catch (error) {
     const { name, message } = /** @type {DOMException} */ (error);
     const words = /^(NotAllowed|Security)Error$/.test(name)
-      ? refused(message)
+      ? deniedBy(message)
       : (NO_MICROPHONE[/** @type {keyof typeof NO_MICROPHONE} */ (name)] ?? `The microphone cannot be opened: ${message || name}.`);
     throw new Error(`${words} ${UPLOAD_STAYS}`);
   }
