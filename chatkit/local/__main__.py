@@ -28,9 +28,9 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve; the exit code."""
-    parser = argparse.ArgumentParser(prog="chatkit serve")
-    add_serve(parser)
     with shell.any_character():
+        parser = argparse.ArgumentParser(prog="chatkit serve")
+        add_serve(parser)
         return serve(parser.parse_args(argv))
 
 

@@ -113,6 +113,8 @@ def proxy(base_url: str) -> Proxy | None:
         return None
     way_out = f"Correct it, or add {parts.hostname} to NO_PROXY."
     kind = _KINDS.get(setting.scheme)
+    if setting.scheme.startswith("socks4"):  # what Windows' own setting for SOCKS means
+        way_out = f"If it speaks SOCKS 5 too, set ALL_PROXY to socks5://host:port. Else: {way_out}"
     if kind is None:
         raise SetupError(
             f"{setting.name} names a proxy of a kind that is not spoken here ({setting.scheme[:20]}).", way_out
