@@ -1,1 +1,1 @@
-"""What differs between operating systems, in one place; on the lowest floor."""
+"""What differs between operating systems, in one place: files, processes, memory."""
