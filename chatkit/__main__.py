@@ -6,13 +6,12 @@ understood.
 
 import argparse
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Any
 
 from chatkit import commands
 from chatkit.exceptions import ChatkitError
+from chatkit.system.shell import any_character
 
 
 class Parser(argparse.ArgumentParser):
@@ -31,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; gives back the exit status."""
-    with _any_character():
+    with any_character():
         try:
             return _run(sys.argv[1:] if arguments is None else arguments)
         except ChatkitError as error:
@@ -49,21 +48,6 @@ def _run(words: list[str]) -> int:
         return 0
     options = parser.parse_args(words)
     return int(options.run(options))
-
-
-@contextmanager
-def _any_character() -> Iterator[None]:
-    """Let names and paths of any language be printed, into a pipe of Windows too: what it lacks is written as escapes."""
-    streams = [stream for stream in (sys.stdout, sys.stderr) if hasattr(stream, "reconfigure")]
-    before = [stream.errors for stream in streams]
-    for stream in streams:
-        stream.reconfigure(errors="backslashreplace")
-    try:
-        yield
-    finally:
-        for stream, errors in zip(streams, before, strict=True):
-            if not stream.closed:
-                stream.reconfigure(errors=errors)
 
 
 if __name__ == "__main__":

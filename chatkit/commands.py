@@ -8,6 +8,7 @@ import argparse
 import sys
 import warnings
 from collections.abc import Callable
+from glob import glob
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -139,10 +140,15 @@ def _merge(options: CommandOptions) -> int:
     from chatkit.ledger.store import UsageStore
 
     store = UsageStore(options.store)
-    merged = parcel.merge(store, options.files)
+    merged = parcel.merge(store, [name for said in options.files for name in _meant(said)])
     print(f"{merged.read} calls read, {merged.new} of them new; {store!r} has {store.total().calls} now.")
     _tell_unread(merged.unread)
     return 0
+
+
+def _meant(said: str) -> list[str]:
+    """The files that a pattern names: cmd and PowerShell leave `*.jsonl` to the program."""
+    return [said] if Path(said).exists() else sorted(glob(said)) or [said]
 
 
 def _tell_unread(unread: "Unread") -> None:

@@ -71,7 +71,7 @@ def test_a_word_that_is_like_none_gets_the_choices_and_no_guess(capsys):
 def test_without_the_engines_the_way_to_install_them_is_said(words, monkeypatch, capsys):
     monkeypatch.setattr(local_process, "has_engines", lambda: False)
     assert command.main(words) == 1
-    assert "pip install 'notebook-chatkit[local]'" in capsys.readouterr().err
+    assert 'pip install "notebook-chatkit[local]"' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["version"], ["--help"], ["serve", "--help"], ["sevre"], ["check-keys", "LICENSE"]])
@@ -106,3 +106,16 @@ def test_help_names_the_local_models_and_loads_nothing_that_fetches_starts_or_ru
 
 def test_the_engines_are_those_of_the_local_extra():
     assert local_process.has_engines()
+
+
+def test_a_pattern_of_files_is_read_where_the_shell_leaves_it_to_the_program(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for name in ("ada.jsonl", "bob [1].jsonl"):
+        assert command.main(["usage", "export", name, "--store", "class.sqlite"]) == 0
+    capsys.readouterr()
+    assert command.main(["usage", "merge", "*.jsonl", "--store", "class.sqlite"]) == 0
+    assert command.main(["usage", "merge", "bob [1].jsonl", "--store", "class.sqlite"]) == 0
+    assert command.main(["usage", "merge", "*.csv", "--store", "class.sqlite"]) == 1
+    said = capsys.readouterr()
+    assert said.out.count("0 calls read, 0 of them new") == 2
+    assert "*.csv" in said.err

@@ -8,6 +8,7 @@ import traceback
 import urllib.request
 import wave
 
+import httpx2
 import openai
 import pytest
 from recording import recording
@@ -16,7 +17,8 @@ import chatkit
 from chatkit.client import connect, faults, local_process, proxies
 from chatkit.client.deadlines import Deadlines
 from chatkit.exceptions import SetupError
-from chatkit.local import hub
+from chatkit.local import hub, index
+from chatkit.system import certificates, network
 
 KEY = "sk-test-0123456789abcdef"
 HOSTED = "https://api.openai.com/v1"
@@ -197,7 +199,7 @@ def test_a_host_that_needs_none_is_asked_directly(named, monkeypatch):
 )
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_proxy_that_cannot_be_used_is_told_by_its_variable(value, rule, asynchronous, here, monkeypatch):
-    monkeypatch.setattr(proxies.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(network.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("ALL_PROXY", value)
     with pytest.raises(SetupError, match=f"^ALL_PROXY {rule}") as caught:
         connect.connect(base_url=HOSTED, api_key=KEY, quiet=True, asynchronous=asynchronous)
@@ -214,7 +216,7 @@ def test_a_proxy_of_the_systems_settings_is_told_as_theirs(value, here, monkeypa
 
 
 def test_socks_is_spoken_where_the_package_is_there(monkeypatch):
-    monkeypatch.setattr(proxies.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(network.importlib.util, "find_spec", lambda name: object())
     for value, place in (("socks://h", "socks5://h:1080"), ("socks5h://h:9050", "socks5h://h:9050")):
         monkeypatch.setenv("ALL_PROXY", value)
         assert str(proxies.proxy(HOSTED).url) == place
@@ -226,6 +228,135 @@ def test_a_chat_says_it_too(monkeypatch):
     with pytest.raises(SetupError, match="^HTTPS_PROXY names a proxy of a kind") as caught:
         chatkit.Chat().send("Hi")
     assert PASSWORD not in verbose(caught.value)
+
+
+# --- localhost, by its number first
+
+
+class Host:
+    """What is asked at which host: `there` are the hosts at which somebody listens."""
+
+    def __init__(self, *there):
+        self.there, self.seen = there, []
+
+    def __call__(self, request):
+        told = (request.url.host, request.headers["host"], request.extensions.get("sni_hostname"), request.read())
+        self.seen.append(told[:3] if told[3] else told[:2])
+        if request.url.host not in self.there:
+            raise httpx2.ConnectError("Connection refused")
+        said = {"message": {"role": "assistant", "content": "Hi"}, "index": 0, "finish_reason": "stop"}
+        return httpx2.Response(200, json={"id": "1", "object": "chat.completion", "model": "m", "choices": [said]})
+
+
+def transports(host, monkeypatch):
+    for name in ("HTTPTransport", "AsyncHTTPTransport"):
+        monkeypatch.setattr(proxies.httpx2, name, lambda **_: httpx2.MockTransport(host))
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "app.localhost"])
+@pytest.mark.parametrize("there", ["127.0.0.1", "as it is written"])
+def test_localhost_is_asked_by_its_number_first_and_stays_what_it_is_called(name, there, monkeypatch):
+    shown = name.lower()
+    host = Host(there if there == "127.0.0.1" else shown)
+    transports(host, monkeypatch)
+    given = {"base_url": f"http://{name}:8080/v1", "api_key": KEY, "quiet": True}
+    client = connect.connect(**given)
+    asks = [("127.0.0.1", f"{shown}:8080"), *[(shown, f"{shown}:8080")] * (there != "127.0.0.1")]
+    assert host.seen == asks  # whether it is chatkit's own server, which gets no foreign key
+    host.seen.clear()
+    answer = client.chat.completions.with_raw_response.create(model="m", messages=[{"role": "user", "content": "Hi"}])
+    assert [(told[0], told[1]) for told in host.seen] == asks
+    assert host.seen[0][2] == shown  # a certificate is asked for by name
+    assert answer.http_request.url.host == shown
+    assert str(client.base_url) == f"http://{shown}:8080/v1/"
+
+    async def once():
+        async with connect.connect(**given, asynchronous=True) as one:
+            return await one.chat.completions.create(model="m", messages=[{"role": "user", "content": "Hi"}])
+
+    assert asyncio.run(once()).model == "m"
+    assert chatkit.Chat(client=client, model="m").endpoint.base_url == f"http://{name}:8080/v1"
+    records = list(chatkit.UsageStore().records(session=chatkit.current_session()))
+    assert [record.host.partition(":")[0] for record in records[-2:]] == [shown] * 2
+
+
+def test_where_nobody_listens_at_localhost_the_error_names_it_as_it_is_written(monkeypatch):
+    transports(Host(), monkeypatch)
+    client = connect.connect(base_url="http://localhost:8080/v1", api_key=KEY, quiet=True, max_retries=0)
+    with pytest.raises(openai.APIConnectionError):
+        client.models.list()
+    with pytest.raises(chatkit.ChatkitError, match="localhost:8080"):
+        chatkit.Chat(client=client, model="m").send("Hi")
+
+
+def test_other_hosts_are_asked_as_they_are(monkeypatch):
+    host = Host("llm.example")
+    transports(host, monkeypatch)
+    connect.connect(base_url="http://llm.example/v1", api_key=KEY, quiet=True)
+    assert host.seen == [("llm.example", "llm.example")]
+
+
+def test_a_copy_of_a_client_that_leads_to_this_machine_leaves_the_proxy_out(proxy, here, monkeypatch):
+    by_variables(proxy.url.removesuffix("/v1"), monkeypatch)
+    client = connect.connect(base_url="http://llm.example.org/v1", api_key=KEY, quiet=True)
+    asked = len(proxy.seen)
+    copy = client.with_options(base_url=here.url)
+    copy.chat.completions.create(model="m", messages=[{"role": "user", "content": "a private question"}])
+    assert (len(proxy.seen), len(here.seen)) == (asked, 1)
+
+
+# --- weights
+
+
+@pytest.mark.parametrize("told", [by_variables, by_the_system])
+def test_the_hub_on_this_machine_is_asked_directly_and_another_by_the_proxy(told, proxy, here, monkeypatch, tmp_path):
+    told(proxy.url.removesuffix("/v1"), monkeypatch)
+    for base in (here.url, "http://hub.example"):
+        monkeypatch.setenv("HF_ENDPOINT", base)
+        hub.fetch("org/repo", "a b.gguf", tmp_path / "a.gguf", print)
+    assert [path for _, path, _ in here.seen] == ["/v1/org/repo/resolve/main/a%20b.gguf"]
+    assert [path for _, path, _ in proxy.seen] == ["http://hub.example/org/repo/resolve/main/a%20b.gguf"]
+
+
+def test_the_hub_is_excepted_by_a_range_too(monkeypatch, tmp_path):
+    ways = []
+
+    def client(*, proxy, **_):
+        ways.append(proxy)
+        raise httpx2.ConnectError("no")
+
+    monkeypatch.setattr(httpx2, "Client", client)
+    by_variables("http://proxy.corp:3128", monkeypatch)
+    monkeypatch.setenv("NO_PROXY", "10.0.0.0/8")
+    for host in ("10.1.2.3", "11.1.2.3"):
+        monkeypatch.setenv("HF_ENDPOINT", f"http://{host}")
+        with pytest.raises(OSError, match="hub cannot be reached"):
+            hub.fetch("org/repo", "a.gguf", tmp_path / "a.gguf", print)
+    assert [way and str(way.url) for way in ways] == [None, "http://proxy.corp:3128"]
+
+
+@pytest.mark.parametrize("value", ["socks4://proxy:1080", "http://"])
+def test_the_hub_says_which_proxy_cannot_be_used(value, monkeypatch, tmp_path):
+    by_the_system(value, monkeypatch)
+    with pytest.raises(OSError, match="^the hub cannot be asked: The proxy setting of this system names"):
+        hub.fetch("org/repo", "a.gguf", tmp_path / "a.gguf", print)
+
+
+@pytest.mark.parametrize("base", ["hub.example", "", "http://", "ftp://hub.example", "http://[::1"])
+def test_an_address_of_the_hub_that_is_none_is_told_in_words(base, monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_ENDPOINT", base)
+    with pytest.raises(OSError, match="the hub"):
+        hub.fetch("org/repo", "a.gguf", tmp_path / "a.gguf", print)
+
+
+def test_the_package_index_on_this_machine_is_asked_directly(proxy, here, monkeypatch, tmp_path):
+    by_variables(proxy.url.removesuffix("/v1"), monkeypatch)
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_INDEX_URL", here.url)
+    with pytest.raises(OSError, match="package index gave nothing"):
+        index.fetch("no-such-thing", "1.0", ["x"], 1, tmp_path, print)
+    assert proxy.seen == []
+    assert here.seen[0][1].startswith("/v1/no-such-thing")
 
 
 # --- certificates
@@ -305,15 +436,15 @@ def test_nobody_is_trusted_where_no_certificates_could_be_read(monkeypatch, tmp_
 @pytest.mark.parametrize(
     ("system", "variable", "advice"),
     [
-        ("Linux", None, "name its file in the environment variable SSL_CERT_FILE"),
-        ("Windows", None, "add its certificate to those of the system"),
-        ("Darwin", None, "add its certificate to those of the system"),
-        ("Windows", "SSL_CERT_FILE", "it must stand where SSL_CERT_FILE points"),
-        ("Linux", "SSL_CERT_DIR", "it must stand where SSL_CERT_DIR points"),
+        ("linux", None, "name its file in the environment variable SSL_CERT_FILE; while that is set, nobody else"),
+        ("win32", None, "add its certificate to those of the system."),
+        ("darwin", None, "add its certificate to those of the system."),
+        ("win32", "SSL_CERT_FILE", "it must stand where SSL_CERT_FILE points"),
+        ("linux", "SSL_CERT_DIR", "it must stand where SSL_CERT_DIR points"),
     ],
 )
 def test_the_way_out_of_a_certificate_that_is_not_trusted_is_that_of_the_system(system, variable, advice, monkeypatch):
-    monkeypatch.setattr(faults.platform, "system", lambda: system)
+    monkeypatch.setattr(certificates.sys, "platform", system)
     if variable:
         monkeypatch.setenv(variable, "/etc/own")
     said, again = faults.no_answer(ssl.SSLCertVerificationError(1, "no"), HOSTED, Deadlines())
@@ -323,8 +454,24 @@ def test_the_way_out_of_a_certificate_that_is_not_trusted_is_that_of_the_system(
 
 def test_the_hub_says_which_variables_its_certificates_come_from(monkeypatch, tmp_path):
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
-    with pytest.raises(OSError, match="no certificates could be read .*see SSL_CERT_FILE"):
+    with pytest.raises(OSError, match="the hub cannot be asked: SSL_CERT_FILE names .*not there.*remove it"):
         hub.fetch("org/repo", "a.gguf", tmp_path / "a.gguf", print)
+
+
+@pytest.mark.parametrize("system", ["linux", "win32", "darwin"])
+def test_a_hub_whose_certificate_is_not_trusted_says_what_to_do_on_this_system(system, monkeypatch, tmp_path):
+    refused = httpx2.ConnectError("no")
+    refused.__cause__ = ssl.SSLCertVerificationError(1, "no")
+    refused.__cause__.verify_message = "self-signed certificate"
+
+    def client(**_):
+        raise refused
+
+    monkeypatch.setattr(certificates.sys, "platform", system)
+    monkeypatch.setattr(httpx2, "Client", client)
+    with pytest.raises(OSError, match="not trusted: self-signed certificate.*those of the system") as caught:
+        hub.fetch("org/repo", "a.gguf", tmp_path / "a.gguf", print)
+    assert ("SSL_CERT_FILE" in str(caught.value)) == (system == "linux")
 
 
 def test_a_plain_client_is_still_what_connect_gives(here):

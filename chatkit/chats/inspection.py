@@ -18,6 +18,7 @@ from chatkit.client.keys import without_keys
 from chatkit.client.reply import Reply
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.signs import fit_to_print
+from chatkit.system import shell
 
 SHOWN = 20
 """Chunks that a view shows of each end."""
@@ -65,8 +66,12 @@ class Inspection:
 
     @cached_property
     def curl(self) -> str:
-        """The request as a command for bash."""
-        return code.curl(self.request, local=self.local)
+        """The request as a command for the shell of this system: sh, or PowerShell on Windows."""
+        return self.curl_for(shell.own())
+
+    def curl_for(self, system: shell.Shell) -> str:
+        """The same for a shell that is named: "sh" or "powershell"."""
+        return code.curl(self.request, local=self.local, shell=system)
 
     @cached_property
     def json(self) -> str:
@@ -186,7 +191,8 @@ class Inspection:
         shown = [*map(_shown, seen.first), *between, *map(_shown, seen.last)]
         sources = [
             ("Python", "python", self.python),
-            ("curl", "bash", self.curl),
+            ("curl", "bash", self.curl_for("sh")),
+            ("PowerShell", "powershell", self.curl_for("powershell")),
             ("JSON", "json", self.json),
             ("What came back", "", "\n".join(shown)),
         ]

@@ -4,9 +4,7 @@ In: what `connect` decided; addresses as people write them. Out: to the builder 
 shows the sentence; an address that can be used, or an InputError that says what is wrong with it.
 """
 
-import ipaddress
 import re
-import socket
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
@@ -16,6 +14,7 @@ from chatkit.api.text import clean_url, scrub
 from chatkit.client.given import NOTHING, Given
 from chatkit.client.keys import Key
 from chatkit.exceptions import InputError
+from chatkit.system.network import is_loopback as is_loopback
 
 _CALL = re.compile(r"/(chat/completions|completions|responses|audio/(transcriptions|translations|speech))\Z")
 _PORTS = {"http": 80, "https": 443}
@@ -151,39 +150,3 @@ def same_address(one: str, other: str) -> bool:
 def _normal(url: str) -> tuple[object, ...]:
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme), parts.path.rstrip("/"), parts.query
-
-
-def is_loopback(url: str) -> bool:
-    """Whether an address leads to this machine, however it is written.
-
-    >>> [is_loopback(f"http://{host}/v1") for host in ("LOCALHOST:1", "127.8.0.1", "[::1]:8080", "[::ffff:127.0.0.1]")]
-    [True, True, True, True]
-    >>> is_loopback("http://localhost.example.org/v1"), is_loopback("http://10.0.0.1/v1")
-    (False, False)
-    """
-    host = (urlsplit(url).hostname or "").rstrip(".")
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    address = ip_address(host)
-    return address is not None and (address.is_loopback or address.is_unspecified)
-
-
-def ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The number of a host that is named by one, an IPv4 in an IPv6 as what it is; None for a name.
-
-    >>> str(ip_address("::ffff:10.0.0.5")), str(ip_address("10.5")), ip_address("example.org")
-    ('10.0.0.5', '10.0.0.5', None)
-    """
-    found = _numbered(host.partition("%")[0])
-    return getattr(found, "ipv4_mapped", None) or found
-
-
-def _numbered(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        pass
-    try:
-        return ipaddress.IPv4Address(socket.inet_aton(host))  # 127.1 and the like, as the resolver takes them
-    except (OSError, UnicodeEncodeError):
-        return None

@@ -19,6 +19,7 @@ from chatkit.client import local_process
 from chatkit.client.address import Endpoint, is_loopback
 from chatkit.client.keys import AZURE_KEY, KEY, without_keys
 from chatkit.conversation.conversation import Message
+from chatkit.system.shell import BODY, Shell, body_of, quoted, quoted_url
 
 WIDTH = 88
 STEP = 4
@@ -126,7 +127,11 @@ _VERBS = {
     "/responses": "responses.create",
     "/completions": "completions.create",
 }
-LOCAL_HEAD = f"# as it stands in a cell that begins with %%bash; in a terminal first: export {local_process.KEY}=… (chatkit.connect(local=True).api_key)\n"
+LOCAL_HEAD = {
+    "sh": "# as it stands in a cell that begins with %%bash; in a terminal first: "
+    f"export {local_process.KEY}=… (chatkit.connect(local=True).api_key)\n",
+    "powershell": f'# in PowerShell first: $env:{local_process.KEY} = "…" (chatkit.connect(local=True).api_key)\n',
+}
 _PRINTED = {
     "/chat/completions": (
         "{}.choices[0].message.content",
@@ -157,10 +162,11 @@ def python(request: Mapping[str, Any], *, local: bool | None = None) -> str:
     return f"{imports}\n\nclient = {client}\n{_sending(path, body)}"
 
 
-def curl(request: Mapping[str, Any], *, local: bool | None = None) -> str:
-    """The request as a command for bash, its body quoted whatever is in it; a long one is a here-document.
+def curl(request: Mapping[str, Any], *, local: bool | None = None, shell: Shell = "sh") -> str:
+    """The request as a command for sh, its body quoted whatever is in it; a long one is a here-document.
 
-    `local` as for `python`; such a command runs in this kernel as it is, and says what another terminal needs.
+    `local` as for `python`; such a command runs in this kernel as it is, and says what another terminal needs. `shell`
+    may be "powershell": then the program is `curl.exe`, and the body goes by a file.
 
     >>> print(curl({"url": "https://api.openai.com/v1/responses", "body": {"model": "gpt-6-luna", "input": "It's"}}))
     curl https://api.openai.com/v1/responses \\
@@ -171,21 +177,31 @@ def curl(request: Mapping[str, Any], *, local: bool | None = None) -> str:
       "input": "It'\\''s"
     }'
     """
-    url, body = _printable(without_keys(str(request["url"]))), request.get("body") or {}
+    url = _printable(without_keys(str(request["url"])))
     own = local_process.is_ours(_place(url)[0]) if local is None else local
-    key = f"api-key: ${AZURE_KEY}" if _is_azure(url) else f"Authorization: Bearer ${local_process.KEY if own else KEY}"
-    flags = "-N " * bool(body.get("stream")) + "-g " * bool(re.search(r"[\[\]{}]", url))
+    header, name = ("api-key: ", AZURE_KEY) if _is_azure(url) else ("Authorization: Bearer ", KEY)
+    name = local_process.KEY if own and name == KEY else name
+    written = _for_powershell if shell == "powershell" else _for_sh
+    return LOCAL_HEAD[shell] * own + written(url, header, name, _flags(request, url), json(request))
+
+
+def _flags(request: Mapping[str, Any], url: str) -> str:
+    flags = "-N " * bool((request.get("body") or {}).get("stream")) + "-g " * bool(re.search(r"[\[\]{}]", url))
     method = str(request.get("method") or "POST").upper()
-    flags += f"-X {_quoted(method)} " if method != "POST" else ""
-    start = (
-        LOCAL_HEAD * own
-        + f'curl {flags}{_quoted(url)} \\\n  -H "{key}" \\\n  -H "Content-Type: application/json" \\\n  '
-    )
-    text = json(request)
-    if len(text.encode()) <= ARGUMENT:
-        return f"{start}-d {_quoted(text)}"
+    return flags + (f"-X {quoted(method)} " if method != "POST" else "")
+
+
+def _for_sh(url: str, header: str, name: str, flags: str, body: str) -> str:
+    start = f'curl {flags}{quoted(url)} \\\n  -H "{header}${name}" \\\n  -H "Content-Type: application/json" \\\n  '
+    if len(body.encode()) <= ARGUMENT:
+        return f"{start}-d {quoted(body)}"
     # no line of JSON is the one word JSON; an interactive bash would read "!" as a command from its history
-    return start + "--data-binary @- <<'JSON'\n" + text.replace("!", "\\u0021") + "\nJSON"
+    return start + "--data-binary @- <<'JSON'\n" + body.replace("!", "\\u0021") + "\nJSON"
+
+
+def _for_powershell(url: str, header: str, name: str, flags: str, body: str) -> str:
+    headers = f'-H "{header}$env:{name}" -H "Content-Type: application/json"'
+    return f'{body_of(body)}\ncurl.exe {flags}{quoted_url(url)} {headers} --data-binary "@{BODY}"'
 
 
 def json(request: Mapping[str, Any]) -> str:
@@ -250,13 +266,6 @@ def _sending(path: str, body: Mapping[str, Any]) -> str:
 
 def _printable(url: str) -> str:
     return "".join(c if c.isprintable() else quote(c) for c in url)
-
-
-def _quoted(text: str) -> str:
-    """One word for bash, of any text."""
-    if re.fullmatch(r"[A-Za-z0-9_@%+=:,./-]+", text):
-        return text
-    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def conversation_code(

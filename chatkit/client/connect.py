@@ -78,11 +78,15 @@ def connect(
             "Give timeout=, default_headers= or default_query=; a proxy and certificates are named in the environment.",
         )
     endpoint = resolve(
-        base_url=base_url, api_key=api_key, model=model, local=local, tell=None if quiet else print, **options
+        base_url=base_url, api_key=api_key, model=model, local=local, tell=None if quiet else _tell, **options
     )
     if not quiet:
         print(printable(endpoint.sentence))
     return client_for(endpoint, asynchronous, **{k: v for k, v in options.items() if k not in dict(endpoint.azure)})
+
+
+def _tell(words: str) -> None:
+    print(printable(words))
 
 
 @overload
@@ -307,9 +311,10 @@ def _is_chatkit_server(url: str) -> bool:
 
     from chatkit.client import proxies
 
-    way: dict[str, Any] = {"proxy": proxies.proxy(url), "verify": proxies.nobody_trusted()}
+    transport = proxies.Ways(url, proxies.way_without_secrets)
     try:
-        answer = httpx2.get(f"{url.removesuffix('/v1')}/health", timeout=2.0, trust_env=False, **way)
+        with httpx2.Client(transport=transport, timeout=2.0, trust_env=False) as client:
+            answer = client.get(f"{url.removesuffix('/v1')}/health")
     except httpx2.HTTPError:
         return False
     return answer.headers.get("server") == SERVER

@@ -4,8 +4,6 @@ In: what httpx2 raised, and the address. Out: an `EndpointError`, and whether an
 The SDK says "Connection error." for all of them; the difference is in the causes.
 """
 
-import os
-import platform
 import re
 import socket
 import ssl
@@ -16,6 +14,7 @@ import httpx2
 
 from chatkit.client.deadlines import Deadlines, Expired
 from chatkit.exceptions import EndpointError
+from chatkit.system.certificates import own_authority
 
 Judged = tuple[EndpointError, bool]
 
@@ -111,16 +110,7 @@ def _dns(_: BaseException, host: str, __: str, ___: Deadlines) -> Judged:
 
 def _unknown_ca(found: BaseException, host: str, _: str, __: Deadlines) -> Judged:
     reason = getattr(found, "verify_message", "") or "certificate verify failed"
-    return _error(f"The certificate of {host} is not trusted ({reason}).", _own_authority(), "tls"), False
-
-
-def _own_authority() -> str:
-    own = "If your network or server has its own authority"
-    if named := next(filter(os.environ.get, ("SSL_CERT_FILE", "SSL_CERT_DIR")), None):
-        return f"{own}, it must stand where {named} points: nobody else is trusted while it is set."
-    if platform.system() in ("Windows", "Darwin"):  # a file would replace the system's own store there
-        return f"{own}, add its certificate to those of the system."
-    return f"{own}, name its file in the environment variable SSL_CERT_FILE."
+    return _error(f"The certificate of {host} is not trusted ({reason}).", own_authority(), "tls"), False
 
 
 def _tls(found: BaseException, host: str, _: str, __: Deadlines) -> Judged:

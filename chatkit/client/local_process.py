@@ -19,10 +19,11 @@ from typing import IO, Any
 
 from chatkit.api.hosts import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
+from chatkit.system import shell
 
 ENGINES = ("xllamacpp", "faster_whisper", "starlette", "python_multipart", "uvicorn")
 NO_ENGINES = "There is no API key, and the engines of the local models are not installed."
-INSTALL = "Install them with: pip install 'notebook-chatkit[local]'."
+INSTALL = 'Install them with: pip install "notebook-chatkit[local]".'
 KEY = "CHATKIT_KERNEL_KEY"
 """Where commands that a notebook runs (`!curl …`) find the key of this process's local servers; it is of no use after it."""
 SILENCE = 300.0
@@ -136,4 +137,6 @@ def _failure(ready: dict[str, Any], log: IO[bytes]) -> SetupError:
     log.seek(0)
     last = log.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
     said = f" Its last words: {last[-1]}" if last else ""
-    return SetupError(f"The local server ended before it was ready.{said}", "Try: chatkit serve, to see all it says.")
+    return SetupError(
+        f"The local server ended before it was ready.{said}", f"Try: {shell.chatkit('serve')}, to see all it says."
+    )

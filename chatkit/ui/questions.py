@@ -62,7 +62,8 @@ def _inspect(desk: Desk, content: PageMessage) -> Mapping[str, Any]:
     found = desk.chat.inspect(str(content.get("message")))
     sheets = [
         _sheet("Python", found.python, "python", runs=True),
-        _sheet("curl", found.curl, "bash"),
+        _sheet("curl", found.curl_for("sh"), "bash") | {"system": "sh"},
+        _sheet("curl", found.curl_for("powershell"), "powershell") | {"system": "powershell"},
         _sheet("JSON", found.json, "json"),
         _sheet(*_came_back(found), "json"),
     ]

@@ -576,6 +576,45 @@ def test_where_the_microphone_cannot_work_it_says_why_and_a_file_still_can(uploa
     refusing.close()
 
 
+SITE = "Allow it in the site's settings, beside the address"
+SAME_FOR_BOTH = (
+    "The request is not allowed by the user agent or the platform in the current context, possibly because the user "
+    "denied permission."
+)
+DENIED = [
+    # what Chrome and Edge say, then Safari and Firefox, which do not tell who it was
+    (
+        "macOS",
+        "Permission denied by system",
+        ["The system does not let", "System Settings, Privacy & Security"],
+        [SITE],
+    ),
+    ("Windows", "Permission denied by system", ["The system does not let", "Windows' Settings, Privacy"], [SITE]),
+    ("Linux", "Permission denied by system", ["the privacy settings of the system"], [SITE]),
+    ("macOS", "Permission denied", [SITE], ["Privacy"]),
+    ("Windows", "Permission dismissed", [SITE], ["Privacy"]),
+    ("macOS", SAME_FOR_BOTH, [SITE, "If it is allowed there:", "System Settings, Privacy & Security"], []),
+]
+
+
+@pytest.mark.own_page
+def test_who_refuses_the_microphone_is_told_and_where_that_is_changed(uploader: Uploader):
+    for system, message, words, others in DENIED:
+        uploader.page.evaluate(
+            """([platform, message]) => {
+                Object.defineProperty(navigator, 'userAgentData', { value: { platform }, configurable: true });
+                navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException(message, 'NotAllowedError'));
+            }""",
+            [system, message],
+        )
+        uploader.button("Record").click()
+        uploader.wait_words(".ck-error", words[-1])
+        said = uploader.error.inner_text()
+        assert all(word in said for word in words), said
+        assert not any(word in said for word in others), said
+        assert said.endswith("Choosing a file still works.")
+
+
 def test_bad_files_are_refused_in_words_and_the_next_one_works(uploader: Uploader):
     uploader.drop("<img src=x onerror='window.hit=1'>.mp3", "This is no sound. " * 50)
     uploader.error.wait_for()

@@ -302,6 +302,88 @@ def test_the_inspector_shows_what_was_sent_and_what_came_back(panel: Panel):
     )
 
 
+@pytest.mark.own_page
+@pytest.mark.parametrize(
+    ("system", "own", "other"),
+    [
+        ("Windows", "curl.exe", ("sh", "curl -N http")),
+        ("macOS", "curl -N http", ("PowerShell", "curl.exe")),
+        ("", "curl -N http", None),
+    ],
+)
+def test_the_command_is_that_of_the_browsers_shell_and_the_other_a_click_away(panel: Panel, system, own, other):
+    panel.page.evaluate(
+        """(platform) => {
+            Object.defineProperty(navigator, 'userAgentData', { value: platform ? { platform } : undefined });
+            Object.defineProperty(navigator, 'platform', { value: 'Linux x86_64' });
+        }""",
+        system,
+    )
+    panel.ask("inspect")
+    panel.wait_answer("You said: inspect")
+    panel.wait_idle()
+    panel.tool(1, "Inspect request and response")
+    inspector = panel.root.locator(".ck-inspector")
+    inspector.get_by_role("tab", name="curl").click()
+    names = [tab.inner_text() for tab in inspector.get_by_role("tab").all()]
+    assert names[:4] == ["Python", "curl", other[0] if other else "PowerShell", "JSON"]
+    assert own in inspector.locator(".ck-sheet").inner_text()
+    if other:
+        inspector.get_by_role("tab", name=other[0]).click()
+        assert other[1] in inspector.locator(".ck-sheet").inner_text()
+
+
+# as Safari does: nothing that is not asked for in the click itself reaches the clipboard
+SAFARI = """(takesPromises) => {
+    window.copied = [];
+    const refused = () => Promise.reject(new DOMException('The request is not allowed by the user agent', 'NotAllowedError'));
+    const inClick = () => window.event?.type === 'click';
+    const write = async (items) => window.copied.push(await (await items[0].getType('text/plain')).text());
+    const clipboard = {
+        writeText: (text) => (inClick() ? (window.copied.push(text), Promise.resolve()) : refused()),
+        write: (items) => (inClick() && takesPromises ? write(items) : refused()),
+    };
+    Object.defineProperty(navigator, 'clipboard', { value: clipboard });
+    document.execCommand = () => takesPromises === null;
+}"""
+
+
+@pytest.mark.own_page
+@pytest.mark.parametrize(
+    ("takes_promises", "shown"), [(True, "Copied"), (None, "Copied"), (False, "Could not copy")], ids=str
+)
+def test_a_message_that_the_kernel_has_yet_to_send_is_copied_in_safari_too(panel: Panel, takes_promises, shown):
+    panel.ask("to be copied")
+    panel.wait_answer("You said: to be copied")
+    panel.wait_idle()
+    panel.page.evaluate(SAFARI, takes_promises)
+    panel.tool(1, "Copy")
+    panel.message(1).get_by_role("button", name=shown, exact=True).wait_for()
+    assert panel.page.evaluate("window.copied") == (["You said: to be copied"] if takes_promises else [])
+    if takes_promises:  # what stands on the page already
+        panel.tool(1, "Inspect request and response")
+        panel.root.locator(".ck-inspector").get_by_role("button", name="Copy Python").click()
+        panel.root.locator(".ck-inspector").get_by_role("button", name="Copied", exact=True).wait_for()
+        assert "from openai import OpenAI" in panel.page.evaluate("window.copied.at(-1)")
+
+
+@pytest.mark.own_page
+def test_a_browser_that_knows_no_clipboard_items_copies_as_before(panel: Panel):
+    panel.ask("to be copied")
+    panel.wait_answer("You said: to be copied")
+    panel.wait_idle()
+    panel.page.evaluate(
+        """() => {
+            delete window.ClipboardItem;
+            const clipboard = { writeText: async (text) => void (window.copied = text) };
+            Object.defineProperty(navigator, 'clipboard', { value: clipboard });
+        }"""
+    )
+    panel.tool(1, "Copy")
+    panel.message(1).get_by_role("button", name="Copied", exact=True).wait_for()
+    assert panel.page.evaluate("window.copied") == "You said: to be copied"
+
+
 def test_the_code_of_the_talk_makes_it_again(panel: Panel):
     panel.ask("remember")
     panel.wait_answer("You said: remember")

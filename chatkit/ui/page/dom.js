@@ -71,8 +71,23 @@ const button = (label, act, props = {}) => make("button", { type: "button", clas
 const iconButton = (name, label, act, props = {}) =>
   make("button", { type: "button", className: "ck-tool", title: label, "aria-label": label, onclick: act, ...props }, icon(name));
 
-/** Copy a text; on plain http there is no clipboard API, but the old way works. @param {string} text @returns {Promise<boolean>} */
+/**
+ * Copy a text, or one that the kernel has yet to send; to be called in the click itself.
+ * @param {string | Promise<string>} text @returns {Promise<boolean>}
+ */
 async function copyText(text) {
+  try {
+    if (typeof text === "string") await navigator.clipboard.writeText(text);
+    // a promise is handed over before anything is waited for: Safari takes nothing that comes after the click
+    else await navigator.clipboard.write([new ClipboardItem({ "text/plain": text.then((words) => new Blob([words], { type: "text/plain" })) })]);
+    return true;
+  } catch {
+    return copyAtOnce(await text);
+  }
+}
+
+/** The ways that are left: a browser that takes no promises; plain http, where there is no clipboard API. @param {string} text */
+async function copyAtOnce(text) {
   try {
     await navigator.clipboard.writeText(text);
     return true;
@@ -91,7 +106,7 @@ async function copyText(text) {
 /** A button that copies and says so for a moment. @param {() => string | Promise<string>} text @param {string} [label] */
 function copyButton(text, label = "Copy") {
   const node = iconButton("copy", label, async () => {
-    const copied = await copyText(await text());
+    const copied = await copyText(text()).catch(() => false);
     node.replaceChildren(icon(copied ? "check" : "close"));
     node.setAttribute("aria-label", copied ? "Copied" : "Could not copy");
     setTimeout(() => {

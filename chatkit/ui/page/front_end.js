@@ -25,6 +25,13 @@ function frontEnd() {
   return /** @type {FrontEnd} */ (FRONT_ENDS.find((one) => one.is()));
 }
 
+/** The system at which the person sits, wherever the kernel runs. @returns {"windows" | "mac" | "other"} */
+function ownSystem() {
+  const { userAgentData, platform } = /** @type {any} */ (navigator);
+  const name = userAgentData?.platform || platform || "";
+  return /^win/i.test(name) ? "windows" : /^mac/i.test(name) ? "mac" : "other";
+}
+
 /** Where front ends say on the page, or on its body, which theme they show; what they say beside that is measured. */
 const THEME_ATTRIBUTES = ["data-vscode-theme-kind", "theme", "data-theme", "data-color-mode", "data-color-scheme", "data-bs-theme"];
 const THEME_WORD = /(?:^|[-_\s])(dark|light)(?:[-_](?:theme|mode))?$/i;

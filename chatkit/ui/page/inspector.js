@@ -2,8 +2,18 @@
 /**
  * What was really sent and what really came back: a few views on one turn, each to be copied.
  *
- * @typedef {{label: string, html: string, text: string, runs?: boolean}} Sheet
+ * @typedef {{label: string, html: string, text: string, runs?: boolean, system?: "sh" | "powershell"}} Sheet
  */
+
+/** A command comes for each shell: the one of this browser's system stands first, the other is called by its shell. @param {Sheet[]} sheets */
+function ownShellFirst(sheets) {
+  const own = ownSystem() === "windows" ? "powershell" : "sh";
+  const first = sheets.findIndex(({ system }) => system);
+  if (first < 0) return sheets;
+  const commands = sheets.filter(({ system }) => system).sort((a, b) => Number(b.system === own) - Number(a.system === own));
+  const named = commands.map((sheet, at) => (at ? { ...sheet, label: sheet.system === "sh" ? "sh" : "PowerShell" } : sheet));
+  return [...sheets.slice(0, first), ...named, ...sheets.slice(first).filter(({ system }) => !system)];
+}
 
 /** Tabs over texts. @param {Desk} desk @param {Sheet[]} sheets */
 function sheetsOf(desk, sheets) {
@@ -60,7 +70,7 @@ function inspector(desk, message, close) {
     (/** @type {{facts: [string, string][], sheets: Sheet[]}} */ { facts, sheets }) => {
       const list = make("dl", { className: "ck-facts" });
       for (const [name, value] of facts) list.append(make("div", {}, make("dt", {}, name), make("dd", { dir: "auto" }, value)));
-      node.replaceChildren(list, sheetsOf(desk, sheets));
+      node.replaceChildren(list, sheetsOf(desk, ownShellFirst(sheets)));
     },
     (error) => node.replaceChildren(make("div", { className: "ck-notice" }, String(error.message))),
   );

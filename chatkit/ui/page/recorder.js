@@ -2,9 +2,13 @@
 // The microphone: whether there is one, what it hears, how loud it is.
 
 const TIMESLICE = 1000;
+const IN_THE_SITE = "Allow it in the site's settings, beside the address, and try again.";
+const IN_THE_SYSTEM = {
+  windows: "Allow it in Windows' Settings, Privacy & security, Microphone (for desktop apps too), and try again.",
+  mac: "Allow it for this browser in System Settings, Privacy & Security, Microphone, start the browser again and try again.",
+  other: "Allow it in the privacy settings of the system and try again.",
+};
 const NO_MICROPHONE = {
-  NotAllowedError: "The browser does not let this page use the microphone. Allow it in the site's settings, beside the address, and try again.",
-  SecurityError: "The browser does not let this page use the microphone. Allow it in the site's settings, beside the address, and try again.",
   NotFoundError: "No microphone was found. Connect one and try again.",
   NotReadableError: "The microphone cannot be opened; another program may be using it. Close that and try again.",
 };
@@ -23,6 +27,15 @@ function microphoneFault() {
   return window.MediaRecorder ? "" : NO_RECORDER;
 }
 
+/** Who does not let this page use the microphone, and where that is changed. @param {string} message */
+function deniedBy(message) {
+  const system = IN_THE_SYSTEM[ownSystem()];
+  if (/\bby (the )?(operating )?system\b/i.test(message)) return `The system does not let the browser use the microphone. ${system}`;
+  const site = `The browser does not let this page use the microphone. ${IN_THE_SITE}`;
+  // Safari and Firefox say the same of both
+  return /\bplatform\b/i.test(message) ? `${site} If it is allowed there: ${system}` : site;
+}
+
 /** The microphone's sound, or an Error that says why not, in a sentence. @returns {Promise<MediaStream>} */
 async function openMicrophone() {
   const fault = microphoneFault();
@@ -31,7 +44,9 @@ async function openMicrophone() {
     return await navigator.mediaDevices.getUserMedia({ audio: true });
   } catch (error) {
     const { name, message } = /** @type {DOMException} */ (error);
-    const words = NO_MICROPHONE[/** @type {keyof typeof NO_MICROPHONE} */ (name)] ?? `The microphone cannot be opened: ${message || name}.`;
+    const words = /^(NotAllowed|Security)Error$/.test(name)
+      ? deniedBy(message)
+      : (NO_MICROPHONE[/** @type {keyof typeof NO_MICROPHONE} */ (name)] ?? `The microphone cannot be opened: ${message || name}.`);
     throw new Error(`${words} ${UPLOAD_STAYS}`);
   }
 }
