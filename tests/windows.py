@@ -1,6 +1,6 @@
 """Windows' rules one by one, for tests of this process; all at once hold in a process of its own (guard/windows_rules.py).
 
-`open_files_keep_their_place`, `windows` and `holder` are fixtures: a test file imports those that it takes.
+`open_files_keep_their_place`, `windows` and `holder` are fixtures of every test.
 """
 
 import importlib.util
