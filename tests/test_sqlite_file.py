@@ -67,8 +67,7 @@ def test_the_file_of_a_newer_chatkit_or_of_another_program_is_refused_and_stays(
 def test_only_what_may_leave_traces_on_a_disk_of_this_machine_has_a_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, traceless: bool, network: bool, journal: str
 ) -> None:
-    (tmp_path / "mountinfo").write_text("22 1 8:1 / / rw - nfs4 server:/ rw" if network else "")
-    monkeypatch.setattr("chatkit.system.drives.MOUNTS", tmp_path / "mountinfo")
+    monkeypatch.setattr("chatkit.sqlite_file.on_network", lambda _: network)
     with closing(opened(tmp_path / "a.sqlite", FIRST, traceless=traceless)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == (journal,)
         assert not traceless or connection.execute("PRAGMA secure_delete").fetchone() == (1,)

@@ -176,7 +176,7 @@ def test_any_other_reason_is_told_with_its_way_out(tmp_path: Path, monkeypatch, 
 
 
 def test_a_folder_that_is_not_there_and_one_that_is_no_file_are_named(tmp_path: Path):
-    with pytest.raises(InputError, match=f"there is no folder {tmp_path / 'gone'}"):
+    with pytest.raises(InputError, match="there is no folder .*gone"):
         files.save(tmp_path / "gone" / "talk.json", "x")
     with pytest.raises(InputError, match="cannot be written: Is a directory"):
         files.save(tmp_path, "x")

@@ -92,8 +92,7 @@ def write(target: Path, data: bytes, *, private: bool = False, patience: float =
     mode = None if private else _mode(target)
     draft, handle = _draft(target, 0o666 if mode is None and not private else 0o600)
     try:
-        with open(handle, "wb") as opened:
-            opened.write(data)
+        _put(handle, data)
         if mode is not None:
             draft.chmod(mode)
         replace(draft, target, patience)
@@ -107,8 +106,7 @@ def create(target: Path, data: bytes) -> None:
     names.check(target)
     handle = os.open(target, _NEW, 0o600)
     try:
-        with open(handle, "wb") as opened:
-            opened.write(data)
+        _put(handle, data)
     except BaseException:
         delete(target)
         raise
@@ -233,6 +231,11 @@ def _draft(target: Path, mode: int) -> tuple[Path, int]:
         draft = target.with_name(f".{secrets.token_hex(4)[:letters]}")
         with suppress(FileExistsError):
             return draft, os.open(draft, _NEW, mode)
+
+
+def _put(handle: int, data: bytes) -> None:
+    with open(handle, "wb") as opened:
+        opened.write(data)
 
 
 def _mode(file: Path) -> int | None:
