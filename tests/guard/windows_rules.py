@@ -3,7 +3,7 @@
 With `CHATKIT_TESTS_AS_WINDOWS=1` in the environment and this folder on PYTHONPATH, sitecustomize.py begins before
 anything of chatkit is imported; tests/windows.py has single rules as fixtures. What holds then:
 
-- what any process has open cannot be renamed, replaced or deleted (looked up in /proc, so that the files of SQLite, of
+- what a process of ours (one of the same group) has open cannot be renamed, replaced or deleted (looked up in /proc, so that the files of SQLite, of
   decoders and of other processes count), nor can a folder in which such a file lies
 - names and lengths of paths are Windows'; a name that is taken is not taken again by a rename
 - text is cp1252 with CRLF where nothing else is asked for
@@ -35,7 +35,7 @@ SHARED, DENIED = 32, 5
 MISSING = ("fcntl", "resource", "pwd", "grp", "termios", "pty")
 LACKING = ("fork", "register_at_fork", "sched_getaffinity", "killpg", "getpgid", "mkfifo", "pathconf")
 
-_open, _import = io.open, builtins.__import__
+_open, _import, _group = io.open, builtins.__import__, os.getpgid
 _os = {name: getattr(os, name) for name in ("open", "mkdir", "rename", "replace", "unlink", "rmdir")}
 
 
@@ -50,8 +50,11 @@ def is_open(path: Any) -> bool:
 
 
 def _handles() -> Iterator[str]:
+    ours = _group(0)
     for process in filter(str.isdigit, os.listdir("/proc")):
         try:
+            if _group(int(process)) != ours:  # the rest of the machine has files of ours open as seldom as it is many
+                continue
             yield from [f"/proc/{process}/fd/{number}" for number in os.listdir(f"/proc/{process}/fd")]
         except OSError:  # it ended, or is another user's
             continue
