@@ -53,7 +53,7 @@ def _handles() -> Iterator[str]:
     ours = _group(0)
     for process in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if _group(int(process)) != ours:  # the rest of the machine has files of ours open as seldom as it is many
+            if _group(int(process)) != ours:  # nobody else has a file of a test's open
                 continue
             yield from [f"/proc/{process}/fd/{number}" for number in os.listdir(f"/proc/{process}/fd")]
         except OSError:  # it ended, or is another user's
