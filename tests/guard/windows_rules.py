@@ -35,7 +35,8 @@ SHARED, DENIED = 32, 5
 MISSING = ("fcntl", "resource", "pwd", "grp", "termios", "pty")
 LACKING = ("fork", "register_at_fork", "sched_getaffinity", "killpg", "getpgid", "mkfifo", "pathconf")
 
-_open, _import, _group = io.open, builtins.__import__, os.getpgid
+_open, _import = io.open, builtins.__import__
+_group = getattr(os, "getpgid", None)  # there is none on Windows itself, where nothing here is used
 _os = {name: getattr(os, name) for name in ("open", "mkdir", "rename", "replace", "unlink", "rmdir")}
 
 
