@@ -7,20 +7,16 @@ the machine made is opened, followed, waited for or deleted.
 
 import os
 import re
-import shutil
 import stat
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # Windows, where a file that is open cannot be deleted: that is the lock
-    fcntl = None  # type: ignore[assignment]
+from chatkit.system import files, locks
 
-PURPOSES = ("uploads", "audio", "engine", "usage")
+PURPOSES = ("uploads", "audio", "engine", "usage", "fetch")
 LOCK = "lock"
 LONGEST_ADDRESS = 103
 """Bytes of a socket's path: 104 on macOS, 108 on Linux, each with a zero at the end."""
@@ -30,15 +26,18 @@ _OURS = re.compile(rf"chatkit-(?:{'|'.join(PURPOSES)})-\w{{6,}}")
 class PrivateFolder:
     """A new folder for one of `PURPOSES`, mode 0700; `close` takes it away, as does the end of who holds it.
 
+    What somebody still has open in it (a player, a virus scanner) goes later: at this process's end, or with the next.
+
     >>> folder = PrivateFolder("audio")
     >>> folder.path.is_dir(), folder.close(), folder.path.exists()
     (True, None, False)
     """
 
     def __init__(self, purpose: str, within: Path | None = None) -> None:
-        _sweep()
-        self.path = _made(purpose, [within] if within else homes())
-        self._close = weakref.finalize(self, _remove, self.path, _locked(self.path), os.getpid())
+        places = [within] if within else homes()
+        _sweep({*places, *homes()})
+        self.path = _made(purpose, places)
+        self._close = weakref.finalize(self, _remove, self.path, locks.hold(self.path, LOCK), os.getpid())
 
     def close(self) -> None:
         """Take it away, with all that is in it."""
@@ -99,66 +98,27 @@ def _made(purpose: str, places: list[Path]) -> Path:
     for place in others:
         with suppress(OSError):  # a disk that is full, or may only be read: the next one is tried
             return Path(tempfile.mkdtemp(prefix=f"chatkit-{purpose}-", dir=place))
-    return Path(tempfile.mkdtemp(prefix=f"chatkit-{purpose}-", dir=last))
-
-
-def _locked(folder: Path) -> int:
-    """The folder's lock, held as long as this process lives; it is there from the moment on at which it is held."""
-    lock = os.open(folder / "new", os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-    with suppress(OSError):  # on a network drive without locks nothing is swept
-        if fcntl:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.rename(folder / "new", folder / LOCK)
-    return lock
+    with files.explained(last, what="takes no new folder", way_out="Make room, or name another folder in TMPDIR."):
+        return Path(tempfile.mkdtemp(prefix=f"chatkit-{purpose}-", dir=last))
 
 
 def _remove(folder: Path, lock: int, process: int) -> None:
     if os.getpid() == process:  # a forked child has only borrowed it
-        with suppress(OSError):
-            os.close(lock)
-        shutil.rmtree(folder, ignore_errors=True)
+        locks.let_go(lock)
+        files.delete(folder, last=LOCK)
 
 
 # What processes that were killed have left: nobody holds their locks any more.
 
 
-def _sweep() -> None:
-    for folder in _left_over():
+def _sweep(places: Iterable[Path]) -> None:
+    for folder in _left_over(places):
         with suppress(OSError):
-            if _is_free(folder) if fcntl else _was_let_go(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+            if locks.is_let_go(folder, LOCK):
+                files.delete(folder, last=LOCK)
 
 
-def _left_over() -> Iterator[Path]:
-    for home in homes():
+def _left_over(places: Iterable[Path]) -> Iterator[Path]:
+    for home in places:
         with suppress(OSError), os.scandir(home) as entries:
-            yield from (Path(entry.path) for entry in entries if _OURS.fullmatch(entry.name))
-
-
-def _is_free(folder: Path) -> bool:
-    """Whether a folder is this user's alone, and its lock a file that nobody holds."""
-    look = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    inside = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | look)
-    try:
-        if not _is_own(os.fstat(inside)):
-            return False
-        lock = os.open(LOCK, os.O_RDWR | look, dir_fd=inside)
-        try:
-            held = os.fstat(lock)
-            if not (stat.S_ISREG(held.st_mode) and _is_own(held) and held.st_nlink == 1):
-                return False
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        finally:
-            os.close(lock)
-    finally:
-        os.close(inside)
-
-
-def _is_own(found: os.stat_result) -> bool:
-    return found.st_uid == os.geteuid() and not found.st_mode & 0o077
-
-
-def _was_let_go(folder: Path) -> bool:
-    (folder / "new").unlink()
-    return True
+            yield from [Path(entry.path) for entry in entries if _OURS.fullmatch(entry.name)]

@@ -8,7 +8,6 @@ import os
 import sqlite3
 import time
 import warnings
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -17,46 +16,12 @@ from typing import Any
 
 from chatkit.exceptions import StoreError
 from chatkit.patience import in_turn
+from chatkit.system import files, names
+from chatkit.system.drives import on_network
 
 Connection = sqlite3.Connection
 Error = sqlite3.Error
 
-NETWORK = frozenset(
-    [
-        "nfs",
-        "nfs3",
-        "nfs4",
-        "cifs",
-        "smb",
-        "smb2",
-        "smb3",
-        "smbfs",
-        "ncpfs",
-        "afs",
-        "openafs",
-        "lustre",
-        "gpfs",
-        "beegfs",
-        "ceph",
-        "glusterfs",
-        "orangefs",
-        "pvfs2",
-        "panfs",
-        "ocfs2",
-        "9p",
-        "drvfs",
-        "davfs",
-        "davfs2",
-        "fuse.sshfs",
-        "fuse.glusterfs",
-        "fuse.ceph",
-        "fuse.s3fs",
-        "fuse.rclone",
-        "fuse.gcsfuse",
-    ]
-)
-"""File systems on which several machines may write, so that shared memory between processes cannot be trusted."""
-MOUNTS = Path("/proc/self/mountinfo")
 TRAILS = ("", "-wal", "-shm", "-journal")
 PAUSE = 0.02
 """Seconds, at most, until a file that others write is tried again."""
@@ -88,7 +53,7 @@ class SqliteFile:
     def make(self) -> int:
         """Make the file if there is none; its inode."""
         make(self.path)
-        return self.path.stat().st_ino
+        return inode_of(self.path)
 
     def connect(self, patience: float, *, one_thread: bool = True) -> Connection:
         """An open connection, which waits so many seconds for other programs; its transactions are the caller's."""
@@ -127,28 +92,44 @@ class SqliteFile:
         if error is None or not is_damaged(error):
             return False
         set_aside(self.path, inode, f"is no {self.name} ({error})", begun=self.name)
-        self.make()
+        with files.explained(self.path, StoreError, way_out=self.way_out):
+            self.make()
         return True
 
 
 def make(file: Path) -> None:
-    """Make the file, readable by its owner only; SQLite gives its companions the same mode."""
+    """Make the file, readable by its owner only; SQLite gives its companions the same mode.
+
+    Raises `StoreError` for a name that no file can have here, else OSError.
+    """
+    if said := names.fault(file):
+        raise StoreError(*said)
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with suppress(FileExistsError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def inode_of(file: Path) -> int:
+    """By which a file is told from another of its name; 0 where there is none, or none that can be looked at."""
+    try:
+        return file.stat().st_ino
+    except OSError:
+        return 0
 
 
 def set_aside(file: Path, inode: int, why: str, *, begun: str = "usage store") -> None:
     """Give a file that is none of ours a new name, companions too; nothing is deleted.
 
     `inode` is the file that was found wanting: if another process has put a new one in its place since, that stays.
+    Where another program has it open, all stays as it is: raises `StoreError`.
     """
-    if not file.exists() or file.stat().st_ino != inode:
+    if not inode or inode_of(file) != inode:
         return
     stem = f"{file.name}.aside-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    for trail in TRAILS:
-        if (old := file.with_name(file.name + trail)).exists():
-            old.rename(file.with_name(stem + trail))
+    olds = [(file.with_name(file.name + trail), file.with_name(stem + trail)) for trail in TRAILS]
+    way_out = "Close it there (restart the other kernels), or name another file."
+    with files.explained(file, StoreError, f"{why}, and cannot be set aside", way_out):
+        files.rename_all([(old, new) for old, new in olds if os.path.lexists(old)])
     warnings.warn(f"{file} {why}: it is kept as {stem}, and a new {begun} is begun.", stacklevel=2)
 
 
@@ -179,18 +160,6 @@ def is_damaged(error: BaseException) -> bool:
     return _code(error) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
 
 
-def on_network(file: Path, mounts: Iterable[str] | None = None) -> bool:
-    """Whether the file lies on a network file system; False where the system does not say.
-
-    >>> on_network(Path("/home/ada/u.db"), ["36 35 0:31 / / rw - ext4 /dev/sda1 rw", "40 36 0:50 / /home rw - nfs4 srv:/ rw"])
-    True
-    """
-    lines = mounts if mounts is not None else _mounts()
-    file = Path(os.path.realpath(file))  # which no circle of links stops
-    above = [mount for line in lines if (mount := _mount(line)) and file.is_relative_to(mount[0])]
-    return bool(above) and max(reversed(above), key=lambda mount: len(mount[0].parts))[1] in NETWORK
-
-
 def _code(error: BaseException) -> int | None:
     """SQLite's code, also of an error that another library has wrapped."""
     code = getattr(error, "sqlite_errorcode", None) or getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
@@ -208,19 +177,3 @@ def _set_journal(connection: Connection, mode: str, patience: float) -> None:
             connection.execute(f"PRAGMA journal_mode = {mode}")  # in it now, or in the one that the file system allows
 
     in_turn(change, patience, is_busy, PAUSE)  # the change of mode does not wait for others as everything else does
-
-
-def _mounts() -> list[str]:
-    try:
-        return MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
-    except OSError:
-        return []
-
-
-def _mount(line: str) -> tuple[Path, str] | None:
-    before, dash, after = line.partition(" - ")
-    fields = before.split(" ")
-    if not dash or len(fields) < 5:
-        return None
-    point = fields[4].replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
-    return Path(point), after.split(" ")[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from windows import holder, open_files_keep_their_place, windows  # noqa: F401  # fixtures
 
 if TYPE_CHECKING:
     from panel_wire import ScriptedChat, View, Wire

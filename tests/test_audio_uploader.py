@@ -274,12 +274,13 @@ def test_a_disk_that_is_full_is_said_and_frees_what_came(view: View, monkeypatch
     view.begin(data)
     view.slice(data, 0, 1000)
 
+    real = view.uploader._inbox.incoming._file
+
     class Full:
+        close = real.close
+
         def seek(self, *_: object) -> None:
             raise OSError(28, "No space left on device")
-
-        def close(self) -> None:
-            pass
 
     monkeypatch.setattr(view.uploader._inbox.incoming, "_file", Full())
     view.slice(data, 1000, 2000)

@@ -157,6 +157,70 @@ def test_what_a_cost_is_called_stands_in_one_module():
     assert found <= {"captions", "ledger.price_table"}  # the latter in a docstring
 
 
+OF_ONE_SYSTEM = {"fcntl", "resource", "msvcrt", "ctypes", "winreg"}
+TO_BE_EMPTIED = {"audio.sandbox", "local.language"}
+"""What still asks which system it is on outside that room."""
+
+
+def asks_for_the_system(path: Path) -> list[str]:
+    """Where a module renames, replaces or deletes files by itself, or asks on which system it is."""
+    found = [f"import {name}" for name in sorted(imports_of(path) & OF_ONE_SYSTEM)]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        asks = isinstance(node, ast.Attribute) and ast.unparse(node) in ("sys.platform", "os.name")
+        if asks or (isinstance(node, ast.Call) and moves_or_deletes(node)):
+            found.append(f"{node.lineno}: {ast.unparse(node)}")
+        elif isinstance(node, ast.ImportFrom) and node.module in ("os", "shutil", "sys"):
+            asked = {"rename", "replace", "remove", "unlink", "rmdir", "rmtree", "move", "platform", "name"}
+            found += [f"{node.lineno}: {alias.name}" for alias in node.names if alias.name in asked]
+    return found
+
+
+def moves_or_deletes(call: ast.Call) -> bool:
+    """Whether it is `os`', `shutil`'s or a path's: text is replaced by two arguments, a session renamed by two."""
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    owner, verb = ast.unparse(call.func.value), call.func.attr
+    if owner in ("os", "shutil"):
+        return verb in ("rename", "renames", "replace", "remove", "unlink", "rmdir", "removedirs", "rmtree", "move")
+    if owner.rpartition(".")[2] in ("files", "tempfile"):
+        return verb == "TemporaryDirectory"
+    one = len(call.args) == 1 and not call.keywords
+    return verb in ("unlink", "rmdir", "rmtree", "TemporaryDirectory") or (verb in ("rename", "replace") and one)
+
+
+def test_what_differs_between_systems_stands_in_one_room():
+    found = {name: asks_for_the_system(path) for name, path in modules().items() if not name.startswith("system.")}
+    outside = {name for name, asked in found.items() if asked}
+    assert outside <= TO_BE_EMPTIED, {name: asked for name, asked in found.items() if asked}
+    assert outside == TO_BE_EMPTIED, "what is mended is no exception any more"
+
+
+@pytest.mark.parametrize(
+    ("line", "asked"),
+    [
+        ("draft.replace(target)", True),
+        ("os.replace(a, b)", True),
+        ("Path(a).rename(b)", True),
+        ("path.unlink(missing_ok=True)", True),
+        ("shutil.rmtree(folder)", True),
+        ("tempfile.TemporaryDirectory()", True),
+        ("from shutil import rmtree", True),
+        ("if sys.platform == 'win32': pass", True),
+        ("import fcntl", True),
+        ("text.replace('a', 'b')", False),
+        ("dataclasses.replace(value, name=1)", False),
+        ("when.replace(tzinfo=UTC)", False),
+        ("sessions.rename(old, new)", False),
+        ("files.replace(a, b)", False),
+        ("files.rename(a, b)", False),
+        ("self.resource", False),
+    ],
+)
+def test_a_method_of_the_same_name_is_not_taken_for_a_files(tmp_path: Path, line: str, asked: bool):
+    (tmp_path / "line.py").write_text(line)
+    assert bool(asks_for_the_system(tmp_path / "line.py")) is asked
+
+
 def test_each_library_is_imported_by_its_own_door_only():
     for name, path in modules().items():
         for imported in {i.split(".")[0] for i in imports_of(path, for_types=False)} & set(DOORS):

@@ -271,7 +271,7 @@ def test_a_locked_history_breaks_no_chat_and_warns_once(file, server, monkeypatc
         other.execute("BEGIN EXCLUSIVE")
         assert chat.send("second").text == chat.send("third").text == "In Brazil."
         history_writer.writer.flush()
-    assert [str(w.message).partition(" (")[0] for w in seen] == [f"The chat history {file} cannot be used"]
+    assert [str(w.message).partition(" (database")[0] for w in seen] == [f"The chat history {file} cannot be used"]
     chat.conversation.add("user", "fourth")
     assert len(chatkit.history()[0]) == 7
 

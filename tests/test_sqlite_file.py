@@ -9,36 +9,7 @@ from pathlib import Path
 import pytest
 
 from chatkit.exceptions import StoreError
-from chatkit.sqlite_file import SqliteFile, make, on_network, set_aside
-
-MOUNTS = [
-    "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw",
-    "30 22 0:40 / /home rw,relatime shared:2 - nfs4 server:/home rw,vers=4.2",
-    "31 30 0:41 / /home/ada/local rw - tmpfs tmpfs rw",
-    "32 22 0:42 / /mnt/my\\040share rw shared:3 master:1 - fuse.sshfs me@host: rw",
-    "33 22 0:43 / /stacked rw - ext4 /dev/sdb1 rw",
-    "34 33 0:44 / /stacked rw - lustre mgs:/fs rw",
-    "nonsense",
-]
-
-
-@pytest.mark.parametrize(
-    ("file", "network"),
-    [
-        ("/var/lib/usage.sqlite", False),
-        ("/home/ada/.local/share/usage.sqlite", True),
-        ("/home/ada/local/usage.sqlite", False),
-        ("/homestead/usage.sqlite", False),
-        ("/mnt/my share/usage.sqlite", True),
-        ("/stacked/usage.sqlite", True),
-    ],
-)
-def test_the_nearest_mount_above_decides(file: str, network: bool) -> None:
-    assert on_network(Path(file), MOUNTS) is network
-
-
-def test_a_system_without_a_table_of_mounts_has_local_disks() -> None:
-    assert on_network(Path("/x"), []) is False
+from chatkit.sqlite_file import SqliteFile, make, set_aside
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
@@ -96,8 +67,7 @@ def test_the_file_of_a_newer_chatkit_or_of_another_program_is_refused_and_stays(
 def test_only_what_may_leave_traces_on_a_disk_of_this_machine_has_a_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, traceless: bool, network: bool, journal: str
 ) -> None:
-    (tmp_path / "mountinfo").write_text("22 1 8:1 / / rw - nfs4 server:/ rw" if network else "")
-    monkeypatch.setattr("chatkit.sqlite_file.MOUNTS", tmp_path / "mountinfo")
+    monkeypatch.setattr("chatkit.sqlite_file.on_network", lambda _: network)
     with closing(opened(tmp_path / "a.sqlite", FIRST, traceless=traceless)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == (journal,)
         assert not traceless or connection.execute("PRAGMA secure_delete").fetchone() == (1,)

@@ -39,7 +39,8 @@ class Told:
         self.now = 1000.0
         self.sent: list[dict[str, Any]] = []
         monkeypatch.setattr(feed.reader, "touch", lambda *_, **__: None)
-        monkeypatch.setattr(usage_meter.time, "monotonic", lambda: self.now)
+        for clock in ("monotonic", "perf_counter"):
+            monkeypatch.setattr(usage_meter.time, clock, lambda: self.now)
         monkeypatch.setattr(UsageMeter, "send", lambda _, content, buffers=None: self._send(content))
         self.meter = UsageMeter("Lesson 1", store=store, **options)
         self.view = View(self.meter, "v1")

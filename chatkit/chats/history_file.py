@@ -169,14 +169,23 @@ class Archive:
         return self._delete(*_containing(search))
 
     def _delete(self, condition: str, values: tuple[str, ...]) -> int:
-        if not self.file.exists():
+        if not self._size():
             return 0
         with self._writing() as connection:
             return connection.execute(f"DELETE FROM conversations{condition}", values).rowcount
 
+    def _size(self) -> int:
+        """Bytes of the file; 0 where there is none."""
+        try:
+            return self.file.stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
+        except OSError as error:
+            raise _unusable(self.file, error) from error
+
     @contextmanager
     def _reading(self) -> Iterator[Connection | None]:
-        if not self.file.exists() or not self.file.stat().st_size:
+        if not self._size():
             yield None
             return
         with self._connected() as connection:

@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 
 from chatkit import typed
 from chatkit.conversation.branches import FIRST, Messages, check_name
-from chatkit.conversation.message import DEEPEST, Message, new_id, repair
+from chatkit.conversation.message import DEEPEST, Message, repair
 from chatkit.exceptions import InputError
+from chatkit.system import files
 
 FORMAT = "chatkit.conversation.conversation/2"
 OLD_FORMAT = "chatkit.conversation.conversation/1"
@@ -74,16 +75,8 @@ def parse(text: str) -> FileContent:
 
 
 def write(path: str | os.PathLike[str], text: str) -> Path:
-    """Write a file, whole or not at all."""
-    target = typed.path(path)
-    draft = target.with_name(f".{target.name}.{new_id()}")
-    try:
-        with draft.open("x", encoding="utf-8") as file:
-            file.write(text)
-        draft.replace(target)
-    finally:
-        draft.unlink(missing_ok=True)
-    return target
+    """Write a file, whole or not at all; InputError says why it cannot be, and the way out."""
+    return files.save(typed.path(path), text)
 
 
 def read(path: str | os.PathLike[str]) -> FileContent:

@@ -29,6 +29,7 @@ from chatkit.ledger.scope import Scope
 from chatkit.ledger.trouble import ELSEWHERE, Faults, is_full
 from chatkit.ledger.writing import DatabaseWriter
 from chatkit.patience import in_turn
+from chatkit.system.drives import on_network
 
 Returned = TypeVar("Returned")
 
@@ -71,7 +72,7 @@ class Database:
             raise
         self._patience = OPENING
         self._file = str(place.file) if place.file else None
-        self._inode = os.stat(self._file).st_ino if self._file else 0
+        self._inode = sqlite_file.inode_of(place.file) if place.file else 0
 
     @property
     def is_file(self) -> bool:
@@ -174,7 +175,7 @@ class Database:
             sa.event.listen(engine, "do_connect", _connect_in_turn)
             return engine
         sqlite_file.make(self._place.file)
-        log = not sqlite_file.on_network(self._place.file)
+        log = not on_network(self._place.file)
         if not log:
             warnings.warn(
                 f"{self._place} lies on a network file system, where writing is slow. " + ELSEWHERE, stacklevel=2
@@ -240,7 +241,7 @@ def open_database(place: Place, patience: float = OPENING) -> Database:
     What is known of a budget in a file that is gone or damaged is marked as lost before there is another file.
     """
     LastRules(place).lose_if_missing()
-    inode = place.file.stat().st_ino if place.file and place.file.exists() else 0
+    inode = sqlite_file.inode_of(place.file) if place.file else 0
     try:
         return Database(place, patience)
     except NotAStoreError as fault:

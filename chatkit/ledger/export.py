@@ -19,7 +19,7 @@ from chatkit.ledger.record import UsageRecord
 from chatkit.ledger.rows import BLANK, NAMES, to_record, to_row
 from chatkit.ledger.scope import Scope
 from chatkit.ledger.store import UsageStore
-from chatkit.system import shell
+from chatkit.system import files, shell
 
 FORMAT = "chatkit.usage/1"
 LONGEST = 1_000_000
@@ -39,13 +39,10 @@ def export(store: UsageStore, path: "str | os.PathLike[str]", **scope: Unpack[Sc
     """Write the calls of the scope into a new file; gives how many. A file that is there is not overwritten."""
     path = typed.path(path)
     records = store.records(**scope)
-    try:
-        with open(path, "x", encoding="utf-8") as file:
-            os.chmod(path, 0o600)
-            file.write(json.dumps({"format": FORMAT, "calls": len(records)}) + "\n")
-            file.writelines(json.dumps(dict(zip(NAMES, to_row(record), strict=True))) + "\n" for record in records)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error.strerror}.", "Name another file.") from None
+    lines = [{"format": FORMAT, "calls": len(records)}]
+    lines += [dict(zip(NAMES, to_row(record), strict=True)) for record in records]
+    with files.explained(path):
+        files.create(path, "".join(f"{json.dumps(line)}\n" for line in lines).encode())
     return len(records)
 
 

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from chatkit.exceptions import StoreError
 from chatkit.ledger.place import Place
 from chatkit.ledger.rows import BLANK, NAMES
-from chatkit.sqlite_file import Connection, Error, SqliteFile
+from chatkit.sqlite_file import Connection, Error, SqliteFile, inode_of
 
 if TYPE_CHECKING:
     from chatkit.ledger.database import Database
@@ -77,7 +77,7 @@ class Spool:
 
     def count(self) -> int:
         """How many rows wait; 0 where there is no file."""
-        if not self.file.exists():
+        if not inode_of(self.file):
             return 0
         query = "SELECT count(*) FROM spool WHERE NOT refused"
         return int(self._using(lambda opened: opened.execute(query).fetchone()[0]))

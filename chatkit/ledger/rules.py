@@ -9,7 +9,6 @@ place whole. What is no such file (another's, a link, damaged, of another versio
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from chatkit.exceptions import InputError, StoreError
 from chatkit.ledger.place import Place
 from chatkit.ledger.price_table import SMALLEST, Count, Price, server_of, without_port
 from chatkit.signs import fit_to_print
+from chatkit.system import files
 
 MILLION = 1_000_000
 TABLE = "own price"
@@ -310,15 +310,7 @@ def _written_at(file: Path) -> int:
 
 def _put(file: Path, text: str) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, new = tempfile.mkstemp(prefix=".rules-", dir=file.parent)  # 0600
-    try:
-        with open(handle, "w", encoding="utf-8") as opened:
-            opened.write(text)
-        os.replace(new, file)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(new)
-        raise
+    files.write(file, text.encode(), private=True)
 
 
 def _plain(rules: MoneyRules) -> dict[str, Any]:

@@ -11,12 +11,13 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from chatkit.exceptions import SetupError
 from chatkit.local import hub, index
 from chatkit.local.shipped import DEFAULT, Weights
-from chatkit.system import shell
+from chatkit.private_folder import PrivateFolder
+from chatkit.system import files, shell
+from chatkit.system.names import UnwritableError
 
 Tell = Callable[[str], None]
 
@@ -81,7 +82,7 @@ def fetch(weights: Weights = DEFAULT, tell: Tell = lambda _: None) -> Path:
                 failures.append(str(error))
                 continue
             if is_whole(got, weights):
-                return keep(got, target, weights)
+                return keep(got, target)
             failures.append("what came is not the file that was asked for (its sha256 differs)")
     raise SetupError(
         f"The weights of {weights.alias} ({weights.size / 1e6:.0f} MB) are not on this machine and could not be "
@@ -118,34 +119,58 @@ def _from_hub(repo: str, file: str, tell: Tell) -> Path:
             ) from None
         if digest and sha256(got) != digest:
             raise SetupError(f"{repo}:{file} did not come whole: its sha256 differs.", "Try again.")
-        return keep(got, target, None)
+        return keep(got, target)
 
 
 @contextmanager
 def workshop() -> Iterator[Path]:
-    """A folder of our own beside the target, so that the last step is a rename, which is all or nothing."""
+    """A folder of our own beside the target, so that the last step is a rename, which is all or nothing.
+
+    What is left of it (a killed process, a virus scanner that had a file open) goes with the next that is made.
+    """
     home = folder()
-    try:
+    with _told(home, "The folder for models"):
         home.mkdir(parents=True, exist_ok=True)
-        work = TemporaryDirectory(prefix=".fetch-", dir=home, ignore_cleanup_errors=True)
-    except OSError as error:
-        raise SetupError(
-            f"The folder for models cannot be written: {error.strerror}.", "Name another one in CHATKIT_MODELS."
-        ) from None
-    with work as name:
-        yield Path(name)
-
-
-def keep(got: Path, target: Path, weights: Weights | None = None) -> Path:
-    """Give a fetched file its name, in one step."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+        work = PrivateFolder("fetch", within=home)
     try:
-        os.replace(got, target)
-    except PermissionError:
-        # on Windows a file in use cannot be replaced; another process has put the same one there
-        if weights and not is_whole(target, weights):
-            raise
+        with _told(home, "The folder for models"):
+            yield work.path
+    finally:
+        work.close()
+
+
+@contextmanager
+def _told(path: Path, name: str = "") -> Iterator[None]:
+    """Turn an OSError into a SetupError that says what cannot be written, and why."""
+    way_out = "Try again, or name another folder in CHATKIT_MODELS."
+    try:
+        with files.explained(path, SetupError, way_out=way_out, name=name):
+            yield
+    except UnwritableError as error:
+        raise SetupError(error.cause, way_out) from None
+
+
+def keep(got: Path, target: Path) -> Path:
+    """Give a fetched file its name, in one step; SetupError where that cannot be.
+
+    A virus scanner may have the new file open, a server the old one. Where another process has put the same one there
+    meanwhile, all is well.
+    """
+    with _told(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            files.replace(got, target, files.NOBODY)
+        except OSError:
+            if not _is_same(got, target):
+                raise
     return target
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    try:
+        return sha256(one) == sha256(other)
+    except OSError:
+        return False
 
 
 def _installed(weights: Weights) -> Path | None:

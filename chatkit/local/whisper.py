@@ -204,13 +204,13 @@ def _from_hub(repo: str, tell: Tell) -> Path:
     target = weights.folder() / repo.replace("/", "--")
     if is_model(target):
         return target
+    got = []
     with weights.workshop() as work:
         for name in (*NEEDED, *OPTIONAL):
             try:
                 digest = hub.fetch(repo, name, work / name, tell)
             except OSError as error:
                 if name in OPTIONAL:
-                    (work / name).unlink(missing_ok=True)
                     continue
                 raise SetupError(
                     f"The Whisper model {repo} is not on this machine and could not be fetched: {error}.",
@@ -218,7 +218,7 @@ def _from_hub(repo: str, tell: Tell) -> Path:
                 ) from None
             if digest and weights.sha256(work / name) != digest:
                 raise SetupError(f"{name} of {repo} did not come whole: its sha256 differs.", "Try again.")
-        # the weights last: a folder with them is a whole one
-        for path in sorted(work.iterdir(), key=lambda path: path.name == "model.bin"):
-            weights.keep(path, target / path.name)
+            got.append(name)
+        for name in sorted(got, key=lambda name: name == "model.bin"):
+            weights.keep(work / name, target / name)  # the weights last: a folder with them is a whole one
     return target

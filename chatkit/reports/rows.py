@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatkit import typed
 from chatkit.exceptions import InputError, SetupError
+from chatkit.system import files
 
 if TYPE_CHECKING:
     import pandas
@@ -35,12 +36,11 @@ def to_csv(
     Each of `marks` is a line of its own at the end, of one cell.
     """
     rows = [*rows, *((mark, *[None] * (len(head) - 1)) for mark in marks)]
+    buffer = io.StringIO(newline="")
+    _write(buffer, head, rows)
     if path is None:
-        buffer = io.StringIO(newline="")
-        _write(buffer, head, rows)
         return buffer.getvalue()
-    with typed.path(path).open("w", encoding="utf-8-sig", newline="") as file:
-        _write(file, head, rows)
+    files.save(typed.path(path), buffer.getvalue(), "utf-8-sig")
     return None
 
 

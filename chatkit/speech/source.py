@@ -23,6 +23,7 @@ from chatkit.audio.sniff import Container, kind_of
 from chatkit.exceptions import ChatkitError, InputError
 from chatkit.private_folder import PrivateFolder
 from chatkit.speech.timed import clock
+from chatkit.system import files
 
 MOST = 4 * 1024**3
 """Bytes of audio that are taken in."""
@@ -136,7 +137,8 @@ def _what(head: bytes) -> str:
 
 
 def _write(audio: Any, rate: int | None, path: Path) -> None:
-    with path.open("wb") as file:
+    full = "Make room, or name another folder in TMPDIR."
+    with files.explained(path, what="cannot be written", way_out=full), path.open("wb") as file:
         if isinstance(audio, bytes | bytearray | memoryview):
             file.write(audio)
         elif hasattr(audio, "__array__"):

@@ -27,6 +27,7 @@ from chatkit.render.text import marked, tame
 from chatkit.signs import fit_to_print
 from chatkit.speech import timed
 from chatkit.speech.timed import NO_SPEECH, Audio, Missing, Segment, Word, clock
+from chatkit.system import files
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +107,7 @@ class Transcript:
         if target.suffix.lower() not in make:
             raise InputError(f"{target.name!r} ends in none of {', '.join(make)}.", "Give it one of these endings.")
         text = make[target.suffix.lower()]()
-        target.write_text(text if text.endswith("\n") else f"{text}\n", encoding="utf-8", newline="\n")
-        return target
+        return files.save(target, text if text.endswith("\n") else f"{text}\n")
 
     def _cues(self) -> Sequence[subtitles.Cue]:
         if self.text and not self.segments:

@@ -17,6 +17,7 @@ from chatkit.ledger.record import NOTHING
 from chatkit.signs import fit_to_print
 from chatkit.speech import job as jobs
 from chatkit.speech.transcript import Transcript
+from chatkit.system import files
 from chatkit.ui import widget
 from chatkit.ui.audio_captions import language_code
 from chatkit.ui.audio_view import AudioStage, edited
@@ -166,7 +167,9 @@ class AudioUploader(Widget):
             with self._lock:
                 return work()
         except OSError as error:
-            raise InputError(f"The kernel's disk takes no more: {error.strerror or error}.", "Make room.") from None
+            if isinstance(error, ChatkitError):
+                raise
+            raise InputError(*_of_the_disk(error)) from None
 
     def _complain(self, content: PageMessage, error: ChatkitError) -> None:
         if "upload" in content:
@@ -266,3 +269,10 @@ class AudioUploader(Widget):
     def _scene(self) -> Scene:
         settings = {name: getattr(self, name) for name in SETTINGS}
         return self._stage.scene(settings, self._error, chat=self.panel is not None)
+
+
+def _of_the_disk(error: OSError) -> tuple[str, str]:
+    if files.is_full(error):
+        return f"The kernel's disk takes no more: {error.strerror or error}.", "Make room."
+    why, _ = files.reason(error)
+    return f"The kernel's disk did not take the audio: {why}.", "Choose the file again."

@@ -19,6 +19,7 @@ from chatkit import private_folder
 from chatkit.audio.sniff import kind_of
 from chatkit.exceptions import InputError
 from chatkit.private_folder import PrivateFolder
+from chatkit.system import files
 from chatkit.ui.audio_captions import size_caption
 
 SLICE = 2**20
@@ -166,20 +167,19 @@ class Inbox:
             raise InputError(f"{incoming.name} is not all here yet.", "Choose it again to go on.")
         incoming.close()
         self.incoming = None
-        path = self._place(_ending(incoming))
-        incoming.path.rename(path)
+        path = self._named(incoming)
         seconds = incoming.seconds if incoming.recorded else None
         return AudioFile(path, incoming.name, incoming.have, seconds or None, incoming.recorded)
 
     def forget(self, audio: AudioFile) -> None:
         """Take a finished file away."""
-        audio.path.unlink(missing_ok=True)
+        files.delete(audio.path)
 
     def drop(self) -> None:
         """Forget the file that is not finished."""
         if self.incoming is not None:
             self.incoming.close()
-            self.incoming.path.unlink(missing_ok=True)
+            files.delete(self.incoming.path)
             self.incoming = None
 
     def close(self) -> None:
@@ -190,6 +190,15 @@ class Inbox:
         if self._private is not None:
             self._private.close()
             self._private = self._folder = None
+
+    def _named(self, incoming: Incoming) -> Path:
+        """Where the file lies from now on; where somebody has it open for long, under the name that it has."""
+        path = self._place(_ending(incoming))
+        try:
+            files.rename(incoming.path, path)
+        except OSError:
+            return incoming.path
+        return path
 
     def _place(self, ending: str) -> Path:
         if self._folder is None:

@@ -112,9 +112,10 @@ class UsageMeter(Widget):
     def _look_in_turn(self, now: float) -> float:
         """Look if it is time, at a large store less often; the seconds until the next look."""
         if now >= self._look_at:
+            began = time.perf_counter()  # the other clock goes in steps of 16 ms on some systems
             self._look()
             pause = PAUSE if self._feed.is_followed else PAUSE_ALONE
-            self._look_at = now + max(pause, (time.monotonic() - now) / SHARE)
+            self._look_at = now + max(pause, (time.perf_counter() - began) / SHARE)
         return self._look_at - now
 
     def _scope(self) -> Scope:

@@ -79,6 +79,7 @@ class RunningTurn:
         ended = self.reply is not None
         if not ended and now < self._rest_until:
             return self._rest_until - now
+        began = time.perf_counter()  # the other clock goes in steps of 16 ms on some systems
         came: dict[int, list[str]] = {}
         for _ in range(len(self._came)):
             index, text = self._came.popleft()
@@ -91,7 +92,7 @@ class RunningTurn:
             for answer in self._answers:
                 answer.finish()
             self.ended = True
-        self._rest_until = time.monotonic() + (time.monotonic() - now) / SHARE
+        self._rest_until = time.monotonic() + (time.perf_counter() - began) / SHARE
         return HEARTBEAT
 
     @property

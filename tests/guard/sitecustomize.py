@@ -44,3 +44,8 @@ def _watch(event: str, args: tuple) -> None:
 
 
 sys.addaudithook(_watch)
+
+if os.environ.get("CHATKIT_TESTS_AS_WINDOWS"):
+    import windows_rules
+
+    windows_rules.begin()
