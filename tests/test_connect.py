@@ -144,7 +144,7 @@ def test_without_a_key_the_local_server_serves(local, capsys):
 
 def test_without_a_key_and_without_the_engines_both_ways_out_are_said(monkeypatch):
     monkeypatch.setattr(local_process, "has_engines", lambda: False)
-    with pytest.raises(SetupError, match=r"pip install 'notebook-chatkit\[local\]'.*OPENAI_API_KEY"):
+    with pytest.raises(SetupError, match=r'pip install "notebook-chatkit\[local\]".*OPENAI_API_KEY'):
         connect.connect()
 
 

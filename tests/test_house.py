@@ -18,7 +18,7 @@ import chatkit
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "chatkit"
 FLOORS = {
-    "exceptions": 0, "display": 0, "signs": 0, "typed": 0, "patience": 0, "sqlite_file": 0,
+    "exceptions": 0, "display": 0, "signs": 0, "typed": 0, "patience": 0, "sqlite_file": 0, "system": 0,
     "private_folder": 1, "conversation": 1, "audio": 1,
     "api": 2, "render": 2,
     "ledger": 3,
@@ -146,7 +146,9 @@ def test_the_wire_is_the_standard_library_alone_and_does_no_io():
 def test_the_local_server_shares_no_import_with_the_house_but_values_and_the_opening_of_audio():
     for name, path in modules().items():
         if name.startswith("local"):
-            assert rooms_of(imports_of(path)) <= {"api", "audio", "exceptions", "local", "private_folder"}, name
+            assert rooms_of(imports_of(path)) <= {"api", "audio", "exceptions", "local", "private_folder", "system"}, (
+                name
+            )
 
 
 def test_what_a_cost_is_called_stands_in_one_module():
@@ -276,7 +278,35 @@ def test_each_dependency_says_the_lowest_version_and_the_first_that_was_not_trie
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for line in itertools.chain(project["dependencies"], *project["optional-dependencies"].values()):
         if not line.startswith(("notebook-chatkit[", "types-")):
-            assert re.fullmatch(r"[\w.-]+(\[\w+\])?>=[\d.]+(,!=[\d.*]+)?,<[\d.]+", line), line
+            bounds, _, marker = line.partition(";")
+            assert re.fullmatch(r"[\w.-]+(\[\w+\])?>=[\d.]+(,!=[\d.*]+)?,<[\d.]+", bounds), line
+            # a release is no version on every Linux, and an x64 Python on Windows ARM may call its machine either
+            assert not re.search(r"platform_(release|version)", marker), line
+
+
+def test_no_engine_depends_on_the_machine_of_a_windows_since_an_x64_python_on_arm_may_call_it_arm():
+    lines = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for line in lines["local"]:
+        assert "win32" not in line, line
+
+
+def files_of_every_systems_tests() -> list[Path]:
+    return [path for path in (ROOT / "tests").rglob("*.py") if "browser" not in path.parts]
+
+
+def test_the_tests_of_every_system_import_what_every_system_can_install_and_ask_for_the_rest():
+    extras, there = declared(), {"jupyter-server", "nbconvert", "nbformat"}  # of jupyterlab and nbval
+    for extra in ("", "local", "lab", "test-core"):
+        there |= extras[extra]
+    ours = {path.stem.replace("_", "-") for path in (ROOT / "tests").rglob("*.py")}
+    for path in files_of_every_systems_tests():
+        top = ast.Module(
+            [n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.Import | ast.ImportFrom)],
+            [],
+        )
+        imported = {n.module if isinstance(n, ast.ImportFrom) else a.name for n in top.body for a in n.names}
+        outside = {name.split(".")[0] for name in imported} - set(sys.stdlib_module_names) - {"chatkit"}
+        assert {DISTRIBUTIONS.get(name, name.replace("_", "-").lower()) for name in outside} - ours <= there, path.name
 
 
 def short_part() -> list[Path]:
@@ -324,7 +354,8 @@ def test_environment_yml_installs_the_project_and_lists_nothing_twice():
     )
     [installed] = pip["pip"]
     extras = re.fullmatch(r"-e \.\[(.+)\]", installed)[1].split(",")
-    assert set(extras) == set(project["optional-dependencies"])
+    # what some systems would have to compile, and what only the developers' tests need
+    assert set(extras) == set(project["optional-dependencies"]) - {"tokens", "test"}
 
 
 def test_the_wheel_would_carry_each_widgets_files():

@@ -11,7 +11,7 @@ from chatkit import __main__ as command
 from chatkit.client import local_process
 
 ROOT = Path(__file__).parent.parent
-COMMANDS = ["serve", "models", "usage", "db", "check-keys", "version"]
+COMMANDS = ["serve", "models", "usage", "db", "check-keys", "doctor", "version"]
 
 
 def test_version_is_said(capsys):
@@ -45,7 +45,6 @@ def test_each_command_has_its_own_help(words, capsys):
         (["chekc-keys", "."], "maybe you meant 'check-keys'"),
         (["models", "fecth"], "maybe you meant 'fetch'"),
         (["usage", "exprot", "a.jsonl"], "maybe you meant 'export'"),
-        (["models"], "required: COMMAND"),
         (["usage"], "required: COMMAND"),
         (["db"], "required: COMMAND"),
         (["usage", "export"], "required: file"),
@@ -71,7 +70,7 @@ def test_a_word_that_is_like_none_gets_the_choices_and_no_guess(capsys):
 def test_without_the_engines_the_way_to_install_them_is_said(words, monkeypatch, capsys):
     monkeypatch.setattr(local_process, "has_engines", lambda: False)
     assert command.main(words) == 1
-    assert "pip install 'notebook-chatkit[local]'" in capsys.readouterr().err
+    assert 'pip install "notebook-chatkit[local]"' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["version"], ["--help"], ["serve", "--help"], ["sevre"], ["check-keys", "LICENSE"]])
