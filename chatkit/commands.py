@@ -80,7 +80,12 @@ def _declare_models(models: argparse.ArgumentParser) -> None:
     models.set_defaults(run=_list_weights)
     below = models.add_subparsers(metavar="COMMAND")
     local_options.add_models(_command(below, "fetch", "fetch and check the weights of the local models", _fetch))
-    _command(below, "list", "say where calls would go, and which models there are", _list_models)
+    _command(
+        below,
+        "list",
+        "say where calls would go, which models there are, and whose weights are on this machine",
+        _list_models,
+    )
 
 
 def _fetch(options: CommandOptions) -> int:
@@ -98,16 +103,16 @@ def _need_engines() -> None:
 
 
 def _list_weights(_: CommandOptions) -> int:
+    print(*_weights(), sep="\n")
+    return 0
+
+
+def _weights() -> list[str]:
+    """A line for each model whose weights are on this machine, or one that says that there is none."""
     from chatkit.local import present, weights
 
-    found = present.present()
-    for model in found:
-        print(model)
-    if not found:
-        _say(
-            f"No weights are on this machine; they would be kept in {weights.folder()}. Fetch them: chatkit models fetch"
-        )
-    return 0
+    none = f"No weights are on this machine; they would be kept in {weights.folder()}. Fetch them: chatkit models fetch"
+    return [str(model) for model in present.present()] or [none]
 
 
 def _list_models(_: CommandOptions) -> int:
@@ -120,6 +125,7 @@ def _list_models(_: CommandOptions) -> int:
         print(name)
     if found.reason:
         _say(found.reason)
+    _say("\n".join(["Weights on this machine:", *_weights()]))
     return int(not found.names)
 
 

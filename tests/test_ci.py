@@ -127,9 +127,18 @@ def test_each_command_of_chatkit_that_people_are_told_to_type_is_one(path):
         assert is_command(words.split()) or is_command([*words.split(), "a-file"]), words
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "chatkit").rglob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path",
+    [*sorted((ROOT / "chatkit").rglob("*.py")), *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md"))],
+    ids=lambda path: path.name,
+)
 def test_each_sentence_that_says_how_to_install_an_extra_quotes_it_as_cmd_does_too(path):
-    assert not re.search(r"pip install '", path.read_text(encoding="utf-8"))
+    assert not re.search(r"'[^'\s]*[\w.]\[[a-z,]+\]'\s?(?!\])", commands_in(path.read_text(encoding="utf-8")))
+
+
+def commands_in(text):
+    """What stands behind pip's name, to the end of the line after it."""
+    return "\n".join(re.findall(r"pip install\b[^\n]*\n?[^\n]*", text))
 
 
 def test_line_ends_are_lf_in_every_checkout_and_what_is_no_text_is_left_alone():

@@ -296,7 +296,14 @@ def files_of_every_systems_tests() -> list[Path]:
 
 def test_the_tests_of_every_system_import_what_every_system_can_install_and_ask_for_the_rest():
     extras = declared()
-    there = {"pydantic", "jupyter-client", "jupyter-server", "nbconvert", "nbformat"}  # openai's and jupyterlab's own
+    there = {
+        "packaging",
+        "pydantic",
+        "jupyter-client",
+        "jupyter-server",
+        "nbconvert",
+        "nbformat",
+    }  # openai's, jupyterlab's, pytest's
     for extra in ("", "local", "lab", "test-core"):
         there |= extras[extra]
     ours = {path.stem.replace("_", "-") for path in (ROOT / "tests").rglob("*.py")}

@@ -1,6 +1,7 @@
 """Which weights are on this machine: each by its name, file, size, licence and place, as far as they are known."""
 
 import pytest
+from faultserver import FaultServer, reply
 
 from chatkit import __main__ as command
 from chatkit.local import present, weights, whisper
@@ -28,10 +29,9 @@ def a_whisper(folder, size=1000):
 
 def test_where_there_are_none_that_is_said_with_the_folder_and_the_command(home, capsys):
     assert command.main(["models"]) == 0
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert str(home) in said.err
-    assert "chatkit models fetch" in said.err
+    [line] = capsys.readouterr().out.splitlines()
+    assert str(home) in line
+    assert "chatkit models fetch" in line
 
 
 def test_the_shipped_model_is_told_by_name_file_size_licence_and_place(home, capsys):
@@ -40,6 +40,19 @@ def test_the_shipped_model_is_told_by_name_file_size_licence_and_place(home, cap
     assert capsys.readouterr().out == (
         f"{DEFAULT.alias}: {DEFAULT.file}, 98.4 MB, licence {DEFAULT.licence}, in {home}\n"
     )
+
+
+def test_the_list_of_an_endpoints_models_keeps_the_names_alone_on_stdout_and_tells_the_weights_beside_them(
+    home, monkeypatch, capsys
+):
+    sized(home / DEFAULT.file, DEFAULT.size)
+    with FaultServer(reply(200, {"object": "list", "data": [{"id": "theirs"}]})) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "k")
+        assert command.main(["models", "list"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "theirs\n"
+    assert f"{DEFAULT.alias}: {DEFAULT.file}, 98.4 MB" in said.err
 
 
 def test_a_file_that_is_not_whole_is_told_so(home):

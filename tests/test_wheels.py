@@ -1,9 +1,11 @@
 """What the package index is asked for each system, and what is made of its answers; no index is asked here."""
 
+import tomllib
 from pathlib import Path
 
 import pytest
 import wheels
+from packaging.requirements import Requirement
 from wheels import EXTRAS, GAPS, MACOS_12, MACOS_INTEL, PYTHONS, SYSTEMS, WINDOWS, WINDOWS_ARM, Answer
 
 ROOT = Path(__file__).parent.parent
@@ -90,3 +92,37 @@ def test_where_the_local_models_are_not_to_be_had_the_readme_says_so():
     for words in ("macOS 12", "Windows on ARM", "Python 3.14", "not run on a real"):
         assert words in text, words
     assert (MACOS_INTEL, "local") not in GAPS  # by a marker: its language model installs, its Whisper does not
+
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+X64 = {"sys_platform": "win32", "platform_machine": "AMD64"}
+ARM = {"sys_platform": "win32", "platform_machine": "ARM64"}
+SILICON = {"sys_platform": "darwin", "platform_machine": "arm64"}
+INTEL = {"sys_platform": "darwin", "platform_machine": "x86_64"}
+LINUX = {"sys_platform": "linux", "platform_machine": "x86_64"}
+
+
+def taken(extra, system, python="3.13"):
+    lines = map(Requirement, PROJECT["optional-dependencies"][extra])
+    here = {**system, "python_version": python}
+    return {line.name + "".join(line.extras) for line in lines if not line.marker or line.marker.evaluate(here)}
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("system", [X64, ARM, SILICON, INTEL, LINUX], ids=lambda system: " ".join(system.values()))
+def test_whisper_is_left_out_where_it_has_no_engine_and_nowhere_else(system, python):
+    lacking = system is INTEL and python == "3.14"
+    whisper = {"faster-whisper", "onnxruntime"}
+    assert taken("local", system, python) & whisper == (set() if lacking else whisper)
+    assert "xllamacpp" in taken("local", system, python)
+
+
+@pytest.mark.parametrize(
+    ("system", "tokens", "postgres"),
+    [
+        (X64, {"bpe-openai"}, {"psycopgbinary"}), (ARM, set(), {"psycopg"}), (SILICON, {"bpe-openai"}, {"psycopgbinary"}),
+        (INTEL, set(), {"psycopgbinary"}), (LINUX, {"bpe-openai"}, {"psycopgbinary"}),
+    ],
+)  # fmt: skip
+def test_an_extra_brings_what_needs_no_compiler(system, tokens, postgres):
+    assert (taken("tokens", system), taken("postgres", system)) == (tokens, postgres)

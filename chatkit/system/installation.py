@@ -88,7 +88,7 @@ class Finding:
         return SetupError(f"{self.name}: {self.rule}", self.way_out)
 
 
-Check = Callable[[Machine], Iterator[Finding]]
+SystemCheck = Callable[[Machine], Iterator[Finding]]
 
 
 def findings(machine: Machine) -> list[Finding]:
@@ -192,7 +192,7 @@ def _scripts(machine: Machine) -> Iterator[Finding]:
         )
 
 
-CHECKS: tuple[Check, ...] = (_python, _wheels, _runtime, _room, _path, _packages, _scripts)
+CHECKS: tuple[SystemCheck, ...] = (_python, _wheels, _runtime, _room, _path, _packages, _scripts)
 
 
 def _quoted(path: str) -> str:
