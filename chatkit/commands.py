@@ -30,11 +30,16 @@ def add(parser: argparse.ArgumentParser) -> None:
     """Declare every command below the parser: `run` of the options that it reads does it."""
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _declare_serve(_command(commands, "serve", local_options.ABOUT_SERVE, _serve))
-    _declare_models(_command(commands, "models", "fetch and check the weights of the local models, or list models"))
+    _declare_models(
+        _command(commands, "models", "say which models' weights are on this machine; fetch them, or list models")
+    )
     _declare_usage(_command(commands, "usage", "hand usage on in files, for a class without a server"))
     _declare_database(_command(commands, "db", "set the usage store up; with --class, the roles of a class"))
     _declare_check_keys(
         _command(commands, "check-keys", "say where API keys lie in files, notebooks and folders", _check_keys)
+    )
+    _command(
+        commands, "doctor", "say what is missing here for chatkit, its local models and JupyterLab to run", _doctor
     )
     _command(commands, "version", "say the version", _version)
 
@@ -73,9 +78,15 @@ def _serve(options: CommandOptions) -> int:
 
 
 def _declare_models(models: argparse.ArgumentParser) -> None:
-    below = _below(models)
+    models.set_defaults(run=_list_weights)
+    below = models.add_subparsers(metavar="COMMAND")
     local_options.add_models(_command(below, "fetch", "fetch and check the weights of the local models", _fetch))
-    _command(below, "list", "say where calls would go, and which models there are", _list_models)
+    _command(
+        below,
+        "list",
+        "say where calls would go, which models there are, and whose weights are on this machine",
+        _list_models,
+    )
 
 
 def _fetch(options: CommandOptions) -> int:
@@ -92,6 +103,19 @@ def _need_engines() -> None:
         raise SetupError("The engines of the local models are not installed.", local_process.INSTALL)
 
 
+def _list_weights(_: CommandOptions) -> int:
+    print(*_weights(), sep="\n")
+    return 0
+
+
+def _weights() -> list[str]:
+    """A line for each model whose weights are on this machine, or one that says that there is none."""
+    from chatkit.local import present, weights
+
+    none = f"No weights are on this machine; they would be kept in {weights.folder()}. Fetch them: chatkit models fetch"
+    return [str(model) for model in present.present()] or [none]
+
+
 def _list_models(_: CommandOptions) -> int:
     from chatkit.client import connect, model_list
 
@@ -102,6 +126,7 @@ def _list_models(_: CommandOptions) -> int:
         print(name)
     if found.reason:
         _say(found.reason)
+    _say("\n".join(["Weights on this machine:", *_weights()]))
     return int(not found.names)
 
 
@@ -239,6 +264,20 @@ def _check_keys(options: CommandOptions) -> int:
             "Keys belong into OPENAI_API_KEY or a .env file that is not committed."
         )
     return int(bool(leaks))
+
+
+def _doctor(_: CommandOptions) -> int:
+    from chatkit.local import present, weights
+    from chatkit.system import installation
+
+    machine = installation.this_machine(weights.folder(), present.has_shipped())
+    found = installation.findings(machine)
+    print(*found, sep="\n", end="\n" if found else "")
+    if not any(finding.fails for finding in found):
+        print(
+            f"Python {sys.version.split()[0]}, {machine.platform}: nothing is missing that chatkit would fail without."
+        )
+    return int(any(finding.fails for finding in found))
 
 
 def _version(_: CommandOptions) -> int:

@@ -9,7 +9,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import postgres
-import psycopg
 import pytest
 from postgres import Cluster
 
@@ -22,6 +21,8 @@ from chatkit.ledger.rulebook import rulebook_of
 from chatkit.ledger.rules import Limit
 from chatkit.ledger.store import UsageStore
 from chatkit.reports.class_report import ClassReport
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 RECORD = UsageRecord(
     "0", datetime(2026, 11, 23, 9, 30, tzinfo=UTC), "s", "/v1/chat/completions", "api.openai.com", "gpt-4o-mini", None,

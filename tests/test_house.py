@@ -342,7 +342,43 @@ def test_each_dependency_says_the_lowest_version_and_the_first_that_was_not_trie
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for line in itertools.chain(project["dependencies"], *project["optional-dependencies"].values()):
         if not line.startswith(("notebook-chatkit[", "types-")):
-            assert re.fullmatch(r"[\w.-]+(\[\w+\])?>=[\d.]+(,!=[\d.*]+)?,<[\d.]+", line), line
+            bounds, _, marker = line.partition(";")
+            assert re.fullmatch(r"[\w.-]+(\[\w+\])?>=[\d.]+(,!=[\d.*]+)?,<[\d.]+", bounds), line
+            # a release is no version on every Linux, and an x64 Python on Windows ARM may call its machine either
+            assert not re.search(r"platform_(release|version)", marker), line
+
+
+def test_no_engine_depends_on_the_machine_of_a_windows_since_an_x64_python_on_arm_may_call_it_arm():
+    lines = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for line in lines["local"]:
+        assert "win32" not in line, line
+
+
+def files_of_every_systems_tests() -> list[Path]:
+    return [path for path in (ROOT / "tests").rglob("*.py") if "browser" not in path.parts]
+
+
+def test_the_tests_of_every_system_import_what_every_system_can_install_and_ask_for_the_rest():
+    extras = declared()
+    there = {
+        "packaging",
+        "pydantic",
+        "jupyter-client",
+        "jupyter-server",
+        "nbconvert",
+        "nbformat",
+    }  # openai's, jupyterlab's, pytest's
+    for extra in ("", "local", "lab", "test-core"):
+        there |= extras[extra]
+    ours = {path.stem.replace("_", "-") for path in (ROOT / "tests").rglob("*.py")}
+    for path in files_of_every_systems_tests():
+        top = ast.Module(
+            [n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.Import | ast.ImportFrom)],
+            [],
+        )
+        imported = {n.module if isinstance(n, ast.ImportFrom) else a.name for n in top.body for a in n.names}
+        outside = {name.split(".")[0] for name in imported} - set(sys.stdlib_module_names) - {"chatkit"}
+        assert {DISTRIBUTIONS.get(name, name.replace("_", "-").lower()) for name in outside} - ours <= there, path.name
 
 
 def short_part() -> list[Path]:
@@ -390,7 +426,8 @@ def test_environment_yml_installs_the_project_and_lists_nothing_twice():
     )
     [installed] = pip["pip"]
     extras = re.fullmatch(r"-e \.\[(.+)\]", installed)[1].split(",")
-    assert set(extras) == set(project["optional-dependencies"])
+    # what some systems would have to compile, and what only the developers' tests need
+    assert set(extras) == set(project["optional-dependencies"]) - {"tokens", "test"}
 
 
 def test_the_wheel_would_carry_each_widgets_files():

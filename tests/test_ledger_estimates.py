@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.util import find_spec
 
-import bpe_openai
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +23,8 @@ from chatkit.ledger.estimate import (
 )
 from chatkit.ledger.record import Usage
 from chatkit.local import chat as local_chat
+
+bpe_openai = pytest.importorskip("bpe_openai", reason="bpe-openai is not installed")
 
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 ASKED = "Where was the 2014 World Cup held?"

@@ -13,7 +13,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import postgres
-import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +32,8 @@ from chatkit.ledger.schema import UNREADABLE, UNSOUND_KEYS, UNSOUND_SUMS, statem
 from chatkit.ledger.store import UsageStore
 from chatkit.reports import live
 from chatkit.reports.class_report import ClassReport
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 AT = datetime(2026, 11, 27, 5, 3, 20, tzinfo=UTC)
 GOOD = UsageRecord(

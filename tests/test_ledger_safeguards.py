@@ -11,7 +11,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import postgres
-import psycopg
 import pytest
 from postgres import Cluster
 
@@ -22,6 +21,8 @@ from chatkit.ledger.database import LIMITS
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rules import Limit
 from chatkit.ledger.store import UsageStore
+
+psycopg = pytest.importorskip("psycopg", reason="psycopg is not installed")
 
 pytestmark = postgres.needed
 

@@ -285,6 +285,20 @@ def test_another_model_that_is_here_answers_where_it_is_asked_for(model):
     play(run)
 
 
+def test_where_the_engine_of_whisper_cannot_be_had_that_is_told_in_a_sentence(model, monkeypatch):
+    monkeypatch.setattr(speech_module, "find_spec", lambda name: None)
+
+    async def scenario():
+        speech = keeper(model)
+        with pytest.raises(ApiError) as raised:
+            await hear(speech, b"a")
+        assert raised.value.status == 503
+        assert "faster-whisper, is not installed" in str(raised.value)
+        assert "Python 3.11 to 3.13" in str(raised.value)
+
+    play(scenario)
+
+
 def test_a_model_that_is_nowhere_is_told_in_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("CHATKIT_MODELS", str(tmp_path))
 

@@ -1,6 +1,7 @@
 """The shipped notebooks: a reader's Jupyter trusts them, so that a page that is loaded again draws their widgets."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,13 @@ def test_a_notebook_is_shipped_as_nobody_has_run_it_and_is_trusted_once_one_cell
         if other.cell_type == "code" and other is not run and EXPECTED in other.metadata:
             other.outputs = [nbformat.from_dict(output) for output in other.metadata[EXPECTED]]
     assert not notary.check_cells(notebook), "outputs of cells that were not run would take the trust away"
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_cell_that_opens_a_text_names_its_encoding_since_windows_takes_another(path: Path):
+    for cell in code_cells(path):
+        for call in re.findall(r"\b(?:open|read_text|write_text)\((.*)\)", "".join(cell["source"])):
+            assert "encoding=" in call or re.search(r"[\"'][rwax]?b[\"']", call), call
 
 
 def test_what_cells_must_say_is_checked_beside_the_notebooks(tmp_path: Path):

@@ -21,9 +21,10 @@ from chatkit.api.hosts import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
 from chatkit.system import shell
 
-ENGINES = ("xllamacpp", "faster_whisper", "starlette", "python_multipart", "uvicorn")
+ENGINES = ("xllamacpp", "starlette", "python_multipart", "uvicorn")
+"""Without which no server starts. Whisper's is not among them: where there is none, the language model answers alone."""
 NO_ENGINES = "There is no API key, and the engines of the local models are not installed."
-INSTALL = 'Install them with: pip install "notebook-chatkit[local]".'
+INSTALL = 'Install them with: python -m pip install "notebook-chatkit[local]".'
 KEY = "CHATKIT_KERNEL_KEY"
 """Where commands that a notebook runs (`!curl …`) find the key of this process's local servers; it is of no use after it."""
 SILENCE = 300.0

@@ -45,5 +45,7 @@ def explain(error: BaseException, place: Place) -> StoreError:
     if is_damaged(error):
         return NotAStoreError(place, f"is no usage store ({said})")
     if isinstance(error, ImportError):
-        return StoreError(f"The usage store {place} needs a driver: {said}.", 'Try: pip install "psycopg[binary]".')
+        return StoreError(
+            f"The usage store {place} needs a driver: {said}.", 'Try: python -m pip install "psycopg[binary]".'
+        )
     return StoreError(f"The usage store {place} cannot be used: {said}.", ELSEWHERE if place.file else SERVER)

@@ -14,6 +14,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -28,6 +29,10 @@ UNCAUGHT = 1
 GRACE = 5.0
 """Seconds in which a process that said its last word has ended."""
 LONGEST_LINE = 1 << 22
+NO_WHISPER = (
+    "The engine of the local Whisper, faster-whisper, is not installed. Install it with: python -m pip install "
+    '"notebook-chatkit[local]". On a Mac with Intel there is one for Python 3.11 to 3.13 only.'
+)
 PROGRAM = (sys.executable, "-m", "chatkit.local.recogniser")
 
 
@@ -119,6 +124,10 @@ class Speech:
 
     async def _folder(self, model: str) -> Path:
         wanted = self.model if model == self.alias else str(whisper.fetched()[model])
+        if not find_spec("faster_whisper"):
+            raise ApiError(
+                503, NO_WHISPER, type="server_error", code="model_not_available", headers={"x-should-retry": "false"}
+            )
         try:
             folder = await asyncio.to_thread(whisper.find, wanted, self._tell)
             machine.check_room(model, (folder / "model.bin").stat().st_size)

@@ -53,8 +53,12 @@ def find(model: str | None = None, tell: Tell = lambda _: None) -> Path:
 
 def locate(weights: Weights = DEFAULT) -> Path | None:
     """The file, whole, if it is on this machine already."""
-    places = (folder() / weights.file, _installed(weights))
-    return next((place for place in places if place and is_whole(place, weights)), None)
+    return next((place for place in places(weights) if is_whole(place, weights)), None)
+
+
+def places(weights: Weights = DEFAULT) -> list[Path]:
+    """Where the file may be on this machine: where fetched ones are kept, and in an installed package."""
+    return list(filter(None, (folder() / weights.file, _installed(weights))))
 
 
 def is_whole(path: Path, weights: Weights) -> bool:
