@@ -18,7 +18,7 @@ import chatkit
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "chatkit"
 FLOORS = {
-    "exceptions": 0, "display": 0, "signs": 0, "typed": 0, "patience": 0, "sqlite_file": 0,
+    "exceptions": 0, "display": 0, "signs": 0, "typed": 0, "patience": 0, "sqlite_file": 0, "system": 0,
     "private_folder": 1, "conversation": 1, "audio": 1,
     "api": 2, "render": 2,
     "ledger": 3,
@@ -146,7 +146,9 @@ def test_the_wire_is_the_standard_library_alone_and_does_no_io():
 def test_the_local_server_shares_no_import_with_the_house_but_values_and_the_opening_of_audio():
     for name, path in modules().items():
         if name.startswith("local"):
-            assert rooms_of(imports_of(path)) <= {"api", "audio", "exceptions", "local", "private_folder"}, name
+            assert rooms_of(imports_of(path)) <= {"api", "audio", "exceptions", "local", "private_folder", "system"}, (
+                name
+            )
 
 
 def test_what_a_cost_is_called_stands_in_one_module():

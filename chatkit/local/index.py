@@ -5,13 +5,14 @@ that their index, proxy and certificates count: pip, else uv, else the pip that 
 """
 
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+
+from chatkit.system import processes
 
 TICK = 0.5
 RUNNING: set["subprocess.Popen[bytes]"] = set()
@@ -61,8 +62,8 @@ def _run(command: list[str], work: Path, size: int, tell: Callable[[str], None])
     temporary = work / "tmp"
     temporary.mkdir()
     # the tools unpack into their temporary folder first: there the progress can be seen
-    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
-    process = subprocess.Popen(
+    environment = processes.environment(dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)))
+    process = processes.popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     RUNNING.add(process)

@@ -30,7 +30,7 @@ class Intake:
         lock: threading.RLock,
         tell: Callable[[Mapping[str, Any]], None],
         say: Callable[..., None],
-        touch: Callable[[], None],
+        touch: Callable[..., None],
         arrived: Callable[[str, object], None],
     ) -> None:
         self._stage, self._inbox, self._lock = stage, inbox, lock
@@ -135,6 +135,7 @@ class Intake:
             if check is not self._stage.check:
                 return
             self._stage.check = None
+            self._touch(urgent=True)  # whatever comes of what follows: it is over
             if check.error is not None:
                 self._inbox.forget(check.audio)
                 self._say(error=f"{check.audio.name}: {check.error}")

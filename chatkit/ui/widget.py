@@ -28,7 +28,7 @@ from chatkit.exceptions import ChatkitError
 from chatkit.render.export import saved
 from chatkit.ui import feed
 from chatkit.ui.feed import Feed, Requests, Scene, checked
-from chatkit.ui.trouble import fault_of, trouble
+from chatkit.ui.trouble import fault_of, own_fault, trouble
 
 HERE = Path(__file__).parent
 
@@ -272,6 +272,9 @@ class Widget(anywidget.AnyWidget):
             value = act(asked, slices)
         except ChatkitError as error:
             self._refuse(asked, error)
+        except Exception as fault:  # noqa: BLE001  # whatever it is, a page that waits must hear of it
+            _log.exception("A view's message could not be followed.")
+            self._refuse(asked, own_fault(fault))
         else:
             self._answer(asked, value)
 

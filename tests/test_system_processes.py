@@ -11,7 +11,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the sys
 
 
 def run_limited(code: str, **options: object) -> subprocess.CompletedProcess:
-    code = f"import os, socket\nfrom chatkit.audio import sandbox\n{code}"
+    code = f"import os, socket\nfrom chatkit.system import processes\n{code}"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -19,7 +19,7 @@ def run_limited(code: str, **options: object) -> subprocess.CompletedProcess:
 def test_while_a_file_is_decoded_nothing_can_be_opened():
     ran = run_limited("""
 for attempt in (lambda: open("/dev/null"), socket.socket, os.pipe):
-    with sandbox.sealed():
+    with processes.sealed():
         try:
             print(attempt())
         except OSError as error:
@@ -33,7 +33,7 @@ for attempt in (lambda: open("/dev/null"), socket.socket, os.pipe):
 def test_memory_beyond_the_limit_is_not_given():
     ran = run_limited("""
 MEMORY = 2**28
-sandbox.lock(MEMORY)
+processes.lock(MEMORY)
 small = bytearray(MEMORY // 2)
 try:
     bytearray(MEMORY)
@@ -46,7 +46,7 @@ except MemoryError:
 @posix
 def test_endless_work_is_ended_by_the_system():
     ran = run_limited("""
-sandbox.allow(1.0)
+processes.allow(1.0)
 while True: pass
 """)
     assert ran.returncode == -signal.SIGXCPU
@@ -58,8 +58,8 @@ def test_a_limit_that_is_there_already_is_kept_and_no_error(kind):
     ran = run_limited(f"""
 import resource
 resource.setrlimit(resource.{kind}, (0 if "CORE" in "{kind}" else 2**27,) * 2)
-sandbox.lock(2**40, file=2**40)
-sandbox.allow(10)
+processes.lock(2**40, file=2**40)
+processes.allow(10)
 print(resource.getrlimit(resource.{kind})[1])
 """)
     assert (ran.stdout.strip(), ran.stderr) == ("0" if "CORE" in kind else str(2**27), "")
