@@ -98,8 +98,8 @@ def _loaded(out: IO[str], folder: str, threads: int) -> WhisperModel:
         said = " ".join(str(fault).replace(folder, "…").split())[:LONGEST]
         problem = SetupError(
             f"The local Whisper cannot load its model: {type(fault).__name__}: {said or 'no words'}.",
-            "Fetch it again (chatkit models fetch), close other kernels if memory is short, or name another: "
-            "chatkit serve --whisper Systran/faster-whisper-tiny.",
+            "Fetch it again (chatkit models fetch), close other kernels if memory is short, or name a smaller one: "
+            "CHATKIT_WHISPER=Systran/faster-whisper-tiny.",
         )
         refused = cannot_load(problem)
         _write(out, {"error": {"status": refused.status, **refused.error}})

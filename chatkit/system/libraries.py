@@ -32,9 +32,9 @@ _WORDS = {
     "architecture": r"incompatible architecture|wrong ELF class|invalid ELF header|not a valid Win32 application|exec format",
     "glibc": r"version `GLIBC_([\d.]+)' not found",
     "old_system": r"version `(?:GLIBCXX|CXXABI)_[\d.]+' not found|built for macOS|Symbol not found.*/usr/lib/",
-    "openmp": r"OMP: Error #15|already initialized",
+    "openmp": r"OMP: Error #15|multiple copies of the OpenMP runtime",
     "refused": r"code signature|Application Control|blocked by group policy|virus|not permitted|executable stack|failed to map",
-    "missing": r"module could not be found|([\w.+-]+\.so[\w.]*): cannot open shared object|Library not loaded: (\S+)",
+    "missing": r"module could not be found|Could not find module|([\w.+-]+\.so[\w.]*): cannot open shared object|Library not loaded: (\S+)",
     "runtime": r"procedure could not be found|initialization routine failed",
     "memory": r"[Cc]annot allocate memory|bad_alloc|MemoryError|[Pp]aging file is too small",
 }  # fmt: skip
