@@ -449,8 +449,8 @@ def test_long_audio_is_cut_where_it_is_quietest_and_no_sample_is_lost():
 
 def test_every_window_hears_the_prompt_that_was_asked_for(monkeypatch):
     monkeypatch.setattr(recogniser, "WINDOW", 20)
-    monkeypatch.setattr(recogniser.sandbox, "sealed", contextlib.nullcontext)
-    monkeypatch.setattr(recogniser.sandbox, "allow", lambda seconds: None)
+    monkeypatch.setattr(recogniser.processes, "sealed", contextlib.nullcontext)
+    monkeypatch.setattr(recogniser.processes, "allow", lambda seconds: None)
     told = []
 
     class Model:

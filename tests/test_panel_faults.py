@@ -10,12 +10,13 @@ from panel_wire import PATIENCE, ScriptedChat, View, Wire, ask, complete
 from chatkit.client.reply import Delta, Reply
 from chatkit.exceptions import EndpointError, InputError
 from chatkit.speech.source import AudioSource
+from chatkit.ui import audio_view, recognition
 from chatkit.ui import feed as flush
-from chatkit.ui import recognition
 from chatkit.ui.actions import ACTS
 from chatkit.ui.audio_uploader import AudioUploader
 from chatkit.ui.chat_panel import ChatPanel
 from chatkit.ui.feed import Feed, Scene, checked
+from chatkit.ui.inbox import Inbox
 from chatkit.ui.intake import INTAKE
 from chatkit.ui.questions import QUESTIONS
 from chatkit.ui.usage_meter import UsageMeter
@@ -195,6 +196,59 @@ def test_a_look_through_a_file_that_fails_ends(monkeypatch, tmp_path):
     with came:
         assert came.wait_for(lambda: "could not be looked through" in str(uploader._error), PATIENCE)
     assert uploader._stage.check is None
+    uploader.close()
+
+
+@pytest.mark.parametrize("widget_class", [ChatPanel, AudioUploader, UsageMeter])
+@pytest.mark.parametrize("fault", [NotImplementedError(), OSError("no room"), ValueError("half \ud83d")])
+def test_a_fault_of_our_own_is_told_to_a_page_that_waits(monkeypatch, widget_class: Any, fault: Exception):
+    def fail(*_: Any) -> None:
+        raise fault
+
+    sent, came = heard_by(monkeypatch, widget_class)
+    widget: Any = widget_class(ScriptedChat()) if widget_class is ChatPanel else widget_class()
+    monkeypatch.setattr(widget, "_act", lambda kind: fail)
+    for content in ({"type": "odd", "question": "q"}, {"type": "odd", "id": "1"}):
+        widget._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+    name = type(fault).__name__
+    with came:
+        assert came.wait_for(lambda: any(name in str(message.get("error")) for message in sent), PATIENCE)
+        assert came.wait_for(lambda: any(name in str(message.get("status")) for message in sent), PATIENCE)
+    widget.close()
+
+
+def test_a_price_that_cannot_be_found_is_told_whatever_the_fault(monkeypatch):
+    def fail(*_: Any) -> None:
+        raise NotImplementedError("no loop here")
+
+    monkeypatch.setattr(audio_view, "foresee", fail)
+    _, came = heard_by(monkeypatch, AudioUploader)
+    uploader = AudioUploader()
+    uploader.simulate({"type": "hello", "view": "v"})
+    with came:
+        assert came.wait_for(lambda: "no loop here" in str(uploader._stage.price), PATIENCE)
+    uploader.close()
+
+
+def test_a_look_is_over_though_the_file_cannot_be_taken_away(monkeypatch):
+    async def look(source: AudioSource, **plan: Any) -> Any:
+        raise InputError("There is no sound in it.")
+        yield {}
+
+    def forget(*_: Any) -> None:
+        raise PermissionError(13, "used by another process")
+
+    monkeypatch.setattr(recognition, "look", look)
+    monkeypatch.setattr(Inbox, "forget", forget)
+    sent, came = heard_by(monkeypatch, AudioUploader)
+    uploader = AudioUploader()
+    data = b"RIFF\x24\0\0\0WAVEfmt " + bytes(24)
+    uploader.simulate({"type": "hello", "view": "v"})
+    uploader.simulate({"type": "begin", "upload": "u", "name": "x.wav", "size": len(data)})
+    uploader.simulate({"type": "slice", "upload": "u", "offset": 0}, [data])
+    uploader.simulate({"type": "end", "upload": "u"})
+    with came:
+        assert came.wait_for(lambda: any("no sound" in str(m.get("status")) for m in sent), PATIENCE)
     uploader.close()
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from chatkit.audio import sandbox
+from chatkit.exceptions import SetupError
+from chatkit.system import libraries, processes
 
 MEMORY = 400 * 1024 * 1024
 """Bytes of data that the child may have beyond what its libraries took."""
@@ -38,16 +39,20 @@ def main() -> None:
     asked = json.loads(sys.stdin.readline())
     try:
         do(asked)
+    except SetupError as error:
+        say(setup=[error.cause, error.way_out])
     except Exception as error:  # noqa: BLE001  # whatever it is, it is ours, and the file must not be blamed for it
         say(fault=f"{type(error).__name__}: {error}"[:LONGEST])
 
 
 def do(asked: dict[str, Any]) -> None:
     """Look the file through within the limits; say why there is no audio in it, if so."""
-    from chatkit.audio.decode import (
-        NoAudioError,
-        TooLongError,  # av and numpy are loaded before the limits are set
-    )
+    try:  # before the limits are set
+        from chatkit.audio.decode import NoAudioError, TooLongError
+    except ImportError as error:
+        if libraries.is_known(error):
+            raise libraries.unloadable(error, "av", "numpy") from error
+        raise
 
     limit()
     try:
@@ -62,8 +67,8 @@ def do(asked: dict[str, Any]) -> None:
 
 def limit() -> None:
     """Limit this process, where the system lets it."""
-    sandbox.lock(MEMORY, file=FILE)
-    sandbox.allow(SECONDS)
+    processes.lock(MEMORY, file=FILE)
+    processes.allow(SECONDS)
 
 
 def say(**words: Any) -> None:

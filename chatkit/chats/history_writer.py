@@ -21,6 +21,7 @@ from chatkit.chats.history_file import Archive, DeletedError, Entry, OvertakenEr
 from chatkit.conversation.conversation import Conversation
 from chatkit.conversation.message import said
 from chatkit.exceptions import ChatkitError
+from chatkit.patience import until
 from chatkit.render.text import line
 
 _log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Writer:
     def flush(self) -> None:
         """Wait until all that was touched is written; for a thread that may wait."""
         with self._state:
-            self._state.wait_for(lambda: self._serving is None)
+            until(lambda seconds: self._state.wait_for(lambda: self._serving is None, seconds))
 
     def end(self) -> None:
         """Start no more threads: the interpreter ends."""

@@ -12,6 +12,8 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from secrets import token_urlsafe
@@ -19,7 +21,8 @@ from typing import IO, Any
 
 from chatkit.api.hosts import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
-from chatkit.system import shell
+from chatkit.patience import held, result_of
+from chatkit.system import libraries, processes
 
 ENGINES = ("xllamacpp", "starlette", "python_multipart", "uvicorn")
 """Without which no server starts. Whisper's is not among them: where there is none, the language model answers alone."""
@@ -29,6 +32,8 @@ KEY = "CHATKIT_KERNEL_KEY"
 """Where commands that a notebook runs (`!curl …`) find the key of this process's local servers; it is of no use after it."""
 SILENCE = 300.0
 """Seconds without a word (ready, progress, error) after which a start is given up."""
+GRACE = 2.0
+"""Seconds in which a server that said its last word has ended."""
 
 _servers: dict[tuple[int, str | None], "LocalServer"] = {}
 _models: dict[str, str | None] = {}  # which model stood behind an address, that of a server that has died included
@@ -58,7 +63,7 @@ def has_engines() -> bool:
 
 def local_server(model: str | None = None, tell: Callable[[str], None] | None = None) -> LocalServer:
     """The local server for `model` (None: the embedded one); `tell` hears of a download's progress."""
-    with _lock:
+    with held(_lock):
         running = _servers.get((os.getpid(), model))
         if running is None or not running.alive:
             running = _servers[os.getpid(), model] = _start(model, tell or (lambda _: None))
@@ -84,16 +89,28 @@ def _start(model: str | None, tell: Callable[[str], None]) -> LocalServer:
         )
     key = os.environ[KEY] = _key(os.getpid())
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
+        process = processes.popen(
             _command(model), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, encoding="utf-8",
-            env=_environment(),
+            env=processes.environment({}, without=("OPENAI_", "AZURE_OPENAI_", KEY)),
         )  # fmt: skip
-        ready = _wait_until_ready(process, key, tell)
-        if "base_url" not in ready:
+        try:
+            ready = _wait_until_ready(process, key, tell)
+        except BaseException:  # an interrupt, too: nobody would end it
             process.kill()
-            process.wait()
-            raise _failure(ready, log)
+            raise
+        if "base_url" not in ready:
+            raise _failure(ready, _end(process), log)
     return LocalServer(ready["base_url"], ready["model"], ready["window"], key, process)
+
+
+def _end(process: "subprocess.Popen[str]") -> int | None:
+    """Its exit code; None of one that did not end by itself."""
+    try:
+        return process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return None
 
 
 @cache
@@ -105,11 +122,6 @@ def _command(model: str | None) -> list[str]:
     return [sys.executable, "-m", "chatkit.local", "--with-parent", *(["--model", model] if model else [])]
 
 
-def _environment() -> dict[str, str]:
-    # the child needs no key from there, so it is given none
-    return {k: v for k, v in os.environ.items() if not k.startswith(("OPENAI_", "AZURE_OPENAI_")) and k != KEY}
-
-
 def _wait_until_ready(process: "subprocess.Popen[str]", key: str, tell: Callable[[str], None]) -> dict[str, Any]:
     assert process.stdin and process.stdout
     try:
@@ -118,12 +130,16 @@ def _wait_until_ready(process: "subprocess.Popen[str]", key: str, tell: Callable
     except OSError:
         return {}
     while True:
-        watchdog = threading.Timer(SILENCE, process.kill)
-        watchdog.start()
         try:
-            line = process.stdout.readline()
-        finally:
-            watchdog.cancel()
+            line = _next_line(process.stdout)
+        except TimeoutError:
+            cause = f"The local server ended before it was ready: it said nothing for {SILENCE:g} s, and was given up."
+            return {
+                "error": {
+                    "cause": cause,
+                    "way_out": f"Close what keeps this machine busy, and try again. {libraries.HOSTED}",
+                }
+            }
         if not line:
             return {}
         message: dict[str, Any] = json.loads(line)
@@ -132,12 +148,31 @@ def _wait_until_ready(process: "subprocess.Popen[str]", key: str, tell: Callable
         tell(message["progress"])
 
 
-def _failure(ready: dict[str, Any], log: IO[bytes]) -> SetupError:
+def _next_line(pipe: IO[str]) -> str:
+    """The next line, read on a thread of its own: whoever waits for it hears an interrupt."""
+    came: Future[str] = Future()
+
+    def read() -> None:
+        try:
+            line = pipe.readline()
+        except (OSError, ValueError):  # the pipe was closed meanwhile
+            line = ""
+        with suppress(InvalidStateError):  # nobody waits any more
+            came.set_result(line)
+
+    threading.Thread(target=read, name="chatkit-local-start", daemon=True).start()
+    return result_of(came, SILENCE)
+
+
+def _failure(ready: dict[str, Any], code: int | None, log: IO[bytes]) -> SetupError:
     if error := ready.get("error"):
         return SetupError(error["cause"], error["way_out"])
     log.seek(0)
-    last = log.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
-    said = f" Its last words: {last[-1]}" if last else ""
+    said = log.read()[-2000:].decode("utf-8", "replace").strip()
+    if known := libraries.ended(code, said, "xllamacpp"):
+        return known
+    last = f"Its last words: {said.splitlines()[-1]}" if said else f"It said nothing (exit code {code})."
     return SetupError(
-        f"The local server ended before it was ready.{said}", f"Try: {shell.chatkit('serve')}, to see all it says."
+        f"The local server ended before it was ready. {last}",
+        f'Install it anew: "{sys.executable}" -m pip install --upgrade "notebook-chatkit[local]". {libraries.HOSTED}',
     )

@@ -18,6 +18,7 @@ from chatkit.client.deadlines import Deadlines
 from chatkit.client.keys import find_keys
 from chatkit.client.turn import get_loop, on_loop_thread
 from chatkit.exceptions import ChatkitError
+from chatkit.patience import result_of
 
 PATIENCE = 5.0
 """Seconds that a list may take."""
@@ -45,7 +46,7 @@ def models_of(endpoint: Endpoint) -> Models:
     """The models of an endpoint; waits for at most `PATIENCE` seconds."""
     if on_loop_thread():
         return Models((), "The list of models was asked for where nothing may wait.")
-    return ask_models(endpoint).result()
+    return result_of(ask_models(endpoint))
 
 
 def ask_models(endpoint: Endpoint) -> "Future[Models]":

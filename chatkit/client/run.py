@@ -20,8 +20,7 @@ from weakref import WeakSet
 from chatkit.client.reply import Delta, Reply
 from chatkit.client.turn import Listener, RunItem, Turn, on_loop_thread
 from chatkit.exceptions import InputError
-
-TICK = 0.05  # an interrupt is only seen when a waiting thread or loop wakes up
+from chatkit.patience import TICK, until
 
 
 class Box:
@@ -189,11 +188,9 @@ class Run:
         Raises TimeoutError after `timeout` seconds (the run goes on). An interrupt cancels the run, waits
         for what has come, and goes on as KeyboardInterrupt.
         """
-        until = None if timeout is None else time.monotonic() + timeout
         with self._held():
-            while not self._turn.ended.wait(_tick(until)):
-                if until is not None and time.monotonic() >= until:
-                    raise TimeoutError(f"The answer is not there after {timeout:g} s. The run goes on; wait again.")
+            if not until(self._turn.ended.wait, timeout):
+                raise TimeoutError(f"The answer is not there after {timeout:g} s. The run goes on; wait again.")
         return self._outcome()
 
     def __iter__(self) -> Iterator[Delta]:
@@ -203,8 +200,7 @@ class Run:
         try:
             with self._held():
                 while True:
-                    while not came.wait(TICK):
-                        pass
+                    until(came.wait)
                     came.clear()
                     for item in box.take():
                         if isinstance(item, Delta):
@@ -254,8 +250,8 @@ class Run:
             raise
 
     async def _wait_in_grace(self) -> None:
-        until = time.monotonic() + GRACE
-        while not self._turn.ended.is_set() and time.monotonic() < until:
+        end = time.monotonic() + GRACE
+        while not self._turn.ended.is_set() and time.monotonic() < end:
             await asyncio.sleep(0.001)
 
     def _outcome(self) -> Reply:
@@ -291,7 +287,3 @@ def start(make: Callable[[], AsyncIterator[RunItem]], then: Callable[[Reply], ob
     listener it does not keep a run alive that nobody holds.
     """
     return Run(make, then)
-
-
-def _tick(until: float | None) -> float:
-    return TICK if until is None else max(0.0, min(TICK, until - time.monotonic()))

@@ -14,11 +14,14 @@ import logging
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from itertools import groupby
 from typing import Any
 
 from chatkit.client.reply import Answer, Delta, Progress, Reply, Wait
 from chatkit.exceptions import ChatkitError, EndpointError
+from chatkit.patience import held, result_of
+from chatkit.system.processes import new_loop
 
 NAME = "chatkit-loop"
 LAST_WORDS = 2.0  # seconds that open turns get to close their connections at the interpreter's end
@@ -29,20 +32,13 @@ _serving: "_Serving | None" = None
 
 
 class _Serving:
-    """A loop and the thread that runs it."""
+    """A loop and the thread that makes and runs it."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.loop.set_exception_handler(_note)
-        self.thread = threading.Thread(target=self._serve, name=NAME, daemon=True)
+        made: Future[asyncio.AbstractEventLoop] = Future()
+        self.thread = threading.Thread(target=_serve, args=(made,), name=NAME, daemon=True)
         self.thread.start()
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        try:
-            self.loop.run_forever()
-        finally:
-            self.loop.close()
+        self.loop = result_of(made)
 
     def end(self) -> None:
         """Cancel what runs, let it close, stop the loop; called from another thread."""
@@ -60,10 +56,26 @@ class _Serving:
         self.loop.call_soon(self.loop.stop)
 
 
+def _serve(made: "Future[asyncio.AbstractEventLoop]") -> None:
+    try:
+        loop = new_loop()
+    except BaseException as fault:  # noqa: BLE001  # whoever waits for the loop raises it
+        made.set_exception(fault)
+        return
+    loop.set_exception_handler(_note)
+    asyncio.set_event_loop(loop)
+    try:
+        if made.set_running_or_notify_cancel():
+            made.set_result(loop)
+            loop.run_forever()
+    finally:
+        loop.close()
+
+
 def get_loop() -> asyncio.AbstractEventLoop:
     """Return the running loop; the first call starts it."""
     global _serving
-    with _lock:
+    with held(_lock):
         if _serving is None or not _serving.thread.is_alive():
             _serving = _Serving()
         return _serving.loop

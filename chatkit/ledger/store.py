@@ -23,6 +23,7 @@ from chatkit.ledger.place import LockedError, NotAStoreError, Place, place
 from chatkit.ledger.record import Usage, UsageRecord
 from chatkit.ledger.rows import NAMES, to_record, to_row
 from chatkit.ledger.scope import Grouping, Scope, UsageLine
+from chatkit.patience import until
 
 if TYPE_CHECKING:
     from chatkit.ledger.database import Database
@@ -278,10 +279,13 @@ class UsageStore:
                 self._release()
 
     def _acquire(self, patience: float) -> bool:
-        if self._lock.acquire(timeout=patience):
+        if self._lock.acquire(blocking=False) or self._comes_free(patience):
             return True
         # no other program is waited for but a thread of ours, which on a busy machine takes its time
-        return self._opening and patience >= PATIENCE and self._lock.acquire(timeout=BACKGROUND)
+        return self._opening and patience >= PATIENCE and self._comes_free(BACKGROUND)
+
+    def _comes_free(self, patience: float) -> bool:
+        return until(lambda seconds: self._lock.acquire(timeout=seconds), patience)
 
     def _release(self) -> None:
         self._writer = None

@@ -19,7 +19,7 @@ from chatkit.api.hosts import LOCAL_PREFIX
 from chatkit.exceptions import SetupError
 from chatkit.local import index, machine, parent, shipped, weights, whisper
 from chatkit.local.options import KEY, PORT, add_serve
-from chatkit.system import shell
+from chatkit.system import libraries, memory, shell
 
 SLOTS, SLOTS_BESIDE_A_KERNEL = 4, 2
 """A window of SmolLM2 takes 190 MB, used or not; one kernel rarely asks for more than two answers at once."""
@@ -57,8 +57,12 @@ def serve(options: argparse.Namespace) -> int:
     stopper = _Stopper()
     try:
         key = _key(options.with_parent)
+        _check(options)
+        libraries.look("xllamacpp", "ctranslate2", "onnxruntime")
+        _load_engine()
         if options.with_parent:
             parent.watch(stopper)
+        _hush(options)
         _run(options, key, say, stopper)
     except SetupError as error:
         say({"error": {"cause": error.cause, "way_out": error.way_out}})
@@ -69,16 +73,16 @@ def serve(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], None], stopper: "_Stopper") -> None:
-    _check(options)
     slots = options.slots or (SLOTS_BESIDE_A_KERNEL if options.with_parent else SLOTS)
     path = weights.find(options.model, lambda text: say({"progress": text}))
     values = machine.head(path)
     window = min(filter(None, (options.window or 8192, machine.window(values))))
     machine.check(path, values, window, slots)
-    # the engine and the web server are imported only here, so that a wrong option is told at once
     from chatkit.local import front, gate, language, listen
     from chatkit.local.speech import RecogniserDeadlines, Speech
 
+    if (files := memory.open_files(listen.OPEN_FILES)) and files < listen.OPEN_FILES and not options.with_parent:
+        print(_few_files(files, listen.OPEN_FILES, listen.MOST_CONNECTIONS), file=sys.stderr, flush=True)
     with _bind(listen.bind, options) as sock:
         threads = options.threads or machine.threads(shared=options.with_parent)
         alias = shipped.DEFAULT.alias if options.model is None else path.stem
@@ -106,6 +110,16 @@ def _run(options: argparse.Namespace, key: str, say: Callable[[dict[str, Any]], 
         server = listen.Server(app, lambda: say(ready), verbose=options.verbose)
         stopper.stop = server.end
         server.run(sockets=[sock])
+
+
+def _load_engine() -> None:
+    """Import the engine and the web server: after a look at the options, so that a wrong one is told at once.
+
+    Before anything is fetched, since what cannot be loaded needs no weights; and before a thread reads stdin, for which a
+    library that looks at it while it is loaded would wait on Windows.
+    """
+    with libraries.loading("xllamacpp", "starlette", "uvicorn"):
+        from chatkit.local import front, hub, listen  # noqa: F401
 
 
 class _Stopper:
@@ -160,6 +174,13 @@ def _key(with_parent: bool) -> str:
     return given or LOCAL_PREFIX + token_urlsafe(24)
 
 
+def _few_files(files: int, wanted: int, connections: int) -> str:
+    return (
+        f"This system lets the server have {files} files open at once, and {connections} connections need {wanted}: "
+        f"beyond about {files * connections // wanted} some will have to wait. Raise it before the start: ulimit -n {wanted}."
+    )
+
+
 def _created(path: Path) -> int:
     return int(path.stat().st_mtime)
 
@@ -172,15 +193,23 @@ def _private_output(with_parent: bool, verbose: bool) -> IO[str]:
     """stdout for our own lines alone: what the engine's C++ prints there, or on stderr, goes nowhere."""
     if not with_parent and verbose:
         return sys.stdout
-    nowhere = os.open(os.devnull, os.O_WRONLY)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
     sys.stdout = out
-    os.dup2(nowhere, 1)
-    if not verbose:
-        sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
-        os.dup2(nowhere, 2)
-    os.close(nowhere)
+    _close_off(1)
     return out
+
+
+def _hush(options: argparse.Namespace) -> None:
+    """Close stderr off from now on; a library that ends the process while it is loaded says why on it."""
+    if not options.verbose:
+        sys.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="backslashreplace", buffering=1)
+        _close_off(2)
+
+
+def _close_off(number: int) -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, number)
+    os.close(nowhere)
 
 
 def _line(out: IO[str], line: dict[str, Any]) -> None:

@@ -6,7 +6,6 @@ this machine is asked through no proxy.
 """
 
 import importlib.util
-import os
 import shutil
 import subprocess
 import sys
@@ -14,7 +13,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from chatkit.system import network
+from chatkit.system import network, processes
 
 TICK = 0.5
 RUNNING: set["subprocess.Popen[bytes]"] = set()
@@ -64,9 +63,13 @@ def _run(command: list[str], work: Path, size: int, tell: Callable[[str], None])
     temporary = work / "tmp"
     temporary.mkdir()
     # the tools unpack into their temporary folder first: there the progress can be seen
-    environment = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)) | network.variables_for_others()
-    process = subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    more = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)) | dict(network.variables_for_others())
+    process = processes.popen(
+        command,
+        env=processes.environment(more),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
     )
     RUNNING.add(process)
     try:

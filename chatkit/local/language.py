@@ -10,7 +10,6 @@ import hashlib
 import json
 import secrets
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,7 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import xllamacpp
+from chatkit.system import libraries
+
+with libraries.loading("xllamacpp"):
+    import xllamacpp
 
 from chatkit import private_folder
 from chatkit.exceptions import SetupError
@@ -26,6 +28,7 @@ from chatkit.local.ask import Generation
 from chatkit.local.piece import GeneratedPiece, Tokens
 from chatkit.local.validation import ApiError, server_fault
 from chatkit.system import shell
+from chatkit.system.processes import has_unix_sockets
 
 _llama: Any = xllamacpp
 """The extension has no types."""
@@ -245,7 +248,7 @@ def _private_address() -> Iterator[str]:
     Windows has no such socket in llama.cpp's HTTP library, and elsewhere each folder's path may be too long for one;
     there it is a loopback port behind a random key.
     """
-    folder = None if sys.platform == "win32" else private_folder.for_a_socket(SOCKET)
+    folder = private_folder.for_a_socket(SOCKET) if has_unix_sockets() else None
     if folder is None:
         yield "127.0.0.1"
         return

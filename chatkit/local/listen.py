@@ -27,6 +27,8 @@ HEAD_SECONDS = 10.0
 MOST_CONNECTIONS = 512
 MOST_STRANGERS = 128
 """Connections of those that have not shown the key yet."""
+OPEN_FILES = 2 * MOST_CONNECTIONS + MOST_STRANGERS
+"""Files that are open then: for each connection its own, and that of what it uploads; and the engine's."""
 _BARE_LINE_END = re.compile(rb"(?<!\r)\n")
 _HEADS_END = re.compile(rb"\n\r?\n")
 GRACE_SECONDS = 1

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from chatkit.exceptions import SetupError
+from chatkit.system import memory
 
 MAGIC = b"GGUF"
 PLAIN = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -93,7 +94,7 @@ def _take(file: IO[bytes], count: int) -> bytes:
 
 BESIDES = 150 * 10**6
 """Bytes for the interpreter, the engine's code and its work space: 160 MB were seen with SmolLM2-135M."""
-CGROUP = Path("/sys/fs/cgroup")
+CGROUP = memory.CGROUP
 MOST_THREADS = 8
 """More than this gain nothing with a small model: they wait for each other at every layer."""
 
@@ -146,24 +147,5 @@ def needed(path: Path, values: dict[str, Any], window: int, slots: int) -> int |
 
 
 def available() -> int | None:
-    """Bytes free on this machine and in this container; None where the system does not tell (not Linux)."""
-    known = [free for free in (_machine(), _container()) if free is not None]
-    return min(known, default=None)
-
-
-def _machine() -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")), None)
-
-
-def _container() -> int | None:
-    try:
-        limit, used = ((CGROUP / name).read_text(encoding="ascii").strip() for name in ("memory.max", "memory.current"))
-        stat = (CGROUP / "memory.stat").read_text(encoding="ascii").split()
-        cached = int(stat[stat.index("inactive_file") + 1])
-        return None if limit == "max" else int(limit) - int(used) + cached
-    except (OSError, ValueError, IndexError):
-        return None
+    """Bytes free on this machine and in this container; None where the system does not tell."""
+    return memory.free(CGROUP)

@@ -50,3 +50,7 @@ def _end_when(gone: threading.Event, parent: int, end: Callable[[], None]) -> No
 
 
 VARIABLES = {"ORT_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_OFFLINE": "1"}
+
+HEARING = {"KMP_DUPLICATE_LIB_OK": "TRUE", "MALLOC_ARENA_MAX": "2"}
+"""For the process that hears, beside them: CTranslate2 brings an OpenMP runtime of its own, which ends the process where
+it meets another (an Anaconda's with MKL); and two arenas, since more would take address space, which is limited."""

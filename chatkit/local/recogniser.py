@@ -5,6 +5,7 @@ In, on stdin: one line of JSON for each job, then the file's bytes. Out, on stdo
 from the first job on it may open no file and no socket more, and its memory and processor time are limited.
 """
 
+import contextlib
 import io
 import itertools
 import json
@@ -17,21 +18,41 @@ import wave
 from collections.abc import Iterator
 from typing import IO, Any
 
-from chatkit.audio import sandbox
+from chatkit.exceptions import SetupError
 from chatkit.local import parent
-from chatkit.local.validation import ApiError, speech_fault
+from chatkit.local.validation import ApiError, cannot_load, speech_fault
+from chatkit.system import libraries, processes
 
 os.environ.update(parent.VARIABLES)
+if __name__ == "__main__":
+    os.environ.update(parent.HEARING)
 
-import numpy as np
-import onnxruntime
-from faster_whisper import WhisperModel
-from faster_whisper.vad import get_vad_model
+ResultLine = dict[str, Any]
 
-from chatkit.local.sound import RATE, SHORTEST, Sound
-from chatkit.local.stretches import Transcriber
 
-onnxruntime.disable_telemetry_events()  # its builds for Windows know no variable
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Within, this process loads what it hears by; what cannot be loaded is its last word, for whoever asked."""
+    try:
+        yield
+    except SetupError as problem:
+        if __name__ != "__main__":
+            raise
+        refused = cannot_load(problem)
+        print(json.dumps({"error": {"status": refused.status, **refused.error}}), flush=True)
+        os._exit(0)
+
+
+with told(), libraries.loading("numpy", "onnxruntime", "ctranslate2", "faster_whisper", "av"):
+    import numpy as np
+    import onnxruntime
+    from faster_whisper import WhisperModel
+    from faster_whisper.vad import get_vad_model
+
+    from chatkit.local.sound import RATE, SHORTEST, Sound
+    from chatkit.local.stretches import Transcriber
+
+    onnxruntime.disable_telemetry_events()  # its builds for Windows know no variable
 
 WINDOW = 240
 """Seconds recognised at a time: an hour's spectrogram would take a gigabyte. A window is told nothing of the one before:
@@ -40,10 +61,10 @@ LOOK_BACK = 10
 """Seconds at a window's end in which its quietest moment is sought, to cut there; with 30, hearing took 6 % longer."""
 MEMORY = 768 * 2**20
 """Bytes that jobs may take beside what the loaded model has."""
+LONGEST = 300
+"""Characters that are told of why a model could not be loaded."""
 CPU_SECONDS, CPU_PER_SECOND = 120, 20
 """Seconds of processor time for a job, and for each second of its audio: a small model takes 0.2 of them."""
-
-ResultLine = dict[str, Any]
 
 
 def main(folder: str, threads: int) -> None:
@@ -51,10 +72,11 @@ def main(folder: str, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C in a terminal is for the server
     out = _private_output()
     jobs: queue.SimpleQueue[tuple[ResultLine, bytes]] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(os.fdopen(os.dup(0), "rb"), jobs), daemon=True).start()
-    model = WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=threads)
+    model = _loaded(out, folder, threads)
     _warm_up()
-    sandbox.lock(MEMORY)
+    # on Windows a library that looks at stdin while it is loaded waits for whoever reads there: all are loaded by now
+    threading.Thread(target=_read, args=(os.fdopen(os.dup(0), "rb"), jobs), daemon=True).start()
+    processes.lock(MEMORY)
     _write(out, {"ready": folder})
     while True:
         job, data = jobs.get()
@@ -68,11 +90,27 @@ def main(folder: str, threads: int) -> None:
         del data
 
 
+def _loaded(out: IO[str], folder: str, threads: int) -> WhisperModel:
+    """The model; where it cannot be loaded, that is the last word."""
+    try:
+        return WhisperModel(folder, device="cpu", compute_type="int8", cpu_threads=threads)
+    except Exception as fault:  # noqa: BLE001  # whatever it is, no file that was sent is to blame
+        said = " ".join(str(fault).replace(folder, "…").split())[:LONGEST]
+        problem = SetupError(
+            f"The local Whisper cannot load its model: {type(fault).__name__}: {said or 'no words'}.",
+            "Fetch it again (chatkit models fetch), close other kernels if memory is short, or name a smaller one: "
+            "CHATKIT_WHISPER=Systran/faster-whisper-tiny.",
+        )
+        refused = cannot_load(problem)
+        _write(out, {"error": {"status": refused.status, **refused.error}})
+        os._exit(0)
+
+
 def recognise(model: WhisperModel, job: ResultLine, sound: Sound) -> Iterator[ResultLine]:
     """What is said in `sound`, line by line: its length, how far it was heard, each segment, and the end."""
-    with sandbox.sealed():
+    with processes.sealed():
         length = sound.length()
-    sandbox.allow(CPU_SECONDS + CPU_PER_SECOND * length)
+    processes.allow(CPU_SECONDS + CPU_PER_SECOND * length)
     yield {"length": length}
     language, transcriber, heard = job["language"], Transcriber(model, job), 0
     if language and language not in model.supported_languages:
@@ -82,7 +120,7 @@ def recognise(model: WhisperModel, job: ResultLine, sound: Sound) -> Iterator[Re
         )  # fmt: skip
     cuts = windows(sound.pieces())
     while True:
-        with sandbox.sealed():
+        with processes.sealed():
             audio = next(cuts, None)
         if audio is None:
             break

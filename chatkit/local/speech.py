@@ -6,7 +6,6 @@ while, killed when it hangs, dies or the client leaves. The server and the langu
 
 import asyncio
 import json
-import os
 import re
 import sys
 import tempfile
@@ -20,7 +19,8 @@ from typing import IO, Any, Protocol
 
 from chatkit.exceptions import SetupError
 from chatkit.local import machine, parent, transcriptions, whisper
-from chatkit.local.validation import ApiError, speech_fault
+from chatkit.local.validation import ApiError, cannot_load, speech_fault
+from chatkit.system import libraries, processes
 
 RecogniserLine = dict[str, Any]
 CHUNK = 1 << 18
@@ -114,7 +114,9 @@ class Speech:
         if self._idle:
             self._idle.cancel()
         if self._child and (self._loaded != model or not self._child.alive):
+            old = self._child
             self._drop()
+            await old.end()  # the next one is measured by what memory is free then
         if self._child is None:
             folder = await self._folder(model)
             command = [*self._program, str(folder), str(self.threads)]
@@ -129,12 +131,11 @@ class Speech:
                 503, NO_WHISPER, type="server_error", code="model_not_available", headers={"x-should-retry": "false"}
             )
         try:
+            libraries.look("ctranslate2", "onnxruntime")
             folder = await asyncio.to_thread(whisper.find, wanted, self._tell)
             machine.check_room(model, (folder / "model.bin").stat().st_size)
         except SetupError as problem:
-            raise ApiError(
-                503, str(problem), type="server_error", code="model_not_available", headers={"x-should-retry": "false"}
-            ) from None
+            raise cannot_load(problem) from None
         return folder
 
     def _drop(self) -> None:
@@ -151,11 +152,10 @@ class _Child:
 
     @classmethod
     async def start(cls, command: Sequence[str], verbose: bool) -> "_Child":
-        # two arenas: more would take address space, which is limited
-        environment = os.environ | {"MALLOC_ARENA_MAX": "2"} | parent.VARIABLES
+        environment = processes.environment(parent.VARIABLES | parent.HEARING)
         log = tempfile.TemporaryFile()  # noqa: SIM115  # it is open as long as the process runs
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=PIPE, stdout=PIPE, stderr=None if verbose else log, limit=LONGEST_LINE, env=environment
+        process = await processes.spawn(
+            command, stdin=PIPE, stdout=PIPE, stderr=None if verbose else log, limit=LONGEST_LINE, env=environment
         )
         return cls(process, log)
 
@@ -166,6 +166,10 @@ class _Child:
     def kill(self) -> None:
         if self.alive:
             self.process.kill()
+
+    async def end(self) -> None:
+        """End it, and wait until its memory is free."""
+        await processes.end(self.process)
 
     async def send(self, job: RecogniserLine, file: Upload) -> None:
         """Hand over a job and the file's bytes."""
@@ -182,9 +186,11 @@ class _Child:
     async def load(self, patience: float) -> None:
         """Wait until its model is loaded; no file has been read, so none is to blame if it ends before."""
         try:
-            await self.next(patience)
+            said = await self.next(patience)
         except EOFError:
-            raise speech_fault(self._last_words() or "it ended before it was ready") from None
+            raise await self._not_loaded() from None
+        if "error" in said:
+            raise transcriptions.refused(said)
 
     async def lines(self, deadlines: RecogniserDeadlines) -> AsyncIterator[RecogniserLine]:
         """What it says, up to its last word on this job; ApiError if it hangs or dies."""
@@ -211,6 +217,12 @@ class _Child:
             raise EOFError
         line: RecogniserLine = json.loads(raw)
         return line
+
+    async def _not_loaded(self) -> ApiError:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), GRACE)
+        problem = libraries.ended(self.process.returncode, self._last_words(), "ctranslate2")
+        return cannot_load(problem) if problem else speech_fault(self._last_words() or "it ended before it was ready")
 
     async def _died(self) -> ApiError:
         with suppress(TimeoutError):

@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
+from chatkit.exceptions import SetupError
+
 INVALID = "invalid_request_error"
 
 
@@ -40,6 +42,13 @@ def server_fault() -> ApiError:
     """What is said of a fault of our own: nothing that could hold a prompt, a path or a key."""
     return ApiError(
         500, "The local server could not finish this request; try it again.", type="server_error", code="server_error"
+    )
+
+
+def cannot_load(problem: SetupError) -> ApiError:
+    """What is said where a model, or what it runs by, cannot be loaded: trying again is of no use."""
+    return ApiError(
+        503, str(problem), type="server_error", code="model_not_available", headers={"x-should-retry": "false"}
     )
 
 

@@ -16,6 +16,7 @@ from chatkit.client import connect
 from chatkit.client.turn import get_loop
 from chatkit.exceptions import InputError
 from chatkit.ledger.pricing import price_of
+from chatkit.patience import result_of
 from chatkit.speech import source
 from chatkit.speech.source import AudioSource, look
 
@@ -60,7 +61,7 @@ def measure(audio: Any, *, rate: int | None = None) -> float:
     """The length of the audio in seconds, by decoding it. Raises InputError for what holds no audio."""
     source.check(audio, rate)
     with source.opened(audio, rate) as given:
-        return asyncio.run_coroutine_threadsafe(_seconds(given), get_loop()).result()
+        return result_of(asyncio.run_coroutine_threadsafe(_seconds(given), get_loop()))
 
 
 def price(seconds: float, model: str, base_url: str, task: Task = "transcribe") -> Decimal | None:

@@ -20,10 +20,10 @@ from chatkit.audio.child import PREVIEW as PREVIEW
 from chatkit.audio.child import SECONDS
 from chatkit.audio.headers import is_a_rate
 from chatkit.audio.sniff import Container, kind_of
-from chatkit.exceptions import ChatkitError, InputError
+from chatkit.exceptions import ChatkitError, InputError, SetupError
 from chatkit.private_folder import PrivateFolder
 from chatkit.speech.timed import clock
-from chatkit.system import files
+from chatkit.system import files, processes
 
 MOST = 4 * 1024**3
 """Bytes of audio that are taken in."""
@@ -269,8 +269,8 @@ COMMAND = (sys.executable, "-m", "chatkit.audio.child")
 
 async def look(source: AudioSource, **plan: Any) -> AsyncGenerator[dict[str, Any]]:
     """What the child says of the file, and does with it; it ends with the iteration."""
-    child = await asyncio.create_subprocess_exec(
-        *COMMAND,
+    child = await processes.spawn(
+        COMMAND,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -288,16 +288,15 @@ async def look(source: AudioSource, **plan: Any) -> AsyncGenerator[dict[str, Any
                 raise no_audio(str(said["no_audio"]))
             if "too_long" in said:
                 raise _too_long(said["too_long"])
+            if "setup" in said:
+                raise SetupError(*said["setup"])
             if "fault" in said:
                 raise _our_fault(str(said["fault"]))
             yield said
         if code := await child.wait():
             raise _ended(code)
     finally:
-        if child.returncode is None:
-            with suppress(ProcessLookupError):
-                child.kill()
-        await child.wait()
+        await processes.end(child)
 
 
 async def _line(stream: asyncio.StreamReader) -> bytes:

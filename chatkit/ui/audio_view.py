@@ -18,6 +18,7 @@ from chatkit.ui.audio_captions import LANGUAGES, MinutePrice, foresee, transcrip
 from chatkit.ui.feed import Scene
 from chatkit.ui.inbox import MOST, AudioFile, Inbox
 from chatkit.ui.recognition import Check, Recognition
+from chatkit.ui.trouble import own_fault
 
 if TYPE_CHECKING:
     import openai
@@ -141,6 +142,8 @@ class AudioStage:
                 price = foresee(task, model, client)
             except ChatkitError as error:
                 price = MinutePrice(str(error), None, False)
+            except Exception as fault:  # noqa: BLE001  # a page that waits for the price must hear of it
+                price = MinutePrice(str(own_fault(fault)), None, False)
             if asked == self._priced:
                 self.price = price
                 told()

@@ -18,7 +18,7 @@ from chatkit.client.keys import veiled_all
 from chatkit.client.reply import Reply
 from chatkit.client.run import Run
 from chatkit.conversation.branched import Listeners
-from chatkit.exceptions import ChatkitError, InputError
+from chatkit.exceptions import InputError
 from chatkit.render.html import STYLE
 from chatkit.ui import widget
 from chatkit.ui.actions import ACTS
@@ -168,7 +168,7 @@ class ChatPanel(Widget):
         self._error = self._draft = None
         try:
             run = start()
-        except ChatkitError:
+        except Exception:
             self._put_back(text)
             raise
         self._own_runs.add(run.id)
@@ -202,9 +202,11 @@ class ChatPanel(Widget):
             model_list.ask_models(self.chat.endpoint).add_done_callback(self._take_models)
 
     def _take_models(self, found: Future[model_list.Models]) -> None:
-        if not found.cancelled() and found.exception() is None:
-            self._stage.models = found.result()
-            self._change()
+        if found.cancelled():
+            return
+        fault = found.exception()
+        self._stage.models = found.result() if fault is None else model_list.Models((), str(fault) or repr(fault))
+        self._change()
 
     # --- what the chat tells
 

@@ -7,12 +7,13 @@ In: the messages of `sendAudio` and `fetchPieces` (page/slices.js). Out: what a 
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from chatkit.exceptions import InputError
 from chatkit.speech.source import opened
 from chatkit.ui.audio_view import AudioStage, written
-from chatkit.ui.inbox import SLICE, Inbox, count
+from chatkit.ui.inbox import SLICE, AudioFile, Inbox, count
 from chatkit.ui.recognition import Check
 from chatkit.ui.widget import Buffers, PageMessage
 
@@ -136,15 +137,19 @@ class Intake:
                 return
             self._stage.check = None
             if check.error is not None:
-                self._inbox.forget(check.audio)
+                self._forget(check.audio)
                 self._say(error=f"{check.audio.name}: {check.error}")
                 return
             if self._stage.audio is not None:
-                self._inbox.forget(self._stage.audio)
+                self._forget(self._stage.audio)
             self._stage.audio = check.measured
             self._stage.show(None)
             self._say()
         self._arrived("audio", self._stage.audio)
+
+    def _forget(self, audio: AudioFile) -> None:
+        with suppress(OSError):  # another program has it open: it goes with its folder, and no page waits for that
+            self._inbox.forget(audio)
 
 
 INTAKE: Mapping[str, Callable[[Intake, PageMessage, Buffers], Any]] = {

@@ -30,6 +30,14 @@ def fault_of(error: Exception, reply: Mapping[str, Any] | None = None) -> Mappin
     return {**said, "text": f"{reply['text']} {own}" if reply else own}
 
 
+def own_fault(fault: Exception) -> ChatkitError:
+    """A fault that is nobody's who uses the page, in words."""
+    what = mended(plain(f"{type(fault).__name__}: {fault}"))
+    return ChatkitError(
+        f"This could not be done, by a fault of chatkit's or of what it stands on ({what}).", "Try again."
+    )
+
+
 def offer(chat: Chat) -> Mapping[str, Any] | None:
     """What the chat's file sets beside, to be taken or left; None where that is nothing."""
     if not chat.set_aside:

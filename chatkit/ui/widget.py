@@ -28,7 +28,7 @@ from chatkit.exceptions import ChatkitError
 from chatkit.render.export import saved
 from chatkit.ui import feed
 from chatkit.ui.feed import Feed, Requests, Scene, checked
-from chatkit.ui.trouble import fault_of, trouble
+from chatkit.ui.trouble import fault_of, own_fault, trouble
 
 HERE = Path(__file__).parent
 
@@ -110,7 +110,7 @@ COMMS = 8
 class Receiver(Protocol):
     """What messages are for."""
 
-    def receive(self, content: Mapping[str, Any]) -> None:
+    def hear(self, content: Mapping[str, Any]) -> None:
         """Take a message; must not block."""
 
 
@@ -151,7 +151,7 @@ def _deliver(message: Mapping[str, Any]) -> None:
     data = message["content"].get("data")
     receiver = _receivers.get(str(data.get("panel"))) if isinstance(data, Mapping) else None
     if receiver is not None and isinstance(data.get("content"), Mapping):
-        receiver.receive(data["content"])
+        receiver.hear(data["content"])
 
 
 def _drop(comm: BaseComm) -> None:
@@ -182,7 +182,7 @@ class Widget(anywidget.AnyWidget):
         self._error: Mapping[str, Any] | None = None
         self._closed = False
         super().__init__(name=uuid4().hex, **traits)
-        self.on_msg(lambda _, content, buffers: self.receive(content, buffers))
+        self.on_msg(lambda _, content, buffers: self.hear(content, buffers))
         admit(self.name, self)
         settle(self)
 
@@ -274,6 +274,14 @@ class Widget(anywidget.AnyWidget):
             self._refuse(asked, error)
         else:
             self._answer(asked, value)
+
+    def hear(self, content: PageMessage, buffers: Sequence[bytes | memoryview] = ()) -> None:
+        """A view's message as it comes from outside; of a fault of our own a page that waits hears as well."""
+        try:
+            self.receive(content, buffers)
+        except Exception as fault:  # noqa: BLE001  # whatever it is, else the page would wait for ever
+            _log.exception("A view's message could not be followed.")
+            self._refuse(content, own_fault(fault))
 
     @property
     def _own_acts(self) -> Mapping[str, Act]:
