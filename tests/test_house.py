@@ -158,8 +158,6 @@ def test_what_a_cost_is_called_stands_in_one_module():
 
 
 OF_ONE_SYSTEM = {"fcntl", "resource", "msvcrt", "ctypes", "winreg"}
-TO_BE_EMPTIED = {"audio.sandbox", "local.language"}
-"""What still asks which system it is on outside that room."""
 
 
 def asks_for_the_system(path: Path) -> list[str]:
@@ -190,9 +188,7 @@ def moves_or_deletes(call: ast.Call) -> bool:
 
 def test_what_differs_between_systems_stands_in_one_room():
     found = {name: asks_for_the_system(path) for name, path in modules().items() if not name.startswith("system.")}
-    outside = {name for name, asked in found.items() if asked}
-    assert outside <= TO_BE_EMPTIED, {name: asked for name, asked in found.items() if asked}
-    assert outside == TO_BE_EMPTIED, "what is mended is no exception any more"
+    assert {name: asked for name, asked in found.items() if asked} == {}
 
 
 @pytest.mark.parametrize(

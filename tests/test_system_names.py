@@ -109,7 +109,7 @@ def test_a_path_may_be_as_long_as_windows_takes_and_no_longer(tmp_path: Path, na
 @pytest.mark.usefixtures("windows")
 @needs_proc
 def test_where_windows_takes_long_paths_only_the_name_has_a_limit(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(names, "_takes_long_paths", lambda: True)
+    monkeypatch.setattr(names, "takes_long_paths", lambda: True)
     assert names.fault(tmp_path / ("folder/" * 60) / "talk.json") is None
     assert names.fault(tmp_path / ("😀" * 125 + ".json")) is None  # 255 as Windows counts
     cause, _ = names.fault(tmp_path / ("😀" * 126 + ".json"))

@@ -4,7 +4,6 @@ In: a `Machine`, what was found out about this one. Out: a `Finding` for each th
 the way out. `chatkit doctor` prints them. docs/install.md says where the limits come from.
 """
 
-import ctypes
 import importlib.util
 import os
 import platform
@@ -18,6 +17,8 @@ from importlib.machinery import PathFinder
 from pathlib import Path, PureWindowsPath
 
 from chatkit.exceptions import SetupError
+from chatkit.system.libraries import NEEDED, lacking, runtime
+from chatkit.system.names import LONGEST_PATH, takes_long_paths
 
 WEIGHTS = 250 * 10**6
 """Bytes of the local models' weights."""
@@ -25,12 +26,8 @@ WORKING = 2 * 10**9
 """Bytes that fetching, the usage store and JupyterLab need besides: an estimate."""
 DEEPEST = 155
 """Characters of JupyterLab's deepest file below the environment."""
-LONGEST = 259
-"""Characters of a path on Windows, where long paths are not switched on."""
 OLDEST_MACOS = 13
 """On Apple silicon: the first for which there is a PyAV."""
-RUNTIME = ("MSVCP140.dll", "MSVCP140_1.dll", "VCOMP140.dll", "VCRUNTIME140.dll", "VCRUNTIME140_1.dll")
-"""What the engines' wheels need of Visual C++, and do not bring."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +136,11 @@ def _has_onnxruntime(machine: Machine) -> bool:
 
 def _runtime(machine: Machine) -> Iterator[Finding]:
     if machine.lacking_libraries and machine.platform != "win-arm64":
-        kind = "x86" if machine.bits == 32 else "x64"
         yield Finding(
             "Visual C++ runtime",
             f"the engines of the local models need {', '.join(machine.lacking_libraries)}, and this Windows does not find "
             "them.",
-            f"Install it: winget install Microsoft.VCRedist.2015+.{kind}",
+            runtime(machine.platform),
         )
 
 
@@ -162,11 +158,11 @@ def _room(machine: Machine) -> Iterator[Finding]:
 def _path(machine: Machine) -> Iterator[Finding]:
     length = len(machine.prefix)
     # the separator between the two counts, too
-    if machine.is_windows and not machine.long_paths and length + 1 + DEEPEST > LONGEST:
+    if machine.is_windows and not machine.long_paths and length + 1 + DEEPEST > LONGEST_PATH:
         yield Finding(
             "Path",
             f"the environment's folder has {length} characters, and JupyterLab's files lie {DEEPEST} deeper: Windows takes "
-            f"{LONGEST} in all, unless long paths are switched on.",
+            f"{LONGEST_PATH} in all, unless long paths are switched on.",
             f"Put the environment into a shorter folder, such as {PureWindowsPath('C:/chatkit-env')}.",
         )
 
@@ -215,9 +211,9 @@ def this_machine(weights: Path, have_weights: bool) -> Machine:
         processor=platform.machine(),
         bits=8 * struct.calcsize("P"),
         macos=tuple(int(part) for part in platform.mac_ver()[0].split(".") if part.isdecimal()),
-        lacking_libraries=tuple(name for name in RUNTIME if not _loads(name)),
+        lacking_libraries=lacking(*NEEDED),
         prefix=sys.prefix,
-        long_paths=_takes_long_paths(),
+        long_paths=takes_long_paths(),
         free=_free(weights),
         have_weights=have_weights,
         packages=tuple(packages_on(sys.path)),
@@ -251,26 +247,3 @@ def _free(folder: Path) -> int | None:
         return shutil.disk_usage(there).free if there else None
     except OSError:
         return None
-
-
-def _loads(library: str) -> bool:
-    """Whether Windows finds a library; elsewhere none is asked for."""
-    if sys.platform != "win32":
-        return True
-    try:
-        ctypes.WinDLL(library)
-    except OSError:
-        return False
-    return True
-
-
-def _takes_long_paths() -> bool:
-    if sys.platform != "win32":
-        return True
-    import winreg
-
-    try:
-        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, r"SYSTEM\CurrentControlSet\Control\FileSystem") as key:
-            return bool(winreg.QueryValueEx(key, "LongPathsEnabled")[0])
-    except OSError:
-        return False

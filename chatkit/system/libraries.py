@@ -53,12 +53,17 @@ _ENDS = {
 
 def look(*packages: str) -> None:
     """Raise SetupError if the Visual C++ runtime, as far as these packages need it, is not on this Windows."""
-    missing = dict.fromkeys(dll for name in packages for dll in NEEDED.get(name, ()) if not _is_there(dll, name))
-    if missing:
+    if missing := lacking(*packages):
         raise SetupError(
             f"{_listed(packages)} cannot be loaded: Windows lacks {_listed(missing)} of the Visual C++ runtime.",
-            f"{_runtime()} {AGAIN} {HOSTED}",
+            f"{runtime(sysconfig.get_platform())} {AGAIN} {HOSTED}",
         )
+
+
+def lacking(*packages: str) -> tuple[str, ...]:
+    """The libraries of the Visual C++ runtime that these packages need and this Windows does not find; elsewhere none."""
+    needed = ((dll, name) for name in packages for dll in NEEDED.get(name, ()))
+    return tuple(dict.fromkeys(dll for dll, name in needed if not _is_there(dll, name)))
 
 
 @contextmanager
@@ -132,7 +137,7 @@ def _missing(said: str, named: str) -> tuple[str, str]:
     lacking = [dll for name in NEEDED if name in named for dll in NEEDED[name] if not _is_there(dll, name)]
     which = f" ({_listed(lacking)})" if lacking else ""
     return f"a library that it needs is not on this Windows, mostly one of the Visual C++ runtime{which}", (
-        f"{_runtime()} {AGAIN} {HOSTED}"
+        f"{runtime(sysconfig.get_platform())} {AGAIN} {HOSTED}"
     )
 
 
@@ -145,14 +150,15 @@ def _package_of(library: str) -> str:
     return f"Install the package of your system that brings {name}."
 
 
-def _runtime() -> str:
-    kind = {"win-arm64": "arm64", "win32": "x86"}.get(sysconfig.get_platform(), "x64")
+def runtime(platform: str) -> str:
+    """How the Visual C++ runtime is installed for a Python of that platform, by sysconfig's name."""
+    kind = {"win-arm64": "arm64", "win32": "x86"}.get(platform, "x64")
     return f"Install it: winget install Microsoft.VCRedist.2015+.{kind} (or https://aka.ms/vs/17/release/vc_redist.{kind}.exe)."
 
 
 def _too_old_a_runtime(_: str, __: str) -> tuple[str, str]:
     return "the Visual C++ runtime that was found is too old for it, or another program's copy stands before it", (
-        f"{_runtime()} {AGAIN} In a conda environment: conda update vc14_runtime. {HOSTED}"
+        f"{runtime(sysconfig.get_platform())} {AGAIN} In a conda environment: conda update vc14_runtime. {HOSTED}"
     )
 
 

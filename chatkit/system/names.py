@@ -38,7 +38,7 @@ def fault(path: Path) -> tuple[str, str] | None:
     names = [name for name in path.parts if name != path.anchor and name not in (".", "..")]
     if sys.platform != "win32":
         return _too_long(whole, _most(whole.parent, "PC_NAME_MAX"), _most(whole.parent, "PC_PATH_MAX") - 1, _bytes)
-    longest = LONGEST_LONG_PATH if _takes_long_paths() else LONGEST_PATH
+    longest = LONGEST_LONG_PATH if takes_long_paths() else LONGEST_PATH
     refused = (_refused(name) for name in names)
     return next(filter(None, refused), None) or _too_long(whole, LONGEST_NAME, longest, _units)
 
@@ -83,7 +83,8 @@ def _units(text: str) -> int:
     return len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
-def _takes_long_paths() -> bool:
+def takes_long_paths() -> bool:
+    """Whether this Windows was told to take paths of more than 260 characters, and this Python asks for it."""
     library = getattr(ctypes, "WinDLL", None)
     try:
         return bool(library and library("ntdll").RtlAreLongPathsEnabled() & 0xFF)
