@@ -44,3 +44,7 @@ def _watch(event: str, args: tuple) -> None:
 
 
 sys.addaudithook(_watch)
+
+# jsonschema takes it where it is, to know an IRI, which no schema of Jupyter's has: it builds 39 grammars, which
+# is two of the three seconds that a Jupyter server takes to start
+sys.modules.setdefault("rfc3987_syntax", None)
