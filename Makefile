@@ -27,6 +27,9 @@ SHORT := house main_job notebook_clips audio_opening audio_mono chat_panel usage
 # names what a Python can do; nothing where it does not run (a shim of pyenv's may lead nowhere), or is too old
 VERSION = $(shell $(1) -c "import sys, venv, ensurepip; sys.version_info >= (3, 11) and print('%d.%d' % sys.version_info[:2])" 2>/dev/null)
 
+# where bytecode is forbidden (images of containers do so), each worker and each child compiles all that it imports
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: types wheels lab test test-short test-wide test-lowest test-fuzz setup check bench clean
 
 lab: $(VENV)/lab.stamp

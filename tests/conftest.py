@@ -1,5 +1,6 @@
 """What holds for every test: no key of the user, no folder of the user, no network beyond loopback."""
 
+import gc
 import importlib.util
 import os
 import tempfile
@@ -92,6 +93,18 @@ def view(panel: "ChatPanel", wire: "Wire") -> "View":
     wire.views.append(view)
     view.hello()
     return view
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Iterator[object]:
+    """What was imported and collected lasts: no garbage is looked for in it, neither now nor whenever a test has it looked for."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -13,7 +13,7 @@ from chatkit.exceptions import SetupError
 from chatkit.system import installation
 from chatkit.system.installation import Machine, findings, is_on_path, packages_on
 
-RUNTIME = ("MSVCP140.dll", "VCOMP140.dll", "VCRUNTIME140.dll", "VCRUNTIME140_1.dll", "MSVCP140_1.dll")
+RUNTIME = ("MSVCP140.dll", "MSVCP140_1.dll", "VCOMP140.dll", "VCRUNTIME140.dll", "VCRUNTIME140_1.dll")
 LINUX = Machine("linux-x86_64", (3, 13), "x86_64", free=10**11)
 WINDOWS = Machine("win-amd64", (3, 13), "AMD64", prefix=r"C:\chatkit-env", free=10**11)
 MAC = Machine("macosx-11.0-arm64", (3, 14), "arm64", macos=(15, 1), free=10**11)

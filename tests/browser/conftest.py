@@ -85,6 +85,7 @@ def running_lab(root: Path) -> Iterator[Lab]:
     """A Jupyter server that keeps to `root`: JupyterLab, and Notebook 7 and Voilà where they are installed."""
     environment = _own_folders(root)
     _quiet_lab(root / "settings")
+    _unbuilt(root / "config")
     notebooks = root / "notebooks"
     notebooks.mkdir()
     port = _free_port()
@@ -250,6 +251,14 @@ def _quiet_lab(settings: Path) -> None:
     folder.mkdir(parents=True)
     choice = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
     (folder / "notification.jupyterlab-settings").write_text(json.dumps(choice), encoding="utf-8")
+
+
+def _unbuilt(config: Path) -> None:
+    """No page asks whether JupyterLab should be built anew: three starts of Node for each that is loaded."""
+    folder = config / "labconfig"
+    folder.mkdir(parents=True)
+    choice = {"buildAvailable": False, "buildCheck": False}
+    (folder / "page_config.json").write_text(json.dumps(choice), encoding="utf-8")
 
 
 def _free_port() -> int:
