@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import chatkit
 from chatkit.exceptions import InputError, SetupError
 from chatkit.local import options as local_options
+from chatkit.system import shell
 
 if TYPE_CHECKING:
     from chatkit.ledger.class_roles import ClassRole
@@ -112,7 +113,8 @@ def _weights() -> list[str]:
     """A line for each model whose weights are on this machine, or one that says that there is none."""
     from chatkit.local import present, weights
 
-    none = f"No weights are on this machine; they would be kept in {weights.folder()}. Fetch them: chatkit models fetch"
+    fetch = shell.chatkit("models fetch")
+    none = f"No weights are on this machine; they would be kept in {weights.folder()}. Fetch them: {fetch}"
     return [str(model) for model in present.present()] or [none]
 
 

@@ -18,7 +18,12 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 CI = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
 JOBS = CI["jobs"]
 STEPS = [(name, step) for name, job in JOBS.items() for step in job["steps"]]
-LINES = [(name, line.strip()) for name, step in STEPS if "run" in step for line in step["run"].split("&&")]
+LINES = [
+    (name, line.strip())
+    for name, step in STEPS
+    if "run" in step and step.get("shell") != "pwsh"
+    for line in step["run"].split("&&")
+]
 
 
 def is_command(words):
@@ -75,6 +80,15 @@ def test_the_systems_are_tried_on_the_oldest_and_the_newest_python_without_make_
         lines = [line for name, line in LINES if name == job]
         assert not any(line.startswith("make") for line in lines)
         assert 'python -m pip install ".[local,lab,test-core]"' in lines
+
+
+def test_windows_is_tried_as_people_have_it_by_steps_that_run_nothing_of_ours():
+    steps = JOBS["windows-as-people-have-it"]["steps"]
+    of_windows = [step["run"] for step in steps if step.get("shell") == "pwsh"]
+    assert ["Jürgen Müller (PC)" in of_windows[0], 'ProxyServer "127.0.0.1:9"' in of_windows[1]] == [True, True]
+    assert not any(re.search(r"python|chatkit|make", words) for words in of_windows)
+    (oldest,) = re.findall(r"ipykernel>=(\d+\.\d+)", "\n".join(PROJECT["dependencies"]))
+    assert any(f'"ipykernel=={oldest}.*"' in step.get("run", "") for step in steps)
 
 
 def test_what_is_asked_each_week_is_not_asked_at_each_push():

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from chatkit.exceptions import SetupError
-from chatkit.system import memory
+from chatkit.system import memory, shell
 
 MAGIC = b"GGUF"
 PLAIN = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
@@ -136,7 +136,7 @@ def check_room(name: str, size: int) -> None:
     if free is not None and need > free:
         raise SetupError(
             f"{name} needs about {need / 1e9:.1f} GB of memory; {free / 1e9:.1f} GB are free.",
-            "Close other kernels, or name a smaller model: chatkit serve --whisper Systran/faster-whisper-tiny.",
+            f"Close other kernels, or name a smaller model: {shell.chatkit('serve --whisper Systran/faster-whisper-tiny')}.",
         )
 
 

@@ -21,7 +21,7 @@ from typing import IO, Any
 from chatkit.exceptions import SetupError
 from chatkit.local import parent
 from chatkit.local.validation import ApiError, cannot_load, speech_fault
-from chatkit.system import libraries, processes
+from chatkit.system import libraries, processes, shell
 
 os.environ.update(parent.VARIABLES)
 if __name__ == "__main__":
@@ -98,7 +98,7 @@ def _loaded(out: IO[str], folder: str, threads: int) -> WhisperModel:
         said = " ".join(str(fault).replace(folder, "…").split())[:LONGEST]
         problem = SetupError(
             f"The local Whisper cannot load its model: {type(fault).__name__}: {said or 'no words'}.",
-            "Fetch it again (chatkit models fetch), close other kernels if memory is short, or name a smaller one: "
+            f"Fetch it again ({shell.chatkit('models fetch')}), close other kernels if memory is short, or name a smaller one: "
             "CHATKIT_WHISPER=Systran/faster-whisper-tiny.",
         )
         refused = cannot_load(problem)

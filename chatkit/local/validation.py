@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from chatkit.exceptions import SetupError
+from chatkit.system import shell
 
 INVALID = "invalid_request_error"
 
@@ -57,7 +58,8 @@ def speech_fault(what: str) -> ApiError:
     return ApiError(
         500,
         f"The local Whisper could not finish, by a fault that is not the file's ({what}). "
-        'Run pip install --upgrade "notebook-chatkit[local]", or report it; chatkit serve --verbose shows more.',
+        'Run python -m pip install --upgrade "notebook-chatkit[local]", or report it; '
+        f"{shell.chatkit('serve --verbose')} shows more.",
         type="server_error", code="recognition_failed", headers={"x-should-retry": "false"},
     )  # fmt: skip
 
