@@ -507,21 +507,16 @@ def test_an_opening_that_takes_long_on_a_busy_machine_is_waited_for(
         assert over.wait(20)
         return really(*arguments)
 
-    class Lock:
-        def __init__(self) -> None:
-            self._lock = threading.Lock()
+    comes_free = fresh._comes_free
 
-        def acquire(self, timeout: float) -> bool:
-            if opening.is_set() and not over.is_set():
-                over.set()  # as if the patience had run out
-                return False
-            return self._lock.acquire(timeout=timeout)
-
-        def release(self) -> None:
-            self._lock.release()
+    def in_vain_once(patience: float) -> bool:
+        if opening.is_set() and not over.is_set():
+            over.set()  # as if the patience had run out
+            return False
+        return comes_free(patience)
 
     monkeypatch.setattr(database, "open_database", slowly)
-    monkeypatch.setattr(fresh, "_lock", Lock())
+    monkeypatch.setattr(fresh, "_comes_free", in_vain_once)
     opener = threading.Thread(target=fresh.open)
     opener.start()
     assert opening.wait(20)

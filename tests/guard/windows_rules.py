@@ -194,6 +194,9 @@ def begin() -> None:
     builtins.__import__ = _import_here
     for name, rule in {**PLACES, "open": open_handle, "mkdir": mkdir}.items():
         setattr(os, name, rule)
+    # the loop that starts processes there; Linux has it by another name
+    asyncio = sys.modules["asyncio"]
+    asyncio.ProactorEventLoop = asyncio.SelectorEventLoop
     shutil._use_fd_functions = False
     sys.modules.update(dict.fromkeys(MISSING))
     for name in LACKING:
