@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from windows import holder, open_files_keep_their_place, windows  # noqa: F401  # fixtures
 
 if TYPE_CHECKING:
@@ -40,6 +41,10 @@ os.environ.update(
     XDG_DATA_HOME=str(HOME / "data"),
     PYTHONPATH=os.pathsep.join(filter(None, [str(GUARD), os.environ.get("PYTHONPATH")])),
 )
+
+# no test is timed: a busy machine makes an example slow, and wrong it is not
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 spec = importlib.util.spec_from_file_location("chatkit_test_guard", GUARD / "sitecustomize.py")
 spec.loader.exec_module(importlib.util.module_from_spec(spec))
