@@ -48,8 +48,8 @@ def talk(panel: Panel, endpoint: ScriptedEndpoint, question: str) -> None:
 def test_notebook_7_runs_the_panel(page: Any, lab: Lab, endpoint: ScriptedEndpoint):
     path = write_notebook(lab, "in-notebook-7", setup(endpoint))
     page.goto(f"{lab.url}/notebooks/{path.name}?token={lab.token}")
-    page.locator(".jp-Cell .cm-content").first.click()
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached")
+    page.locator(".jp-Cell .cm-content").first.click()
     page.keyboard.press("Control+Enter")
     panel = Panel(None, page)
     panel.wait_idle()
