@@ -59,7 +59,7 @@ TOO_LONG = "|".join(
     )
 )
 NO_MODEL = (
-    r"model_not_found|deploymentnotfound|not a valid model|(?:unknown|no such|invalid|unsupported) model"
+    r"(?s)model_not_found|deploymentnotfound|not a valid model|(?:unknown|no such|invalid|unsupported) model"
     r"|model\b.{0,120}?(?:not found|does ?n.t exist|does not exist|not exist|is not supported|not available|isn.t available"
     r"|unavailable|no longer|deprecated|has been (?:shut|removed|retired))"
     r"|models/\S+ is not found|no endpoints found for\b|deployment .{0,60}does not exist"  # OpenRouter, Azure
@@ -200,7 +200,7 @@ def is_hopeless(status: int, refusal: Refusal) -> bool:
 
 def _has(pattern: str, text: str) -> bool:
     # compiled at the first refusal, and kept by `re`: a start-up need not wait for it
-    return re.search(pattern, text, re.I | re.S) is not None
+    return re.search(pattern, text, re.I) is not None
 
 
 def is_too_long(status: int, refusal: Refusal) -> bool:
